@@ -1,0 +1,209 @@
+"""From formulas to the graph: what each name means, with every misuse noted.
+
+One `Builder` serves one step of a schedule: within a step all formulas see the same parameters, so equal evaluations are
+shared, and across steps they are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spec.architecture import Architecture
+from spec.errors import Problems, did_you_mean, expected_one_of
+from spec.formula import Binary, Call, Expression, Name, Negative, Number, Output
+from spec.graph import ELEMENTWISE, REDUCTIONS, Axes, Graph, MeaningError, shown
+from spec.layers import Shape
+from spec.loss import Formula, Loss
+
+FUNCTIONS = (*ELEMENTWISE, *REDUCTIONS, "clip", "detach", "grad")
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A drawn symbol as formulas see it: the shape of one sample and its dtype ("float" or "label")."""
+
+    shape: Shape
+    dtype: str
+
+    @property
+    def axes(self) -> Axes:
+        return ("N",) if self.dtype == "label" else ("N", *self.shape)
+
+
+class _Stop(Exception):
+    """The formula cannot be given a meaning; the problem is noted."""
+
+
+@dataclass
+class Builder:
+    """Builds the graph of one step.
+
+    Args:
+        loss: whose definitions, constants, states and reports the names mean.
+        networks: by the names that formulas call.
+        symbols: what can be drawn.
+        problems: where problems are noted.
+        used: names that were given a meaning are added to it.
+        recalled: reports that the formula being built may read.
+        computed: reports that this step has computed, with their nodes.
+    """
+
+    loss: Loss
+    networks: Mapping[str, Architecture]
+    symbols: Mapping[str, Symbol]
+    problems: Problems
+    used: set[str]
+    recalled: tuple[str, ...] = ()
+    computed: dict[str, int] = field(default_factory=dict)
+    graph: Graph = field(default_factory=Graph)
+    _expanding: list[str] = field(default_factory=list)
+    _expanded: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
+    _formula: Formula | None = None
+
+    def build(self, formula: Formula) -> int | None:
+        """Returns: the node of a formula, or None where it has no meaning (noted)."""
+        self._formula = formula
+        try:
+            return self._walk(formula.tree, {})
+        except _Stop:
+            return None
+        finally:
+            self._expanding.clear()
+
+    def build_scalar(self, formula: Formula) -> int | None:
+        """Returns: the node of a formula whose value is one number for the whole batch."""
+        node = self.build(formula)
+        if node is not None and self.graph.nodes[node].shape != ():
+            found = shown(self.graph.nodes[node].shape)
+            self._note(formula, f"the value has shape {found}, a single number is needed", "reduce it with mean(...)")
+            return None
+        return node
+
+    def _walk(self, tree: Expression, bound: Mapping[str, int]) -> int:
+        try:
+            match tree:
+                case Number(value):
+                    return self.graph.constant(value)
+                case Name(name):
+                    return self._name(name, tree, bound)
+                case Negative(operand):
+                    return self.graph.negative(self._walk(operand, bound))
+                case Binary("^", left, right):
+                    return self.graph.power(self._walk(left, bound), self._walk(right, bound))
+                case Binary(operator, left, right):
+                    return self.graph.arithmetic(operator, self._walk(left, bound), self._walk(right, bound))
+                case Output(Call(function, arguments), name) if function in self.networks:
+                    return self._network(function, [self._walk(a, bound) for a in arguments], tree, name)
+                case Output(_, name):
+                    raise MeaningError(f"'.{name}' names an output, so it follows a network's evaluation")
+                case Call(function, arguments):
+                    return self._call(function, [self._walk(a, bound) for a in arguments], tree)
+        except MeaningError as error:
+            raise self._stop(tree, str(error)) from None
+
+    def _name(self, name: str, tree: Expression, bound: Mapping[str, int]) -> int:
+        if name in bound:
+            return bound[name]
+        loss = self.loss
+        if name in loss.definitions and not loss.definitions[name].parameters:
+            return self._definition(name, [])
+        self.used.add(name)
+        if name in loss.constants:
+            return self.graph.constant(loss.constants[name])
+        if name in self.symbols:
+            symbol = self.symbols[name]
+            return self.graph.add("draw", (), symbol.axes, symbol.dtype, name)
+        if name in loss.states:
+            return self.graph.add("state", (), (), value=name)
+        if name in self.recalled:
+            return self.computed[name] if name in self.computed else self.graph.add("recall", (), (), value=name)
+        plain = [d for d in loss.definitions if not loss.definitions[d].parameters]
+        valid = [*bound, *plain, *loss.constants, *self.symbols, *loss.states, *self.recalled]
+        if name in (*self.networks, *loss.definitions, *FUNCTIONS):
+            raise self._stop(tree, f"'{name}' is a function; give it arguments in parentheses")
+        if name in loss.reports:
+            raise self._stop(tree, f"the report '{name}' can be read in states and in later reports only")
+        raise self._stop(tree, f"unknown name '{name}': {expected_one_of(valid)}", did_you_mean(name, valid))
+
+    def _call(self, function: str, arguments: list[int], tree: Expression) -> int:
+        if function in self.networks:
+            return self._network(function, arguments, tree, "")
+        if function in self.loss.definitions:
+            return self._definition(function, arguments)
+        graph = self.graph
+        wanted = {"clip": 3, "grad": 2}.get(function, 1)
+        if function in FUNCTIONS and len(arguments) != wanted:
+            raise MeaningError(f"{function} takes {wanted} argument{'s' * (wanted > 1)}, found {len(arguments)}")
+        if function in ELEMENTWISE:
+            return graph.elementwise(function, arguments[0])
+        if function in REDUCTIONS:
+            return graph.reduce(function, arguments[0])
+        match function, arguments:
+            case "clip", [a, low, high]:
+                return graph.clip(a, low, high)
+            case "detach", [a]:
+                return graph.detach(a)
+            case "grad", [of, to]:
+                return graph.gradient(of, to)
+        valid = [*self.networks, *self.loss.definitions, *FUNCTIONS]
+        raise self._stop(
+            tree, f"unknown function '{function}': {expected_one_of(valid)}", did_you_mean(function, valid)
+        )
+
+    def _definition(self, name: str, arguments: list[int]) -> int:
+        self.used.add(name)
+        definition = self.loss.definitions[name]
+        if len(arguments) != len(definition.parameters):
+            raise MeaningError(f"{name} takes {len(definition.parameters)} arguments, found {len(arguments)}")
+        if name in self._expanding:
+            raise MeaningError(f"the definition of '{name}' mentions itself")
+        key = (name, tuple(arguments))
+        if key not in self._expanded:
+            # Remembering each expansion keeps definitions of definitions linear, not exponential, in time.
+            outer, self._formula = self._formula, definition.formula
+            self._expanding.append(name)
+            self._expanded[key] = self._walk(
+                definition.formula.tree, dict(zip(definition.parameters, arguments, strict=True))
+            )
+            self._expanding.pop()
+            self._formula = outer
+        return self._expanded[key]
+
+    def _network(self, name: str, arguments: list[int], tree: Expression, output: str) -> int:
+        network = self.networks[name]
+        inputs = network.inputs
+        if len(arguments) != len(inputs):
+            raise MeaningError(
+                f"the network {name} takes {len(inputs)} inputs ({', '.join(inputs)}), found {len(arguments)}"
+            )
+        for argument, (label, wanted) in zip(arguments, inputs.items(), strict=True):
+            axes = Symbol(wanted.shape, wanted.dtype).axes
+            node = self.graph.nodes[argument]
+            if (node.shape, node.dtype) != (axes, wanted.dtype):
+                found = shown(node.shape) + (" labels" if node.dtype == "label" else "")
+                expected = shown(axes) + (" labels" if wanted.dtype == "label" else "")
+                raise MeaningError(f"{name}'s input {label} has shape {expected}, found {found}")
+        shapes: dict[str, Axes] = {key: ("N", *network.output_shape(key)) for key in network.outputs}
+        single = next(iter(shapes.values())) if len(shapes) == 1 else None
+        evaluation = self.graph.add("network", tuple(arguments), single, value=name)
+        if not output and single is None:
+            raise self._stop(tree, f"the network {name} has several outputs: name one of {', '.join(shapes)}",
+                             f"write {name}(...).{next(iter(shapes))}")
+        if not output:
+            return evaluation
+        if output not in shapes:
+            valid = list(shapes)
+            raise self._stop(
+                tree, f"the network {name} has no output '{output}': {expected_one_of(valid)}", did_you_mean(output, valid)
+            )
+        return evaluation if single is not None else self.graph.add("output", (evaluation,), shapes[output], value=output)
+
+    def _stop(self, tree: Expression, message: str, hint: str = "") -> _Stop:
+        assert self._formula is not None
+        self._note(self._formula, message, hint, tree.span)
+        return _Stop()
+
+    def _note(self, formula: Formula, message: str, hint: str = "", span: tuple[int, int] | None = None) -> None:
+        text = formula.text
+        self.problems.add(formula.file, formula.key, message, hint, text, span or (0, len(text)))

@@ -1,0 +1,195 @@
+"""Formulas as a graph of operations: nodes with shapes, equal ones shared.
+
+A `Graph` gives equal operations on equal inputs one node, which is how `D(G(z))` written three times is evaluated once. The
+batch axis is the symbol "N". Two operands broadcast from the left: the batch axes meet, missing axes are added on the
+right, so that one number a sample (N,) scales images (N, 3, 32, 32). Backends give each operation its meaning by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Axes = tuple[int | str, ...]  # a shape with its batch axis, "N", first; () for one number for the whole batch
+
+# Elementwise functions of one operand, and what each does to a plain number.
+ELEMENTWISE: dict[str, Callable[[float], float]] = {
+    "abs": abs,
+    "sqrt": math.sqrt,
+    "exp": math.exp,
+    "log": math.log,
+    "softplus": lambda a: max(a, 0.0) + math.log1p(math.exp(-abs(a))),
+    "sigmoid": lambda a: 1.0 / (1.0 + math.exp(-a)) if a >= 0 else math.exp(a) / (1.0 + math.exp(a)),
+    "tanh": math.tanh,
+    "relu": lambda a: max(a, 0.0),
+}
+REDUCTIONS = ("mean", "sum", "norm")
+ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+
+
+class MeaningError(Exception):
+    """Operands do not fit an operation; the message says what it takes."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Args:
+        op: its name; "constant", "draw", "state", "recall" and "network" are where values come from.
+        inputs: the nodes it reads.
+        shape: of its value; None for a network with several outputs, whose "output" nodes have shapes.
+        dtype: "float" or "label".
+        value: what is fixed: a number, a name, an exponent, bounds, or a network's (name, occurrence).
+    """
+
+    op: str
+    inputs: tuple[int, ...]
+    shape: Axes | None
+    dtype: str = "float"
+    value: Any = None
+
+
+@dataclass
+class Graph:
+    """Nodes in an order in which they can be evaluated."""
+
+    nodes: list[Node] = field(default_factory=list)
+    _index: dict[Node, int] = field(default_factory=dict)
+
+    def add(self, op: str, inputs: tuple[int, ...], shape: Axes | None, dtype: str = "float", value: Any = None) -> int:
+        """Returns: the index of this node, or of the equal one that is there."""
+        node = Node(op, inputs, shape, dtype, value)
+        if node not in self._index:
+            self._index[node] = len(self.nodes)
+            self.nodes.append(node)
+        return self._index[node]
+
+    def constant(self, value: float) -> int:
+        return self.add("constant", (), (), value=float(value))
+
+    def negative(self, a: int) -> int:
+        if (value := self._number(a)) is not None:
+            return self.constant(-value)
+        return self.add("negative", (self._float(a, "-"),), self.nodes[a].shape)
+
+    def arithmetic(self, operator: str, a: int, b: int) -> int:
+        """Add a + b, a - b, a * b or a / b, expanding the operand with fewer axes."""
+        numbers = self._number(a), self._number(b)
+        if numbers[0] is not None and numbers[1] is not None:
+            return self.constant(_fold(operator, numbers[0], numbers[1]))
+        for i in (a, b):
+            self._float(i, operator)
+        rank = max(len(self.shape(a)), len(self.shape(b)))
+        a, b = self._expand(a, rank), self._expand(b, rank)
+        shape = tuple(self._meet(x, y, a, b) for x, y in zip(self.shape(a), self.shape(b), strict=True)) if (
+            self.shape(a) and self.shape(b)) else self.shape(a) or self.shape(b)
+        return self.add(ARITHMETIC[operator], (a, b), shape)
+
+    def power(self, a: int, b: int) -> int:
+        """Add a ^ b; the exponent is a plain number."""
+        exponent = self._number(b)
+        if exponent is None:
+            raise MeaningError("an exponent must be a number")
+        if (base := self._number(a)) is not None:
+            return self.constant(_fold("^", base, exponent))
+        return self.add("power", (self._float(a, "^"),), self.nodes[a].shape, value=exponent)
+
+    def elementwise(self, function: str, a: int) -> int:
+        if (value := self._number(a)) is not None:
+            try:
+                return self.constant(ELEMENTWISE[function](value))
+            except (ValueError, OverflowError):
+                raise MeaningError(f"{function}({value:g}) is not a number") from None
+        return self.add(function, (self._float(a, function),), self.nodes[a].shape)
+
+    def clip(self, a: int, low: int, high: int) -> int:
+        bounds = self._number(low), self._number(high)
+        if bounds[0] is None or bounds[1] is None or not bounds[0] <= bounds[1]:
+            raise MeaningError("clip(v, low, high) needs two numbers, low <= high")
+        return self.add("clip", (self._float(a, "clip"),), self.nodes[a].shape, value=bounds)
+
+    def reduce(self, function: str, a: int) -> int:
+        """Add mean or sum, over all axes, or norm, the Euclidean norm of each sample over all its other axes."""
+        shape = self.shape(self._float(a, function))
+        if not shape:
+            raise MeaningError(f"{function} of a single number; it takes values of a batch")
+        if function == "norm" and shape[0] != "N":
+            raise MeaningError(f"norm is one number a sample; {shown(shape)} has no batch axis")
+        return self.add(function, (a,), ("N",) if function == "norm" else ())
+
+    def detach(self, a: int) -> int:
+        """Add the same value, through which no gradient flows."""
+        return self.add("detach", (self._float(a, "detach"),), self.nodes[a].shape)
+
+    def gradient(self, of: int, to: int) -> int:
+        """Add the gradient of the sum of `of` with respect to `to`; it can be differentiated again."""
+        self._float(of, "grad"), self._float(to, "grad")
+        if of not in self.dependants(to) or of == to:
+            raise MeaningError("the first argument of grad does not depend on the second")
+        return self.add("grad", (of, to), self.nodes[to].shape)
+
+    def shape(self, a: int) -> Axes:
+        shape = self.nodes[a].shape
+        if shape is None:
+            raise MeaningError(f"the network '{self.nodes[a].value}' has several outputs; name one")
+        return shape
+
+    def ancestors(self, of: set[int]) -> set[int]:
+        """Returns: the nodes that those of `of` are computed from, and themselves."""
+        found = set(of)
+        for i in range(max(found, default=-1), -1, -1):
+            if i in found:
+                found.update(self.nodes[i].inputs)
+        return found
+
+    def dependants(self, on: int) -> set[int]:
+        """Returns: the nodes through which a gradient with respect to `on` flows, `on` among them."""
+        found = {on}
+        for i in range(on + 1, len(self.nodes)):
+            if self.nodes[i].op != "detach" and not found.isdisjoint(self.nodes[i].inputs):
+                found.add(i)
+        return found
+
+    def _number(self, a: int) -> float | None:
+        node = self.nodes[a]
+        return node.value if node.op == "constant" else None
+
+    def _float(self, a: int, what: str) -> int:
+        if self.nodes[a].dtype != "float":
+            raise MeaningError(f"{what} takes numbers, not labels")
+        self.shape(a)
+        return a
+
+    def _expand(self, a: int, rank: int) -> int:
+        shape = self.shape(a)
+        if not shape or len(shape) == rank:
+            return a  # a single number meets anything
+        missing = rank - len(shape)
+        return self.add("expand", (a,), shape + (1,) * missing, value=missing)
+
+    def _meet(self, x: int | str, y: int | str, a: int, b: int) -> int | str:
+        if x == y or y == 1:
+            return x
+        if x == 1:
+            return y
+        raise MeaningError(f"the shapes {shown(self.shape(a))} and {shown(self.shape(b))} do not meet")
+
+
+def shown(shape: Axes | None) -> str:
+    """Returns: a shape with its batch axis as people write it, "(N, 784)"."""
+    if shape is None:
+        return "several outputs"
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def _fold(operator: str, a: float, b: float) -> float:
+    try:
+        value = {"+": a.__add__, "-": a.__sub__, "*": a.__mul__, "/": a.__truediv__, "^": a.__pow__}[operator](b)
+    except (ZeroDivisionError, OverflowError):
+        value = math.nan
+    if isinstance(value, complex) or not math.isfinite(value):
+        raise MeaningError(f"{a:g} {operator} {b:g} is not a number")
+    return float(value)

@@ -1,0 +1,167 @@
+"""Losses: the formulas of a paper, in its own notation.
+
+    title, source
+    [constants]   numbers that the system may override
+    [draws]       what the formulas draw: eps = { sample = "uniform(0, 1)", shape = [] }
+    [define]      abbreviations: "L(v)" = "mean(abs(v - D(v)))"
+    [losses]      what each network minimises
+    [state.NAME]  a number that training carries along: start, next, with
+    [report]      numbers to record: { value, with }, or { value, with, as } with a description
+
+`with` names a network: the value is computed in each step that updates this network, together with that network's loss and
+before its parameters move. State takes its next value when the step ends. A report may be read, by its name, in the formulas of
+states and of later reports: it is then the last value that was computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spec.distributions import Distribution
+from spec.errors import Problems, did_you_mean, expected_one_of
+from spec.formula import Expression, FormulaError, parse_signature
+from spec.layers import Shape
+from spec.library import Found
+from spec.tables import Table
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One symbol that is sampled anew at times that the schedule says.
+
+    Args:
+        distribution: of each of its numbers.
+        shape: of one sample: sizes, or the name of a network's input ("G.z") or of another symbol ("x") to be like.
+    """
+
+    distribution: Distribution
+    shape: Shape | str
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula and where it stands, for messages about its meaning."""
+
+    tree: Expression
+    text: str
+    file: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An abbreviation: its parameters' names and the formula to put in its place."""
+
+    parameters: tuple[str, ...]
+    formula: Formula
+
+
+@dataclass(frozen=True)
+class State:
+    """A number that training carries along, such as BEGAN's k."""
+
+    start: float
+    next: Formula
+    network: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A number to record, computed with the loss of a network."""
+
+    value: Formula
+    network: str
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss file, its constants settled."""
+
+    name: str
+    title: str
+    source: str
+    constants: Mapping[str, float]
+    draws: Mapping[str, Draw]
+    definitions: Mapping[str, Definition]
+    losses: Mapping[str, Formula]
+    states: Mapping[str, State]
+    reports: Mapping[str, Report]
+    file: str
+
+
+def read_loss(found: Found, overrides: Mapping[str, float], problems: Problems) -> Loss:
+    """Read a loss file; what its formulas mean is checked when a system is planned.
+
+    Args:
+        found: the file.
+        overrides: values for its constants; the caller has checked their names.
+        problems: where problems are noted.
+    """
+    table = Table(found.data, found.file, "", problems)
+    title, source = table.text("title"), table.text("source")
+    scope = table.numbers("constants", overrides)
+    losses = {network: _formula(given, network) for given in [table.table("losses")] for network in given.data}
+    if not losses:
+        table.note("losses", "a loss file needs the loss of at least one network")
+    draws = read_draws(table)
+    definitions = _definitions(table)
+    states, reports = {}, {}
+    for name, entry in _entries(table, "state"):
+        states[name] = State(entry.number("start"), _formula(entry, "next"), _with(entry, losses))
+        entry.close()
+    for name, entry in _entries(table, "report"):
+        reports[name] = Report(_formula(entry, "value"), _with(entry, losses))
+        entry.close()
+    table.close()
+    return Loss(
+        found.name, title, source, scope.names, draws, definitions, losses, states, reports, found.file
+    )
+
+
+def read_draws(table: Table) -> dict[str, Draw]:
+    """Read a `[draws]` table: each symbol's distribution and shape."""
+    draws = {}
+    for name, entry in _entries(table, "draws"):
+        sample = entry.distribution("sample")
+        shape: Shape | str = entry.text("shape") if isinstance(entry.data.get("shape"), str) else entry.sizes("shape")
+        draws[name] = Draw(sample, shape)
+        entry.close()
+    return draws
+
+
+def _entries(table: Table, name: str) -> list[tuple[str, Table]]:
+    outer = table.table(name, {})
+    return [(key, outer.table(key)) for key in outer.data]
+
+
+def _formula(table: Table, name: str) -> Formula:
+    raw = table.data.get(name, "")
+    return Formula(table.formula(name), str(raw), table.file, table.path(name))
+
+
+def _with(table: Table, losses: Mapping[str, Formula]) -> str:
+    network = table.text("with")
+    if network and network not in losses:
+        table.note(
+            "with", f"there is no loss of '{network}': {expected_one_of(losses)}", did_you_mean(network, losses)
+        )
+    return network
+
+
+def _definitions(table: Table) -> dict[str, Definition]:
+    definitions: dict[str, Definition] = {}
+    given = table.table("define", {})
+    for signature in given.data:
+        key = given.path(f'"{signature}"' if "(" in signature else signature)
+        try:
+            name, parameters = parse_signature(signature)
+        except FormulaError as error:
+            table.problems.add(table.file, given.key, error.message, error.hint, signature, error.span)
+            given.read.add(signature)
+            continue
+        if name in definitions:
+            table.problems.add(table.file, key, f"'{name}' is defined twice")
+        raw = given.data[signature]
+        definitions[name] = Definition(parameters, Formula(given.formula(signature), str(raw), table.file, key))
+    return definitions

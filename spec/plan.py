@@ -1,0 +1,176 @@
+"""The plan: one iteration as lists of evaluations that any backend can execute.
+
+For each step the plan says which nodes are evaluated in which order, which are evaluated with a graph for gradients (and so
+which are not: a generator in the critic's step, a report), which become leaves because a formula differentiates with
+respect to them, and what is minimised, reported and carried along. It is pure data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spec.architecture import Architecture
+from spec.builder import Builder, Symbol
+from spec.errors import Problems
+from spec.graph import Graph, Node, shown
+from spec.loss import Loss
+from spec.schedule import Schedule, Step
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One step of an iteration.
+
+    Args:
+        step: whom it updates, how often, in which modes.
+        nodes: every operation, each after those it reads.
+        losses: the node that each updated network minimises.
+        reports: the node of each recorded number, the losses ("loss_D") and the states' next values among them.
+        states: the node of each state's next value.
+        tracked: the nodes to evaluate with a graph for gradients.
+        leaves: the nodes that a gradient is taken with respect to and that nothing trained leads to.
+        occurrences: for each network node, which evaluation of that network in this step it is, from 0.
+    """
+
+    step: Step
+    nodes: tuple[Node, ...]
+    losses: Mapping[str, int]
+    reports: Mapping[str, int]
+    states: Mapping[str, int]
+    tracked: frozenset[int]
+    leaves: frozenset[int]
+    occurrences: Mapping[int, int]
+
+    def draws(self) -> tuple[str, ...]:
+        """Returns: the symbols that this step reads."""
+        return tuple(node.value for node in self.nodes if node.op == "draw")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One iteration: its steps in order, and the names of all recorded numbers."""
+
+    steps: tuple[StepPlan, ...]
+
+    def columns(self) -> tuple[str, ...]:
+        """Returns: the names of the recorded numbers, in the order in which they are first computed."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.reports))
+
+
+def make_plan(
+    loss: Loss,
+    schedule: Schedule,
+    networks: Mapping[str, Architecture],
+    symbols: Mapping[str, Symbol],
+    problems: Problems,
+    used: set[str],
+) -> Plan:
+    """Plan one iteration of a schedule; names that the formulas use are added to `used`."""
+    steps = []
+    computed_before: set[str] = set()
+    for step in schedule.steps:
+        builder = Builder(loss, networks, symbols, problems, used)
+        losses = {n: builder.build_scalar(loss.losses[n]) for n in step.update if n in loss.losses}
+        reports = {f"loss_{n}": node for n, node in losses.items()}
+        for name, report in loss.reports.items():
+            if report.network in step.update:
+                builder.recalled = tuple({*computed_before, *builder.computed})
+                reports[name] = builder.build_scalar(report.value)
+                if (node := reports[name]) is not None:
+                    builder.computed[name] = node
+        builder.recalled = tuple(loss.reports)
+        states = {n: builder.build_scalar(s.next) for n, s in loss.states.items() if s.network in step.update}
+        computed_before |= set(builder.computed)
+        reports |= states  # a state is recorded as the value that this step gives it
+        steps.append(_finish(step, builder.graph, _known(losses), _known(reports), _known(states)))
+    return Plan(tuple(steps))
+
+
+def _known(nodes: Mapping[str, int | None]) -> dict[str, int]:
+    return {name: node for name, node in nodes.items() if node is not None}
+
+
+def _finish(
+    step: Step, graph: Graph, losses: dict[str, int], reports: dict[str, int], states: dict[str, int]
+) -> StepPlan:
+    """Prune to what is needed, renumber, and mark what needs gradients."""
+    needed = sorted(graph.ancestors({*losses.values(), *reports.values(), *states.values()}))
+    place = {old: new for new, old in enumerate(needed)}
+    nodes = tuple(
+        Node(n.op, tuple(place[i] for i in n.inputs), n.shape, n.dtype, n.value)
+        for n in (graph.nodes[old] for old in needed)
+    )
+    losses, reports, states = ({k: place[v] for k, v in d.items()} for d in (losses, reports, states))
+    tracked, leaves = _gradients(step, nodes, set(losses.values()))
+    counts: dict[str, int] = {}
+    occurrences = {}
+    for i, node in enumerate(nodes):
+        if node.op == "network":
+            occurrences[i] = counts.get(node.value, 0)
+            counts[node.value] = occurrences[i] + 1
+    return StepPlan(step, nodes, losses, reports, states, tracked, leaves, occurrences)
+
+
+def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[frozenset[int], frozenset[int]]:
+    trains: list[bool] = []  # whether a node's value depends, differentiably, on a parameter that moves
+    for node in nodes:
+        through = node.op != "detach" and any(trains[i] for i in node.inputs)
+        trains.append(through or (node.op == "network" and node.value in step.update))
+    graph = Graph(list(nodes))
+    tracked = {i for i in graph.ancestors({i for i in losses if trains[i]}) if trains[i]}
+    leaves = set()
+    for node in nodes:
+        if node.op == "grad":
+            of, to = node.inputs
+            if not trains[to]:
+                leaves.add(to)
+            tracked |= graph.dependants(to) & graph.ancestors({of})
+    return frozenset(tracked), frozenset(leaves)
+
+
+def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
+    """Returns: the plan as lines for people, one evaluation each."""
+    lines = [f"draws live for: data one {schedule.data}, noise one {schedule.noise}"]
+    for number, planned in enumerate(plan.steps, 1):
+        step = planned.step
+        times = f", {step.repeat} times" if step.repeat > 1 else ""
+        lines.append(f"step {number}: update {' and '.join(step.update)}{times}")
+        for i, node in enumerate(planned.nodes):
+            if node.op != "constant":
+                lines.append(f"  {f'%{i}':>5} = {_describe(i, node, planned):<34} {shown(node.shape):<18} {_remarks(i, node, planned)}".rstrip())
+        for network, i in planned.losses.items():
+            lines.append(f"  minimise %{i} over {network}'s parameters")
+        for name, i in planned.states.items():
+            lines.append(f"  {name} <- %{i}")
+        lines.append(f"  report {', '.join(f'{name} = %{i}' for name, i in planned.reports.items())}")
+    return lines
+
+
+def _describe(i: int, node: Node, planned: StepPlan) -> str:
+    inputs = [f"{planned.nodes[j].value:g}" if planned.nodes[j].op == "constant" else f"%{j}" for j in node.inputs]
+    match node.op:
+        case "draw" | "state" | "recall":
+            return f"{node.op} {node.value}"
+        case "network":
+            return f"{node.value}({', '.join(inputs)})"
+        case "output":
+            return f"{inputs[0]}.{node.value}"
+        case "power" | "expand":
+            return f"{node.op}({inputs[0]}, {node.value:g})"
+        case "clip":
+            return f"clip({inputs[0]}, {node.value[0]:g}, {node.value[1]:g})"
+    return f"{node.op}({', '.join(inputs)})"
+
+
+def _remarks(i: int, node: Node, planned: StepPlan) -> str:
+    remarks = []
+    if node.op == "network":
+        remarks.append("inference" if node.value in planned.step.inference else "training")
+        if node.value not in planned.step.update:
+            remarks.append("constant")
+    if i in planned.leaves:
+        remarks.append("leaf")
+    if node.op == "network" and i not in planned.tracked:
+        remarks.append("no graph")
+    return ", ".join(remarks)

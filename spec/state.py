@@ -1,0 +1,74 @@
+"""The whole state of a training run, in neutral form: what either backend leaves and either resumes from.
+
+Arrays are named by role and path: "parameters/G/l1/W", "statistics/G/bn1/mean", "moments/D/m/l1/W", "states/k", "reports/L_real".
+Random numbers have no state: they are addressed by position (see `streams`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spec.layers import Shape
+from spec.streams import Streams, initial_statistics
+from spec.system import System
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next iteration depends on, besides the system, the seed and the data.
+
+    Args:
+        iteration: how many iterations are done.
+        updates: how often each network's optimiser has stepped.
+        learning_rates: of each network, now.
+        arrays: every array by its name.
+    """
+
+    iteration: int
+    updates: dict[str, int]
+    learning_rates: dict[str, float]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, prefix: str) -> dict[str, np.ndarray]:
+        """Returns: the arrays under a prefix such as "parameters/G", by the rest of their names."""
+        start = prefix + "/"
+        return {name.removeprefix(start): a for name, a in self.arrays.items() if name.startswith(start)}
+
+
+def array_shapes(system: System) -> dict[str, Shape]:
+    """Returns: the shape of every array that a state of this system has, by name."""
+    shapes: dict[str, Shape] = {}
+    for name, network in system.networks.items():
+        parameters = network.parameter_paths()
+        shapes |= {f"parameters/{name}/{path}": p.shape for path, p in parameters.items()}
+        shapes |= {f"statistics/{name}/{path}": s.shape for path, s in network.statistic_paths().items()}
+        for moment in system.optimizers[name].MOMENTS:
+            shapes |= {f"moments/{name}/{moment}/{path}": p.shape for path, p in parameters.items()}
+    shapes |= {f"states/{name}": () for name in system.loss.states}
+    shapes |= {f"reports/{name}": () for name in recalled_reports(system)}
+    return shapes
+
+
+def recalled_reports(system: System) -> list[str]:
+    """Returns: the reports that a formula reads from an earlier step, so that their values belong to the state."""
+    nodes = [node for step in system.plan.steps for node in step.nodes]
+    return sorted({node.value for node in nodes if node.op == "recall"})
+
+
+def initial_state(system: System, seed: int) -> TrainingState:
+    """Returns: the state before the first iteration, float64; parameters are drawn from the seed's streams."""
+    arrays = {name: np.zeros(shape) for name, shape in array_shapes(system).items()}
+    streams = Streams(seed)
+    for name, network in system.networks.items():
+        arrays |= _prefixed(f"parameters/{name}", streams.initial_parameters(name, network))
+        arrays |= _prefixed(f"statistics/{name}", initial_statistics(network))
+    arrays |= {f"states/{name}": np.array(state.start) for name, state in system.loss.states.items()}
+    rates = {name: optimizer.learning_rate for name, optimizer in system.optimizers.items()}
+    return TrainingState(0, dict.fromkeys(system.networks, 0), rates, arrays)
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}

@@ -1,0 +1,262 @@
+"""Reading TOML with every problem noted: files, tables, keys, and values of each kind.
+
+A `Table` knows where it stands (file and key path) and which of its keys were read; closing it reports the others, so
+that an unknown or misspelt key is never ignored. A value that is missing or of the wrong kind is noted and replaced
+by a harmless one, so that reading goes on and all problems come out together.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spec.arithmetic import evaluate
+from spec.distributions import Distribution, distribution
+from spec.errors import Problems, SpecError, Problem, did_you_mean, expected_one_of
+from spec.formula import Expression, FormulaError, Number, parse
+
+MAX_BYTES = 1_000_000  # of one spec file; ours are under 10 kB
+MAX_SIZE = 2**31 - 1  # of one axis; frameworks index with 32 bits in places
+
+T = TypeVar("T")
+_REQUIRED: Any = object()
+
+
+@dataclass
+class Scope:
+    """Named numbers that arithmetic may use, and which of them were used."""
+
+    names: dict[str, float] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+
+def read_file(path: Path, shown: str) -> dict[str, Any]:
+    """Read a TOML file of at most `MAX_BYTES`.
+
+    Args:
+        path: where it is.
+        shown: the name that messages give it.
+
+    Raises:
+        SpecError: it cannot be read, is too large, or is not TOML; the message says where.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise SpecError([Problem(shown, "", f"the file is larger than {MAX_BYTES:,} bytes, too large for a spec")])
+        return tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        raise SpecError([Problem(shown, "", f"cannot be read: {error.strerror or error}")]) from None
+    except UnicodeDecodeError as error:
+        raise SpecError([Problem(shown, "", f"is not UTF-8 text: byte {error.start}", "save it as UTF-8")]) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = "tables or lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise SpecError([Problem(shown, "", f"is not TOML: {reason}")]) from None
+
+
+class Table:
+    """One table of a spec file.
+
+    Args:
+        data: its keys and values.
+        file: the file's name in messages.
+        key: the dotted path of the table in the file.
+        problems: where problems are noted.
+        scope: the numbers that its arithmetic may use.
+    """
+
+    def __init__(self, data: Any, file: str, key: str, problems: Problems, scope: Scope | None = None) -> None:
+        self.file, self.key, self.problems = file, key, problems
+        self.scope = scope if scope is not None else Scope()
+        if not isinstance(data, dict):
+            problems.add(file, key, f"expected a table, found {kind_of(data)}")
+            data = {}
+        self.data: dict[str, Any] = data
+        self.read: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.data
+
+    def path(self, name: str) -> str:
+        return f"{self.key}.{name}" if self.key else name
+
+    def note(self, name: str, message: str, hint: str = "") -> None:
+        """Note a problem of the value of a key ("" for the table itself)."""
+        self.problems.add(self.file, self.path(name) if name else self.key, message, hint)
+
+    def take(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Returns: the raw value of a key, or the default; a missing key without default is noted, and None given."""
+        self.read.add(name)
+        if name in self.data:
+            return self.data[name]
+        if default is _REQUIRED:
+            near = did_you_mean(name, set(self.data) - self.read)
+            found = near.removeprefix("did you mean ").rstrip("?")
+            self.note("", f"the key '{name}' is missing", f"found {found} instead?" if near else "")
+            return None
+        return default
+
+    def close(self, keys: Iterable[str] | None = None) -> None:
+        """Note every key (of `keys`, else of the table) that was not read."""
+        for name in self.data if keys is None else keys:
+            if name not in self.read:
+                self.note(name, f"unknown key: {expected_one_of(self.read)}", did_you_mean(name, self.read))
+
+    def text(self, name: str, default: Any = _REQUIRED) -> str:
+        return self._of_kind(name, default, str, "text", "")
+
+    def flag(self, name: str, default: Any = _REQUIRED) -> bool:
+        return self._of_kind(name, default, bool, "true or false", False)
+
+    def choice(self, name: str, options: Iterable[str], default: Any = _REQUIRED) -> str:
+        value = self.text(name, default)
+        options = list(options)
+        if name in self.data and isinstance(self.data[name], str) and value not in options:
+            self.note(name, f"unknown value '{value}': {expected_one_of(options)}", did_you_mean(value, options))
+        return value if value in options else options[0]
+
+    def names(self, name: str, default: Any = _REQUIRED) -> tuple[str, ...]:
+        """Returns: a list of names; a single text counts as a list of one."""
+        value = self.take(name, default)
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+        if value is not None:
+            self.note(name, f"expected a name or a list of names, found {kind_of(value)}")
+        return ()
+
+    def number(self, name: str, default: Any = _REQUIRED, least: float = -1e15, most: float = 1e15) -> float:
+        """Returns: a number, given as one or as arithmetic on the scope's names, between `least` and `most`."""
+        value = self.take(name, default)
+        number = self._arithmetic(name, value)
+        if number is None:
+            return max(least, min(1.0, most))
+        if not least <= number <= most:
+            bounds = f"at least {least:g}" if most == 1e15 else f"from {least:g} to {most:g}"
+            self.note(name, f"expected a number {bounds}, found {number:g}")
+            return least
+        return float(number)
+
+    def size(self, name: str, default: Any = _REQUIRED, least: int = 1, most: int = MAX_SIZE) -> int:
+        """Returns: a whole number, given as one or as arithmetic, between `least` and `most`."""
+        return self._size(name, self.take(name, default), least, most)
+
+    def sizes(self, name: str, default: Any = _REQUIRED, least: int = 1) -> tuple[int, ...]:
+        """Returns: a list of whole numbers, each given as one or as arithmetic."""
+        value = self.take(name, default)
+        if not isinstance(value, (list, tuple)):
+            if value is not None:
+                self.note(name, f"expected a list of sizes, found {kind_of(value)}")
+            return ()
+        return tuple(self._size(f"{name}[{i}]", v, least, MAX_SIZE) for i, v in enumerate(value))
+
+    def distribution(self, name: str, default: Any = _REQUIRED, also: Mapping[str, float] | None = None) -> Distribution:
+        """Returns: a distribution such as "uniform(-1, 1)", over the scope's names and those of `also`."""
+        value = self.take(name, default)
+        tree = self._formula(name, value)
+        names = {**self.scope.names, **(also or {})}
+        return self._guarded(name, value, lambda: distribution(tree, names, self.scope.used), Distribution("constant", 0.0, 0.0))
+
+    def formula(self, name: str, default: Any = _REQUIRED) -> Expression:
+        """Returns: the tree of a formula given as text, or of a plain number."""
+        return self._formula(name, self.take(name, default))
+
+    def numbers(self, name: str, overrides: Mapping[str, float] | None = None) -> Scope:
+        """Read a table of named numbers, each of which may be arithmetic on those above it.
+
+        Args:
+            name: the key of the table; a missing table is an empty one.
+            overrides: values that replace those of the file.
+
+        Returns: a scope of all of them.
+        """
+        table = Table(self.take(name, {}), self.file, self.path(name), self.problems, Scope())
+        for key in table.data:
+            value = table.number(key)
+            table.scope.names[key] = (overrides or {}).get(key, value)
+        return table.scope
+
+    def close_numbers(self, name: str, scope: Scope) -> None:
+        """Note every number of the table `name` that nothing used."""
+        for key in scope.names:
+            if key not in scope.used:
+                self.note(f"{name}.{key}", "nothing uses this number", "use it or delete it")
+
+    def table(self, name: str, default: Any = _REQUIRED) -> Table:
+        value = self.take(name, default)
+        return Table({} if value is None else value, self.file, self.path(name), self.problems, self.scope)
+
+    def tables(self, name: str, default: Any = _REQUIRED) -> list[Table]:
+        """Returns: a list of tables."""
+        value = self.take(name, default)
+        if not isinstance(value, (list, tuple)):
+            if value is not None:
+                self.note(name, f"expected a list of tables, found {kind_of(value)}")
+            return []
+        return [Table(v, self.file, f"{self.path(name)}[{i}]", self.problems, self.scope) for i, v in enumerate(value)]
+
+    def _of_kind(self, name: str, default: Any, kind: type[T], wanted: str, harmless: T) -> T:
+        value = self.take(name, default)
+        if isinstance(value, kind):
+            return value
+        if value is not None:
+            self.note(name, f"expected {wanted}, found {kind_of(value)}")
+        return harmless
+
+    def _formula(self, name: str, value: Any) -> Expression:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return Number(float(value))
+        if isinstance(value, str):
+            return self._guarded(name, value, lambda: parse(value), Number(1.0))
+        if value is not None:
+            self.note(name, f"expected a formula, found {kind_of(value)}")
+        return Number(1.0)
+
+    def _arithmetic(self, name: str, value: Any) -> float | None:
+        if value is None:
+            return None
+        tree = self._formula(name, value)
+        return self._guarded(name, value, lambda: evaluate(tree, self.scope.names, self.scope.used), None)
+
+    def _size(self, name: str, value: Any, least: int, most: int) -> int:
+        number = self._arithmetic(name, value)
+        if number is None:
+            return least
+        if number != int(number):
+            self.note(name, f"expected a whole number, found {number:g}")
+            return least
+        if not least <= number <= most:
+            self.note(name, f"expected a whole number from {least} to {most}, found {number:g}")
+            return least
+        return int(number)
+
+    def _guarded(self, name: str, value: Any, compute: Callable[[], T], harmless: T) -> T:
+        try:
+            return compute()
+        except FormulaError as error:
+            text = value if isinstance(value, str) else ""
+            self.problems.add(self.file, self.path(name), error.message, error.hint, text, error.span)
+            return harmless
+
+
+def kind_of(value: Any) -> str:
+    """Returns: what a TOML value is, in a user's words."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"the text '{value[:40]}'"
+        case int() | float():
+            return f"the number {value}"
+        case dict():
+            return "a table"
+        case list() | tuple():
+            return "a list"
+    return f"a {type(value).__name__}"
+
+
