@@ -1,0 +1,46 @@
+"""Where Chainer's arrays live: device and dtype, and the way to NumPy and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import chainer
+import numpy as np
+
+Array = chainer.Variable
+
+
+class DeviceError(Exception):
+    """The device that was asked for is not there; the message says what is."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device ("cpu" or "cuda") and a floating-point dtype ("float32" or "float64")."""
+
+    device: str
+    dtype: str
+
+    def __post_init__(self) -> None:
+        if self.device == "cuda" and not chainer.backends.cuda.available:
+            raise DeviceError("Chainer finds no CUDA device; use --device cpu, or install CuPy for your CUDA")
+
+    @property
+    def xp(self) -> Any:
+        """NumPy or CuPy."""
+        return chainer.backends.cuda.cupy if self.device == "cuda" else np
+
+    def array(self, values: np.ndarray) -> Array:
+        """Returns: a copy of NumPy values here; whole numbers stay whole (int64), all others become `dtype`."""
+        if values.dtype.kind in "iu":
+            return Array(self.xp.array(values, dtype=np.int64), requires_grad=False)
+        return Array(self.xp.array(values, dtype=self.dtype), requires_grad=False)
+
+    def zeros(self, count: int) -> Array:
+        return Array(self.xp.zeros(count, dtype=self.dtype), requires_grad=False)
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Returns: the values of an array, or of a plain number, on the host; a copy."""
+    return np.array(chainer.backends.cuda.to_cpu(array.array) if isinstance(array, chainer.Variable) else array)

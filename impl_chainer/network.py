@@ -1,0 +1,110 @@
+"""Networks in Chainer: evaluated functionally from named arrays, and as the `chainer.Chain` that users know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import chainer
+
+from impl_chainer.arrays import Array, Place
+from impl_chainer.layers import LAYERS, Mode
+from spec import load_system
+from spec.architecture import Architecture, Layer
+from spec.state import TrainingState
+from spec.streams import Streams, initial_statistics
+
+
+def evaluate(
+    architecture: Architecture,
+    parameters: Mapping[str, Array],
+    statistics: Mapping[str, Array],
+    inputs: list[Array],
+    mode: Mode,
+) -> dict[str, Array]:
+    """Evaluate a network.
+
+    Args:
+        architecture: what it is.
+        parameters: by path, such as "l1/W".
+        statistics: by path, such as "bn1/mean"; in training they move in place.
+        inputs: in the architecture's order, each (N, ...).
+        mode: training or inference.
+
+    Returns: each output by name.
+    """
+    values = dict(zip(architecture.inputs, inputs, strict=True))
+    for layer in architecture.layers:
+        own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
+        running = {s.name: statistics[f"{layer.name}/{s.name}"] for s in layer.statistics}
+        values[layer.name] = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
+    return {output: values[layer] for output, layer in architecture.outputs.items()}
+
+
+class Network(chainer.Chain):
+    """A network of a spec as a chain, for use in code of one's own.
+
+    Parameters and persistent arrays have their spec's paths: "encoder/c1/W", "bn1/mean". Where `chainer.config.train` is set,
+    dropout draws from the array library's global generator. Initial values are those of the spec, drawn from `seed`.
+
+    Args:
+        architecture: what it is.
+        name: its name in its system, which initial values depend on.
+        seed: the seed of the initial values.
+    """
+
+    def __init__(self, architecture: Architecture, name: str, seed: int = 0, dtype: str = "float32") -> None:
+        super().__init__()
+        self.architecture = architecture
+        place = Place("cpu", dtype)
+        for path, values in Streams(seed).initial_parameters(name, architecture).items():
+            owner, leaf = self._owner(path)
+            with owner.init_scope():
+                setattr(owner, leaf, chainer.Parameter(place.array(values).array))
+        for path, values in initial_statistics(architecture).items():
+            owner, leaf = self._owner(path)
+            owner.add_persistent(leaf, place.array(values).array)
+
+    @classmethod
+    def from_system(cls, system: str, name: str, seed: int = 0, dtype: str = "float32") -> Network:
+        """Returns: a network of a system, such as ("began_mnist", "G").
+
+        Raises:
+            SpecError: there is no such system, or it is wrong.
+            KeyError: the system has no such network.
+        """
+        return cls(load_system(system).networks[name], name, seed, dtype)
+
+    def forward(self, *inputs: Array) -> Array | dict[str, Array]:
+        """Returns: the output, or each output by name where there are several."""
+        parameters = {path.removeprefix("/"): p for path, p in self.namedparams()}
+        statistics = {path: chainer.as_variable(self._persistent(path)) for path in self.architecture.statistic_paths()}
+        given = [chainer.as_variable(x) for x in inputs]
+        outputs = evaluate(self.architecture, parameters, statistics, given, Mode(chainer.config.train, _random_mask))
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def load_training_state(self, state: TrainingState, name: str) -> None:
+        """Take the parameters and statistics of the network `name` from a neutral checkpoint's state."""
+        parameters = dict(self.namedparams())
+        for path, values in state.of(f"parameters/{name}").items():
+            parameters[f"/{path}"].array[...] = self.xp.asarray(values)
+        for path, values in state.of(f"statistics/{name}").items():
+            self._persistent(path)[...] = self.xp.asarray(values)
+
+    def _owner(self, path: str) -> tuple[chainer.Link, str]:
+        *parents, leaf = path.split("/")
+        owner: chainer.Chain = self
+        for parent in parents:
+            if parent not in {child.name for child in owner.children()}:
+                owner.add_link(parent, chainer.Chain())
+            owner = owner[parent]
+        return owner, leaf
+
+    def _persistent(self, path: str) -> chainer.types.NdArray:
+        owner, leaf = self._owner(path)
+        return getattr(owner, leaf)
+
+
+def _random_mask(layer: Layer, shape: tuple[int, ...], like: Array) -> Array:
+    keep = 1.0 - layer.settings["rate"]
+    kept = like.xp.random.random_sample(shape) < keep
+    return Array(like.xp.multiply(kept, 1.0 / keep, dtype=like.dtype), requires_grad=False)

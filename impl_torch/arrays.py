@@ -1,0 +1,41 @@
+"""Where PyTorch's arrays live: device and dtype, and the way to NumPy and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+Array = torch.Tensor
+
+
+class DeviceError(Exception):
+    """The device that was asked for is not there; the message says what is."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device ("cpu" or "cuda") and a floating-point dtype ("float32" or "float64")."""
+
+    device: str
+    dtype: str
+
+    def __post_init__(self) -> None:
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise DeviceError("PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of PyTorch")
+
+    def array(self, values: np.ndarray) -> Array:
+        """Returns: a copy of NumPy values here; whole numbers stay whole (int64), all others become `dtype`."""
+        if values.dtype.kind in "iu":
+            return torch.tensor(values, dtype=torch.int64, device=self.device)
+        return torch.tensor(values, dtype=getattr(torch, self.dtype), device=self.device)
+
+    def zeros(self, count: int) -> Array:
+        return torch.zeros(count, dtype=getattr(torch, self.dtype), device=self.device)
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Returns: the values of an array, or of a plain number, on the host; a copy."""
+    return np.array(array.detach().cpu() if isinstance(array, torch.Tensor) else array)

@@ -1,0 +1,91 @@
+"""The operations of formulas in PyTorch; `spec.graph` defines them.
+
+Operands are tensors, or plain numbers for constants. Every operation can be differentiated twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from impl_torch.arrays import Array
+from spec.graph import Node
+
+
+def norm(a: Array) -> Array:
+    """Euclidean norm of each sample; its gradient at 0 is 0, where the square root's own would be NaN."""
+    square = (a * a).reshape(a.shape[0], -1).sum(dim=1)
+    positive = square > 0
+    return torch.where(positive, torch.sqrt(torch.where(positive, square, 1.0)), 0.0)
+
+
+def gradient(of: Array, to: Array, again: bool) -> Array:
+    """The gradient of the sum of `of` with respect to `to`, with a graph of its own where it is needed `again`."""
+    (result,) = torch.autograd.grad(of, to, grad_outputs=torch.ones_like(of), create_graph=again, retain_graph=True)
+    return result
+
+
+def power(a: Array, exponent: float) -> Array:
+    # A whole exponent as a product: the same rounding in both frameworks.
+    return a * a if exponent == 2 else a**exponent
+
+
+def softplus(a: Array) -> Array:
+    # F.softplus becomes linear above its threshold, so its second derivative would be 0 there.
+    return torch.logaddexp(a, torch.zeros_like(a))
+
+
+ELEMENTWISE = {
+    "abs": torch.abs,
+    "sqrt": torch.sqrt,
+    "exp": torch.exp,
+    "log": torch.log,
+    "softplus": softplus,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "relu": F.relu,
+}
+
+
+def evaluate(node: Node, a: list[Any], again: bool) -> Any:
+    """Evaluate a node from the values of its inputs.
+
+    Args:
+        node: any operation that needs nothing but its inputs.
+        a: their values.
+        again: for "grad", whether its result is differentiated again.
+    """
+    match node.op:
+        case "constant":
+            return node.value
+        case "output":
+            return a[0][node.value]
+        case "negative":
+            return -a[0]
+        case "add":
+            return a[0] + a[1]
+        case "subtract":
+            return a[0] - a[1]
+        case "multiply":
+            return a[0] * a[1]
+        case "divide":
+            return a[0] / a[1]
+        case "power":
+            return power(a[0], node.value)
+        case "clip":
+            return torch.clamp(a[0], node.value[0], node.value[1])
+        case "expand":
+            return a[0].reshape(*a[0].shape, *(1,) * node.value)
+        case "mean":
+            return a[0].mean()
+        case "sum":
+            return a[0].sum()
+        case "norm":
+            return norm(a[0])
+        case "detach":
+            return a[0].detach()
+        case "grad":
+            return gradient(a[0], a[1], again)
+    return ELEMENTWISE[node.op](a[0])
