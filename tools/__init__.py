@@ -1,0 +1,1 @@
+"""Programs over the spec and its two implementations: train, crosscheck, port, bench, show."""

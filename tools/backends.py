@@ -1,0 +1,54 @@
+"""The backends by name, imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from tools.errors import UserError
+
+NAMES = ("torch", "chainer")
+
+
+def load(name: str) -> ModuleType:
+    """Import a backend.
+
+    Args:
+        name: "torch" or "chainer".
+
+    Returns: `impl_torch` or `impl_chainer`, the framework behind it imported.
+
+    Raises:
+        UserError: the framework is not installed or does not import.
+    """
+    try:
+        module = importlib.import_module(f"impl_{name}")
+        module.Trainer  # noqa: B018 (impl_chainer imports Chainer on first use)
+    except ImportError as error:
+        raise UserError(_remedy(name, error)) from error
+    return module
+
+
+def make_trainer(name: str, *arguments: Any, **options: Any) -> Any:
+    """Returns: a trainer of a backend.
+
+    Raises:
+        UserError: the framework or the device is not there.
+    """
+    backend = load(name)
+    try:
+        return backend.Trainer(*arguments, **options)
+    except backend.DeviceError as error:
+        raise UserError(str(error)) from None
+
+
+def _remedy(name: str, error: ImportError) -> str:
+    package = {"torch": "PyTorch", "chainer": "Chainer"}[name]
+    install = {
+        "torch": "pip install 'ganspec[torch]'",
+        "chainer": "pip install 'setuptools<81' wheel && pip install --no-build-isolation 'ganspec[chainer]'",
+    }[name]
+    if error.name == name:
+        return f"{package} is not installed; install it with: {install}"
+    return f"{package} does not import: {error}"
