@@ -1,0 +1,12 @@
+"""Mends for bugs of Chainer 7.8.1 itself, which appear on any stack."""
+
+from impl_chainer.compat.mend import always, declare
+
+declare(
+    "deconvolution_2d-weight-only",
+    "chainer.functions.connection.deconvolution_2d",
+    ("self._set_cover_all(x, W)", "self._set_cover_all(x.shape, W.shape)"),
+    broken_by="Chainer 7.8.1 (issue #8624)",
+    why="Backward fails when x needs no gradient, as in a generator's first layer on raw z.",
+    needed=always,
+)

@@ -1,0 +1,42 @@
+"""Runs Python in a process of its own, because what is tested is how a process imports Chainer."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def python():
+    """A function that runs ``python *arguments`` from the project's root, one minute at most."""
+
+    def run(*arguments, cwd=ROOT, **environment):
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
+        variables.pop("IMPL_CHAINER_COMPAT_SCRIPT", None)
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def passes(python):
+    """A function that runs a piece of code and fails with its traceback if it raises."""
+
+    def run(code, *options, **environment):
+        done = python(*options, "-c", code, **environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -1,0 +1,98 @@
+"""Child processes import Chainer mended, however they are started."""
+
+from importlib.util import find_spec
+
+import pytest
+
+pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
+
+DATASET = """
+import chainer
+
+class Squares(chainer.dataset.DatasetMixin):
+    def __len__(self):
+        return 6
+
+    def get_example(self, i):
+        import multiprocessing, numpy
+        return numpy.float32(i * i), numpy.full(1, multiprocessing.parent_process() is not None)
+"""
+MAIN = """
+import multiprocessing, sys
+import impl_chainer.compat
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    impl_chainer.compat.apply(without=set(sys.argv[2:]))
+    from dataset import Squares
+    import chainer
+    iterator = chainer.iterators.MultiprocessIterator(Squares(), 3, repeat=False, shuffle=False, n_processes=1)
+    batches = list(iterator)
+    iterator.finalize()
+    print([float(x) for batch in batches for x, _ in batch], [bool(c[0]) for batch in batches for _, c in batch])
+"""
+DONE = "[0.0, 1.0, 4.0, 9.0, 16.0, 25.0] [False, False, False, True, True, True]\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "dataset.py").write_text(DATASET)
+    return tmp_path
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_iterator_works_whose_main_module_imports_compat(method, folder, python):
+    (folder / "main.py").write_text(MAIN)
+    done = python(folder / "main.py", method, cwd=folder)
+    assert done.stdout == DONE, done.stderr
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_iterator_works_whose_main_module_does_not(method, folder, python):
+    # Standard input is no file that a child could run again, so the child has only what it unpickles.
+    program = f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv[1:] = [{method!r}]\n{MAIN}"
+    done = python("-c", program, cwd=folder)
+    assert done.stdout == DONE, done.stderr
+
+
+def test_runner_s_children_run_the_script_mended(folder, python):
+    script = (
+        (DATASET + MAIN).replace("import impl_chainer.compat\n", "").replace("    from dataset import Squares\n", "")
+    )
+    script = script.replace("    impl_chainer.compat.apply(without=set(sys.argv[2:]))\n", "")
+    (folder / "script.py").write_text(script)
+    assert "impl_chainer" not in script
+    done = python("-m", "impl_chainer.compat", folder / "script.py", "spawn")
+    assert done.stdout == DONE, done.stderr
+
+
+def test_workers_and_updaters_pickles_begin_with_compat(passes):
+    passes(
+        """
+import multiprocessing, pickletools
+from multiprocessing.reduction import ForkingPickler
+import impl_chainer.compat
+from chainer.training.updaters import multiprocess_parallel_updater as updater
+
+worker = updater._Worker.__new__(updater._Worker)
+multiprocessing.Process.__init__(worker, name="w")
+worker.proc_id = 3
+del worker._config["authkey"]
+data = bytes(ForkingPickler.dumps(worker))
+first = [a for op, a, _ in pickletools.genops(data) if op.name in ("SHORT_BINUNICODE", "GLOBAL")][0]
+assert first.startswith("impl_chainer.compat.child"), first
+copy = multiprocessing.reduction.pickle.loads(data)
+assert type(copy) is updater._Worker and copy.proc_id == 3 and copy.name == "w"
+
+from chainer.iterators import multiprocess_iterator
+seen = {}
+multiprocess_iterator.multiprocessing = type("M", (), {"Pool": staticmethod(seen.update)})
+loop = multiprocess_iterator._PrefetchLoop([1], 1, False, 1, 1, 8, None, None, False, None)
+multiprocess_iterator.threading = type("T", (), {"Thread": multiprocess_iterator.threading.Event})
+try:
+    loop.launch_thread()
+except TypeError:
+    pass
+assert seen["initializer"].__module__ == "impl_chainer.compat.child", seen
+"""
+    )

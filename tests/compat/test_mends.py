@@ -1,0 +1,111 @@
+"""Each mend is needed and sufficient: its probe fails without it and succeeds with it."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from impl_chainer.compat import TABLE
+from impl_chainer.compat.hook import mended
+from impl_chainer.compat.mend import Mend, Table
+
+from . import probes
+
+pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
+
+
+def upstream(module):
+    """The source of a module as it lies on the disk, found without importing anything."""
+    path = None
+    for end in [match.start() for match in re.finditer(r"\.", module)] + [len(module)]:
+        spec = PathFinder.find_spec(module[:end], path)
+        path = spec.submodule_search_locations
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def failures(done):
+    lines = done.stdout.splitlines()
+    if lines and lines[-1].startswith("failed:"):
+        return set(lines[-1].removeprefix("failed:").split())
+    raise AssertionError(done.stderr)
+
+
+@pytest.fixture(scope="module")
+def with_all(python):
+    return python(probes.__file__, "--all")
+
+
+@pytest.fixture(scope="module")
+def without(python):
+    names = [name for name in probes.PROBES if not probes.skipped(name)]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(lambda name: python(probes.__file__, name), names), strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(probes.PROBES))
+def test_mend_is_needed(name, without):
+    if why := probes.skipped(name):
+        pytest.skip(why)
+    assert failures(without[name]) == {name}, without[name].stderr
+
+
+@pytest.mark.parametrize("name", sorted(probes.PROBES))
+def test_mend_is_sufficient(name, with_all):
+    if why := probes.skipped(name):
+        pytest.skip(why)
+    assert name not in failures(with_all), with_all.stderr
+
+
+def test_every_mend_has_a_probe_or_a_reason():
+    assert probes.PROBES.keys() | probes.UNSEEN.keys() == TABLE.names
+    assert not probes.PROBES.keys() & probes.UNSEEN.keys()
+
+
+@pytest.mark.parametrize("module", sorted(TABLE.modules))
+def test_mends_fit_the_upstream_source(module):
+    source = upstream(module)
+    mends = [mend for mend in TABLE.mends if mend.module == module]
+    code = mended(source, mends)
+    assert code != source
+    compile(code, module, "exec")
+    if not any(mend.rewrite for mend in mends):
+        assert code.count("\n") == source.count("\n")
+
+
+def test_half_kernels_include_their_header():
+    for module, count in (
+        ("chainer.training.updaters.multiprocess_parallel_updater", 2),
+        ("chainermn.communicators._memory_utility", 2),
+    ):
+        code = mended(upstream(module), [mend for mend in TABLE.mends if mend.module == module])
+        assert code.count("#include <cupy/float16.cuh>") == count
+
+
+def test_other_source_is_refused_with_the_reason():
+    table = Table()
+    table.declare("m", "chainer.x", ("old", "new"), broken_by="b", why="w", needed=lambda: True)
+    with pytest.raises(ImportError) as error:
+        mended("something else", table.mends)
+    assert str(error.value) == (
+        "impl_chainer.compat cannot apply its mend 'm' to chainer.x: it expects 'old' 1 time(s) in the source and "
+        "finds it 0 time(s). The mends are written for chainer==7.8.1; install that version."
+    )
+    with pytest.raises(ImportError, match=r"finds it 2 time\(s\)"):
+        mended("old old", table.mends)
+    assert mended("it is new", table.mends) == "it is new"
+
+
+def test_table_refuses_a_mend_that_it_cannot_keep():
+    table = Table()
+    about = {"broken_by": "b", "why": "w", "needed": lambda: True}
+    table.declare("m", "chainer.x", ("old", "new"), **about)
+    assert isinstance(table.mends[0], Mend)
+    with pytest.raises(ValueError, match="two mends are called 'm'"):
+        table.declare("m", "chainer.x", ("old", "new"), **about)
+    with pytest.raises(ValueError, match="changes nothing"):
+        table.declare("n", "chainer.x", **about)
+    with pytest.raises(ValueError, match="changes the number of lines"):
+        table.declare("n", "chainer.x", ("old\n", "new"), **about)
