@@ -1,0 +1,213 @@
+"""What a wrong input is told. The inputs are made here, their messages stand in `messages.toml` under the same names.
+
+In a message PATH is what the user asked for, and (...) what a foreign parser said, which differs between versions.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import struct
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tools import data
+
+GOLDEN = tomllib.loads((Path(__file__).parent / "messages.toml").read_text())
+WANTED = {"shape": (1, 5, 7), "fit": "exact"}
+
+
+def idx(write, some):
+    return write.idx(some[:, 0])
+
+
+def with_labels(write, some, labels: bytes):
+    return {"my-images-idx3-ubyte": idx(write, some), "my-labels-idx1-ubyte": labels}
+
+
+def saved(array, write):
+    return write.npy(np.asarray(array))
+
+
+# What is at PATH: bytes are a file, a dict is a folder, None is nothing.
+INPUTS = {
+    "missing": lambda w, s: None,
+    "empty file": lambda w, s: b"",
+    "unknown bytes": lambda w, s: b"hello, world",
+    "web page": lambda w, s: b"\n<!DOCTYPE html><html><body>404</body></html>",
+    "gzipped web page": lambda w, s: w.gz(b"<html>Sign in</html>"),
+    "gzipped nothing": lambda w, s: w.gz(b""),
+    "picture alone": lambda w, s: w.picture(s[0]),
+    "bzip2": lambda w, s: b"BZh91AY&SY",
+    "pickle": lambda w, s: b"\x80\x05\x95",
+    "git lfs pointer": lambda w, s: b"version https://git-lfs.github.com/spec/v1\n",
+    "gzipped npy": lambda w, s: w.gz(w.npy(s)),
+    "idx of labels": lambda w, s: w.idx(np.arange(3)),
+    "idx of four dimensions": lambda w, s: w.idx(s),
+    "idx of floats": lambda w, s: struct.pack(">4B3I", 0, 0, 0x0D, 3, 1, 5, 7) + bytes(140),
+    "idx cut short": lambda w, s: idx(w, s)[:-1],
+    "idx cut in its header": lambda w, s: idx(w, s)[:9],
+    "idx with more": lambda w, s: idx(w, s) + b"\0",
+    "idx of nothing": lambda w, s: struct.pack(">4B3I", 0, 0, 8, 3, 0, 28, 28),
+    "idx.gz cut short": lambda w, s: w.gz(idx(w, s))[:-12],
+    "idx.gz with a wrong checksum": lambda w, s: w.gz(idx(w, s))[:-8] + bytes(4) + w.gz(idx(w, s))[-4:],
+    "labels missing some": lambda w, s: with_labels(w, s, w.idx(np.arange(2))),
+    "labels that are images": lambda w, s: with_labels(w, s, idx(w, s)),
+    "labels that are a web page": lambda w, s: with_labels(w, s, b"<html>"),
+    "folder without pictures": lambda w, s: {"notes.txt": b"", ".hidden.png": w.picture(s[0])},
+    "empty folder": lambda w, s: {},
+    "folder with a broken picture": lambda w, s: {"a.png": w.picture(s[0]), "b/c.png": w.picture(s[1])[:50]},
+    "folder with text named png": lambda w, s: {"a.png": b"not a picture"},
+    "folder with an empty picture": lambda w, s: {"a.png": b""},
+    "folder with a wrong size": lambda w, s: {"a.png": w.picture(s[0]), "b.png": w.picture(s[1][:, :4])},
+    "folder with transparency": lambda w, s: {"a.png": w.picture(s[0], transparency=8)},
+    "folder with sixteen bits": lambda w, s: {"a.png": sixteen_bits(s)},
+    "folder with an animation": lambda w, s: {"a.png": animation(s)},
+    "zip with a broken picture": lambda w, s: w.zip({"a.png": w.picture(s[0]), "b.png": w.picture(s[1])[:50]}),
+    "zip without pictures": lambda w, s: w.zip({"notes.txt": b"x"}),
+    "zip cut short": lambda w, s: w.zip({"a.png": w.picture(s[0])})[:-10],
+    "tar cut short": lambda w, s: w.tar({"a.png": w.picture(s[0])})[:600],
+    "tar without its end": lambda w, s: w.tar({"a.png": w.picture(s[0])})[:1024],
+    "tar with a damaged header": lambda w, s: w.tar({"a.png": w.picture(s[0]), "b.png": b""}).replace(
+        b"b.png", b"c.png"
+    ),
+    "tar.gz cut short": lambda w, s: w.gz(w.tar({"a.png": w.picture(s[0])}))[:-9],
+    "npy of objects": lambda w, s: saved(np.array([None]), w),
+    "npy of text": lambda w, s: saved(["a"], w),
+    "npy of flat images": lambda w, s: saved(s.reshape(3, 35), w),
+    "npy of nothing": lambda w, s: saved(s[:0], w),
+    "npy of two channels": lambda w, s: saved(np.repeat(s, 2, axis=1), w),
+    "npy of an open layout": lambda w, s: saved(s[:, :, :3, :3], w),
+    "npy of four channels": lambda w, s: saved(np.repeat(s, 4, axis=1), w),
+    "npy of int64": lambda w, s: saved(s.astype(np.int64), w),
+    "npy from -1 to 1": lambda w, s: saved(s / 52.0 - 1, w),
+    "npy of floats to 255": lambda w, s: saved(s.astype(np.float32), w),
+    "npy beyond all ranges": lambda w, s: saved(s * -9.0, w),
+    "npy with NaN": lambda w, s: saved(np.where(s == 3, np.nan, 0), w),
+    "npy cut short": lambda w, s: saved(s, w)[:-1],
+    "npy with a damaged header": lambda w, s: saved(s, w).replace(b"descr", b"dascr"),
+    "npz of several": lambda w, s: w.npz(train=s, test=s),
+    "npz of labels alone": lambda w, s: w.npz(labels=np.arange(3)),
+    "npz with one-hot labels": lambda w, s: w.npz(images=s, labels=np.eye(3)),
+    "npz with negative labels": lambda w, s: w.npz(images=s, labels=np.array([0, -1, 2])),
+    "npz with flat images": lambda w, s: w.npz(images=s.reshape(3, 35)),
+    "npz of objects": lambda w, s: w.npz(images=np.array([None])),
+}
+
+# Good data asked for in a way that cannot be: changes to WANTED.
+REQUESTS = {
+    "larger wanted": {"shape": (1, 28, 28)},
+    "smaller wanted": {"shape": (1, 4, 7)},
+    "smaller wanted by padding": {"shape": (1, 4, 7), "fit": "pad"},
+    "two channels wanted": {"shape": (2, 5, 7)},
+    "fit misspelt": {"fit": "resise"},
+    "fit unknown": {"fit": "crop"},
+    "shape of two": {"shape": (28, 28)},
+    "shape with zero": {"shape": (1, 0, 7)},
+    "skip_grey of grey": {"skip_grey": True},
+    "skip_grey leaves nothing": {"shape": (3, 5, 7), "skip_grey": True},
+}
+
+
+def sixteen_bits(some) -> bytes:
+    image_of = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    image_of.fromarray(some[0, 0].astype(np.uint16)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def animation(some) -> bytes:
+    image_of = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    frames = [image_of.fromarray(image[0]) for image in some]
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def message(path: Path, **changes) -> str:
+    with pytest.raises(data.DataError) as caught:
+        data.load(path, **{**WANTED, **changes})
+    text = re.sub(r"(damaged or cut short|does not decode) \(.*\)\n", r"\1 (...)\n", str(caught.value))
+    return text.replace(str(path), "PATH")
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_wrong_input_is_told(name, write, some, tmp_path):
+    content = INPUTS[name](write, some)
+    path = tmp_path / "given"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        write.tree(path, content)
+        path = next((path / file for file in content if "idx3" in file), path)
+    assert message(path).replace(str(path.parent), "FOLDER") == GOLDEN[name].strip()
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_wrong_request_is_told(name, write, some, tmp_path):
+    path = tmp_path / "given"
+    path.write_bytes(idx(write, some))
+    assert message(path, **REQUESTS[name]) == GOLDEN[name].strip()
+
+
+def test_misspelt_path_is_told_the_nearest(write, some, tmp_path):
+    (tmp_path / "digits.gz").write_bytes(write.gz(idx(write, some)))
+    assert f"to mend it: did you mean {tmp_path / 'digits.gz'}?" in message(tmp_path / "digit.gz")
+
+
+def test_missing_pillow_is_told(write, some, tmp_path, monkeypatch):
+    folder = write.tree(tmp_path / "given", write.pictures_of(some))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    array = tmp_path / "array"
+    array.write_bytes(write.npy(some))
+    assert message(folder) == GOLDEN["pillow missing"].strip()
+    assert "reading images needs Pillow" in message(array, fit="resize", shape=(1, 9, 9))
+    assert len(data.load(array, **WANTED).images) == 3  # arrays need none
+
+
+def test_forbidden_file_is_told(write, some, tmp_path, monkeypatch):
+    path = tmp_path / "given"
+    path.write_bytes(idx(write, some))
+
+    def forbid(*_):  # not chmod: the administrator, as whom containers run tests, may read everything
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(data.detect, "open", forbid, raising=False)
+    assert message(path) == GOLDEN["forbidden"].strip()
+
+
+def test_disk_that_fails_is_told(write, some, tmp_path, monkeypatch):
+    path = tmp_path / "given"
+    path.write_bytes(idx(write, some))
+
+    def fail(handle):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(data.detect, "kind_of", fail)
+    assert message(path) == GOLDEN["disk fails"].strip()
+
+
+def test_archive_that_changes_meanwhile_is_told(write, some, tmp_path, monkeypatch):
+    path = tmp_path / "given"
+    path.write_bytes(write.tar(write.pictures_of(some)))
+    members, walks = data.archives.members, iter([3, 2])
+    monkeypatch.setattr(data.archives, "members", lambda *what: itertools.islice(members(*what), next(walks)))
+    assert message(path) == GOLDEN["archive changes"].strip()
+
+
+def test_every_message_has_its_input():
+    elsewhere = {"pillow missing", "forbidden", "disk fails", "archive changes"}
+    assert set(GOLDEN) == set(INPUTS) | set(REQUESTS) | elsewhere
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_every_message_says_what_where_expected_and_remedy(name):
+    what, expected, remedy = GOLDEN[name].strip().split("\n")
+    assert re.match(r"(PATH|FOLDER/[\w-]+)(, '.+')?: .+", what)
+    assert expected.startswith("    expected: ")
+    assert remedy.startswith("    to mend it: ")

@@ -1,0 +1,142 @@
+"""Data sets, read into NumPy arrays: MNIST's IDX files, folders and archives of pictures, saved arrays.
+
+    >>> from tools import data
+    >>> digits = data.load(data.embedded_digits(), shape=(1, 32, 32), fit="pad")
+    >>> digits.images.shape, digits.labels.shape
+    ((10000, 1, 32, 32), (10000,))
+
+What a path holds is told by its content (`detect`), read by `idx`, `arrays` or `pictures` (with `archives`) within the
+limits of `bounds`, and brought to the wanted shape by `fitting`. Scaling to a range, shuffling and batches are left to
+the caller. NumPy alone reads IDX and arrays; pictures and fit="resize" need Pillow.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tools.data import archives, arrays, bounds, detect, fitting, idx, pictures
+from tools.data.errors import DataError, counted, printable
+
+__all__ = ["DataError", "Dataset", "embedded_digits", "load"]
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one-word equality: compare fingerprints
+class Dataset:
+    """Images in memory, ready to be drawn from.
+
+    Args:
+        images: uint8 0..255, or float32 0..1 where the source array was float; (n, channels, height, width), C order.
+        labels: int64 (n,), class indices from 0, or None.
+        source: what was read and how it was fitted, one line for the run's record.
+        fingerprint: SHA-256 in hex over dtype, shape and bytes of images and labels. Two data sets with the same one
+            are the same, wherever they lie; a resumed run compares it.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    source: str
+    fingerprint: str
+
+
+def load(
+    path: str | Path, *, shape: tuple[int, int, int], fit: str, skip_grey: bool = False, progress: bool = False
+) -> Dataset:
+    """Read a data set and bring its images to one shape.
+
+    Args:
+        path: an IDX images file, gzipped or not (labels are found beside it by their conventional name); a folder of
+            such files (train before t10k) or, failing that, of pictures at any depth; a tar, tar.gz or zip of
+            pictures, such as `lfw-deepfunneled.tgz` as downloaded; a `.npz` or `.npy` array. Told by content.
+        shape: (channels, height, width) wanted. Grey and colour turn into each other.
+        fit: "exact", "pad" or "resize"; `tools.data.fitting` says how.
+        skip_grey: leave out images without colour: one channel, or three equal ones, as keras_BEGAN did with LFW.
+            Only where three channels are wanted.
+        progress: show a bar on stderr while pictures are decoded, if stderr is a terminal and it takes long.
+
+    Returns:
+        the data set. Pictures come in the order of their paths, everything else as stored.
+
+    Raises:
+        DataError: the path cannot be read as asked; the message says what, where, and how to mend it. Nothing else is
+            raised because of what a file holds.
+    """
+    path = Path(path)
+    file = path
+    try:
+        _refuse_request(shape, fit, skip_grey)
+        if os.path.isdir(path):
+            file = idx.find_idx(path) or path
+        images, labels, described = _read(file, pictures.Wanted(tuple(shape), fit, skip_grey, progress))
+    except DataError as error:
+        error.path = error.path or file
+        raise
+    except OSError as error:
+        raise DataError(
+            f"cannot be read ({error.strerror or error})", "a readable file", "check the disk it is on", path=file
+        ) from error
+    except MemoryError as error:
+        raise DataError(
+            "does not fit into memory", "a data set that does", "ask for smaller images, or take a part", path=file
+        ) from error
+    result = f"{counted(len(images), 'image')} {bounds.by(images.shape[1:])} {images.dtype}, fit {fit}"
+    source = f"{printable(str(file))}: {described}; {result}"
+    return Dataset(images, labels, source, _fingerprint(images, labels))
+
+
+def embedded_digits() -> Path:
+    """The folder of the packaged MNIST test digits: 10,000 images 1x28x28 with labels, to try things with."""
+    return Path(__file__).parent / "digits"
+
+
+def _read(path: Path, wanted: pictures.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """Images as wanted, labels, and a line saying what was read."""
+    if os.path.isdir(path):
+        return pictures.read_folder(path, wanted)
+    with detect.open_file(path) as handle:
+        kind, gzipped = detect.kind_of(handle)
+        if kind == "idx":
+            images, labels, described = idx.read_idx(path, handle, gzipped)
+        elif kind == "npy":
+            images, labels, described = arrays.read_npy(handle, wanted.shape)
+        elif kind == "zip" and archives.is_npz(handle):
+            images, labels, described = arrays.read_npz(handle, wanted.shape)
+        else:  # pictures differ in size, so each is fitted as it is read
+            return pictures.read_archive(handle, kind, gzipped, wanted)
+    if wanted.skip_grey:
+        images, labels, described = pictures.kept_of(~pictures.is_grey(images), images, labels, described)
+    return fitting.fitted(images, wanted.shape, wanted.fit), labels, described
+
+
+def _refuse_request(shape: tuple[int, int, int], fit: str, skip_grey: bool) -> None:
+    if len(shape) != 3 or any(not isinstance(size, int) or size < 1 for size in shape):
+        raise DataError(
+            f"cannot be read as {shape!r}", "shape: (channels, height, width), integers from 1", "correct the shape"
+        )
+    if fit not in fitting.FITS:
+        close = difflib.get_close_matches(str(fit), fitting.FITS, 1)
+        remedy = f"did you mean {close[0]!r}?" if close else "choose one of them"
+        raise DataError(f"cannot be fitted by {fit!r}", f"fit: one of {', '.join(fitting.FITS)}", remedy)
+    if skip_grey and shape[0] != 3:
+        raise DataError(
+            f"cannot be read as {bounds.by(shape)} without its grey images",
+            "skip_grey where three channels are wanted",
+            "leave skip_grey out",
+        )
+
+
+def _fingerprint(images: np.ndarray, labels: np.ndarray | None) -> str:
+    digest = hashlib.sha256()
+    for name, array in (("images", images), ("labels", labels)):
+        if array is None:
+            digest.update(f"{name} none\n".encode())
+            continue
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))  # the same on every machine
+        digest.update(f"{name} {little.dtype.str} {little.shape}\n".encode())
+        digest.update(memoryview(little).cast("B"))
+    return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""The one exception of the data readers, and how foreign exceptions become it.
+
+Inner code raises a short reason, the outermost call (`tools.data.load`) adds the path once. Nothing but `DataError`
+leaves the readers because of what a file holds.
+"""
+
+from __future__ import annotations
+
+import struct
+import tarfile
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.errors import UserError
+
+_SHOWN = 120  # characters of a hostile member name that a message repeats
+
+# What gzip, zipfile, tarfile and NumPy's header parser raise on damaged bytes. ValueError covers UnicodeError,
+# RuntimeError covers RecursionError (a tar of ten thousand nested headers) and NotImplementedError (zip versions),
+# SyntaxError and TokenError are how NumPy's header parser ends, and the rest are plain slips of parsers that trusted
+# their input.
+_FOREIGN = (
+    EOFError, OSError, ValueError, RuntimeError, SyntaxError, OverflowError, LookupError, TypeError, AttributeError,
+    struct.error, zlib.error, tarfile.TarError, tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
+
+
+class DataError(UserError):
+    """A data set cannot be read.
+
+    Args:
+        problem: what is wrong, a sentence without subject and full stop ("is cut short").
+        expected: what would have been right.
+        remedy: what the user can do about it.
+        member: the file inside the folder or archive, None for the whole path.
+        path: what the user asked to read; `load` fills it in.
+    """
+
+    def __init__(
+        self, problem: str, expected: str, remedy: str, *, member: str | None = None, path: Path | None = None
+    ) -> None:
+        super().__init__(problem)
+        self.problem, self.expected, self.remedy = problem, expected, remedy
+        self.member, self.path = member, path
+
+    def __str__(self) -> str:
+        where = [] if self.path is None else [printable(str(self.path))]
+        if self.member is not None:
+            where.append(shown(self.member))
+        head = f"{', '.join(where)}: {self.problem}" if where else self.problem
+        return f"{head}\n    expected: {self.expected}\n    to mend it: {self.remedy}"
+
+
+def shown(name: str) -> str:
+    """A file name in quotes, safe to print: escapes for control characters and lone surrogates, shortened."""
+    return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
+
+
+def printable(text: str) -> str:
+    """`text` unless it holds what a terminal must not see (control characters, lone surrogates); then quoted."""
+    return text if text.isprintable() else shown(text)
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 file`, `2 files`, `13,233 files`."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+@contextmanager
+def damage_reported(what: str, *, member: str | None = None) -> Iterator[None]:
+    """Turn a parser's exception inside the block into a `DataError` that calls `what` damaged.
+
+    Args:
+        what: the format being read, with its article: "a gzip file".
+        member: the file inside the folder or archive, if it is not the whole.
+
+    Raises:
+        DataError: for any exception that a parser raises on damaged bytes. `DataError` itself passes through.
+    """
+    try:
+        yield
+    except _FOREIGN as error:
+        detail = printable(str(error)) or type(error).__name__
+        raise DataError(
+            f"is damaged or cut short ({detail})",
+            f"{what} that reads to its end",
+            "download or copy it again, and compare its checksum with the publisher's",
+            member=member,
+        ) from error

@@ -1,0 +1,119 @@
+"""Bringing images to the wanted channels, height and width.
+
+Channels first, in the same arithmetic for every source, so that a folder of PNGs and an array of the same images give
+the same bytes:
+
+- colour to grey: L = (19595 R + 38470 G + 7471 B + 32768) >> 16, the ITU-R 601 luma in Pillow's and libjpeg's fixed
+  point; for floats 0.299 R + 0.587 G + 0.114 B;
+- grey to colour: the grey in all three channels.
+
+Then the size, by `fit`:
+
+- "exact": it must be right already;
+- "pad": zeros (black) around, centred; an odd pixel goes to the bottom and the right;
+- "resize": Pillow's Lanczos filter of three lobes, widened when shrinking so that it does not alias; both sides are
+  stretched to the wanted size, so an image that is not square in the same way changes its aspect; floats are clipped
+  back to 0..1. This is the nearest to keras_BEGAN, which shrank LFW with ImageMagick (`convert -resize 64x64`, whose
+  filter for shrinking is Lanczos too) but then saved the small image as a JPEG again, which is not done here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tools.data import bounds
+from tools.data.errors import DataError, counted
+
+FITS = ("exact", "pad", "resize")
+_LUMA = np.array([19595, 38470, 7471], np.uint32)
+_LUMA_FLOAT = np.array([0.299, 0.587, 0.114], np.float32)
+_BLOCK = 512  # images at a time: uint8 sums need four bytes a value while they are made
+
+
+def pillow():
+    """The `PIL.Image` module, imported when the first picture needs it.
+
+    Raises:
+        DataError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image  # noqa: PLC0415 (optional, and slow to import)
+    except ImportError as error:
+        raise DataError("reading images needs Pillow", "Pillow installed", "pip install 'ganspec[pictures]'") from error
+    return Image
+
+
+def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndarray:
+    """Bring a batch of images of one size to `shape`.
+
+    Args:
+        images: uint8, or float32 in 0..1, (n, c, height, width).
+        shape: (channels, height, width) wanted.
+        fit: one of `FITS`, see above.
+
+    Returns:
+        (n, *shape) of the same dtype; `images` itself if nothing had to change.
+
+    Raises:
+        DataError: the images cannot become that shape in that way.
+    """
+    _refuse_misfit(images.shape[1:], shape, fit)
+    bounds.refuse_oversized(len(images), shape, images.itemsize)
+    images = _with_channels(images, shape[0])
+    if images.shape[1:] == tuple(shape):
+        return images
+    return _padded(images, shape) if fit == "pad" else _resized(images, shape)
+
+
+def _refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str) -> None:
+    if found[0] != shape[0] and {found[0], shape[0]} != {1, 3}:
+        raise DataError(
+            f"has {counted(found[0], 'channel')}",
+            f"{counted(shape[0], 'channel')}; only 1 and 3 turn into each other",
+            "use a system for images of that many channels",
+        )
+    same, smaller = found[1:] == tuple(shape[1:]), found[1] <= shape[1] and found[2] <= shape[2]
+    if same or fit == "resize" or (fit == "pad" and smaller):
+        return
+    pad = "fit='pad' (black around the image) or " if smaller else ""
+    reason = "" if fit == "exact" else "; padding only ever enlarges"
+    raise DataError(
+        f"has images {found[1]} high and {found[2]} wide",
+        f"{shape[1]} high and {shape[2]} wide, with fit={fit!r}{reason}",
+        f"use {pad}fit='resize' (Lanczos)",
+    )
+
+
+def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    if images.shape[1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=1)
+    grey = np.empty((len(images), 1, *images.shape[2:]), images.dtype)
+    for start in range(0, len(images), _BLOCK):
+        block = images[start : start + _BLOCK]
+        if images.dtype == np.uint8:
+            grey[start : start + _BLOCK, 0] = (np.einsum("nchw,c->nhw", block, _LUMA) + 32768) >> 16
+        else:  # three weights that sum to 1 can round a hair above it
+            grey[start : start + _BLOCK, 0] = np.minimum(np.einsum("nchw,c->nhw", block, _LUMA_FLOAT), 1)
+    return grey
+
+
+def _padded(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    height, width = images.shape[2:]
+    top, left = (shape[1] - height) // 2, (shape[2] - width) // 2
+    padded = np.zeros((len(images), *shape), images.dtype)
+    padded[:, :, top : top + height, left : left + width] = images
+    return padded
+
+
+def _resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    image = pillow()
+    resized = np.empty((len(images), *shape), images.dtype)
+    # One channel at a time: Pillow filters the channels of a colour image apart anyway, and has no float colour.
+    for source, target in zip(images.reshape(-1, *images.shape[2:]), resized.reshape(-1, *shape[1:]), strict=True):
+        plane = image.fromarray(source).resize((shape[2], shape[1]), image.Resampling.LANCZOS)
+        target[...] = plane
+    if images.dtype != np.uint8:
+        np.clip(resized, 0, 1, out=resized)
+    return resized

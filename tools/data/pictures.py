@@ -1,0 +1,249 @@
+"""Pictures: folders and archives of JPEG, PNG, BMP, PPM and WebP files, decoded by Pillow.
+
+A picture is a file with one of the endings below whose name is not hidden; everything else is passed over and counted.
+A picture that does not decode is refused by name, never skipped, for a data set that silently shrinks is another data
+set. Pixels are taken as stored: EXIF orientation and colour profiles are ignored, as the sources did.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from tools.data import archives, bounds
+from tools.data.detect import open_file
+from tools.data.errors import DataError, counted
+from tools.data.fitting import fitted, pillow
+
+_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")
+_FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")  # no other decoder of Pillow's fifty is offered hostile bytes
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+_SHOW_AFTER = 2  # seconds before a progress bar appears
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a data set of pictures.
+
+    Args:
+        shape: (channels, height, width).
+        fit: as in `fitting`.
+        skip_grey: leave out the pictures without colour.
+        progress: show a bar on stderr, if that is a terminal.
+    """
+
+    shape: tuple[int, int, int]
+    fit: str
+    skip_grey: bool = False
+    progress: bool = False
+
+
+def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """Read all pictures below a folder, sorted by their paths.
+
+    Args:
+        folder: searched to every depth; links to files are followed, links to folders refused (they can loop).
+        wanted: what to make of them.
+
+    Returns:
+        images uint8 (n, *shape), None for the labels, and a line saying what was read.
+
+    Raises:
+        DataError: a picture does not decode or fit, or there is none.
+    """
+    names, passed_over = [], 0
+    for name in _files_below(folder):
+        if _is_picture(name):
+            names.append(name)
+        else:
+            passed_over += 1
+        if len(names) + passed_over > bounds.MAX_MEMBERS:
+            raise DataError(
+                f"holds more than {bounds.MAX_MEMBERS:,} files",
+                "a folder within MAX_MEMBERS of tools/data/bounds.py",
+                "give the folder that holds the pictures alone",
+            )
+    members = ((name, lambda name=name: _read_file(folder / name)) for name in names)
+    return _collected(names, passed_over, members, "a folder", wanted)
+
+
+def read_archive(
+    handle: BinaryIO, kind: str, gzipped: bool, wanted: Wanted
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """Read all pictures of an open archive, sorted by their paths; otherwise as `read_folder`.
+
+    The archive is walked twice: once to judge every member before one is decoded, once to decode.
+    """
+    everything = [name for name, _ in archives.members(handle, kind, gzipped)]
+    names = [name for name in everything if _is_picture(name)]
+    described = f"a {kind}{'.gz' if gzipped else ''} archive"
+    members = archives.members(handle, kind, gzipped)
+    return _collected(names, len(everything) - len(names), members, described, wanted)
+
+
+def is_grey(images: np.ndarray) -> np.ndarray:
+    """Which images (n, c, height, width) have no colour: one channel, or three equal ones. Returns bool (n,)."""
+    if images.shape[1] != 3:
+        return np.full(len(images), images.shape[1] == 1)
+    return np.array([np.array_equal(red, green) and np.array_equal(green, blue) for red, green, blue in images], bool)
+
+
+def _is_picture(name: str) -> bool:
+    parts = name.split("/")  # "._Bob.jpg" and "__MACOSX" are what macOS adds to archives: no pictures
+    hidden = any(part.startswith(".") and part != "." for part in parts) or "__MACOSX" in parts
+    return not hidden and name.lower().endswith(_ENDINGS)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise DataError(
+            f"cannot be searched ({error.strerror or error})",
+            "a folder that you may read",
+            "check its permissions",
+            member=None if error.filename is None else os.path.relpath(error.filename, folder),
+        ) from error
+
+    for root, folders, files in os.walk(folder, onerror=refuse):  # without onerror, an unreadable folder looks empty
+        for name in folders:
+            if os.path.islink(os.path.join(root, name)):
+                raise DataError(
+                    "is a link to a folder",
+                    "folders and files",
+                    "give the folder it points to, or copy it here",
+                    member=Path(root, name).relative_to(folder).as_posix(),
+                )
+        for name in files:
+            yield Path(root, name).relative_to(folder).as_posix()
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with open_file(path, "a picture") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            archives.refuse_large(path.name, size)
+            return handle.read(size)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error})", "a readable file", "check the disk it is on") from error
+
+
+def _collected(
+    names: list[str], passed_over: int, members: Iterable[archives.Member], described: str, wanted: Wanted
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """Decode the members that `names` lists, each into its place in one array sorted by name."""
+    others = f" and {counted(passed_over, 'other file')}" if passed_over else ""
+    if not names:
+        raise DataError(
+            f"holds no pictures{others.replace(' and', ', but')}",
+            f"files ending in {', '.join(_ENDINGS)}",
+            "give the folder or archive that holds the pictures",
+        )
+    pillow()  # missing, it is missing for all of them
+    bounds.refuse_oversized(len(names), wanted.shape, 1)
+    place = {name: index for index, name in enumerate(sorted(names))}
+    images = np.empty((len(names), *wanted.shape), np.uint8)
+    kept = np.ones(len(names), bool)
+    listed = ((name, read) for name, read in members if name in place)
+    for name, read in _with_bar(listed, len(names)) if wanted.progress else listed:
+        index = place.pop(name)
+        try:
+            picture = _decoded(read())[np.newaxis]
+            if wanted.skip_grey and is_grey(picture)[0]:
+                kept[index] = False
+            else:
+                images[index] = fitted(picture, wanted.shape, wanted.fit)[0]
+        except DataError as error:
+            error.member, error.path = name, None  # relative to what the user asked for
+            raise
+    if place:  # their places hold whatever was in memory
+        raise DataError(
+            "lost pictures while it was read",
+            "data that stays as it is",
+            "wait until nobody writes to it",
+            member=min(place),
+        )
+    described = f"{described} of {counted(len(names), 'picture')}{others}"
+    if not wanted.skip_grey:
+        return images, None, described
+    return kept_of(kept, images, None, described)
+
+
+def kept_of(
+    kept: np.ndarray, images: np.ndarray, labels: np.ndarray | None, described: str
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """What is left of a data set once the grey images are skipped: those where `kept` (bool (n,)) is true."""
+    if not kept.any():
+        raise DataError("holds grey images only", "images in colour", "leave skip_grey out, or use other images")
+    described += f", {counted(int(len(kept) - kept.sum()), 'grey one')} skipped"
+    if kept.all():
+        return images, labels, described
+    return images[kept], None if labels is None else labels[kept], described
+
+
+def _with_bar(items: Iterable[archives.Member], total: int) -> Iterable[archives.Member]:
+    if not sys.stderr.isatty():
+        return items
+    try:
+        from tqdm import tqdm  # noqa: PLC0415 (optional)
+    except ImportError:  # a comfort, not a need
+        return items
+    return tqdm(items, total=total, desc="reading pictures", unit="", delay=_SHOW_AFTER, leave=False)
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    """Decode one picture to uint8 (1 or 3, height, width)."""
+    image = pillow()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", image.DecompressionBombWarning)
+            warnings.simplefilter("error", UserWarning)  # Pillow warns where it guesses at damaged data
+            with image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+                _refuse_picture(picture)
+                return _as_array(picture)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow lets whatever its fifty parsers raise come through
+        detail = str(error).partition(" <_io")[0] or type(error).__name__  # not an address that changes every run
+        raise DataError(
+            f"does not decode ({detail})",
+            "a JPEG, PNG, BMP, PPM or WebP picture that reads to its end",
+            "download or copy it again, or leave it out",
+        ) from error
+
+
+def _refuse_picture(picture) -> None:
+    """Judge a picture by its header, before its pixels are decoded."""
+    width, height = picture.size
+    if width * height > bounds.MAX_PICTURE_PIXELS:
+        raise DataError(
+            f"is {width} wide and {height} high: {width * height:,} pixels",
+            f"at most {bounds.MAX_PICTURE_PIXELS:,} pixels (MAX_PICTURE_PIXELS in tools/data/bounds.py)",
+            "shrink it first, or raise the bound",
+        )
+    if picture.mode not in _MODES:
+        raise DataError(
+            f"has Pillow's mode {picture.mode}",
+            "eight bits a channel, grey or RGB",
+            "convert it to 8-bit RGB or grey",
+        )
+    # MPO is how telephones store a JPEG with a preview: its first frame is the picture.
+    if getattr(picture, "is_animated", False) and picture.format != "MPO":
+        raise DataError("is animated", "a single picture", "save the frame you want as a PNG")
+
+
+def _as_array(picture) -> np.ndarray:
+    see_through = picture.mode in ("LA", "P", "PA", "RGBA") or "transparency" in picture.info
+    if see_through and picture.convert("RGBA").getextrema()[3][0] < 255:
+        raise DataError(
+            "has transparent pixels", "an opaque picture", "flatten it onto a background of your choice first"
+        )
+    if picture.mode in ("1", "L", "LA"):
+        return np.array(picture.convert("L"))[np.newaxis]
+    return np.array(picture.convert("RGB")).transpose(2, 0, 1)
