@@ -21,7 +21,7 @@ from typing import Any
 from spec.errors import Problems, SpecError, did_you_mean, expected_one_of
 from spec.layers import KINDS, Parameter, Shape, ShapeError, Statistic, shown
 from spec.library import Found, Library
-from spec.tables import Table
+from spec.tables import MAX_SIZE, Table
 
 MAX_LAYERS = 1000  # the deepest network of the field's papers here has under 100
 MAX_NESTING = 8  # of architectures inside architectures
@@ -93,7 +93,11 @@ class Architecture:
 
 
 def read_architecture(
-    found: Found, library: Library, overrides: Mapping[str, float], problems: Problems, nesting: int = 0
+    found: Found,
+    library: Library,
+    overrides: Mapping[str, float],
+    problems: Problems,
+    inside: tuple[str, ...] = (),
 ) -> Architecture:
     """Read an architecture file and settle its sizes.
 
@@ -102,6 +106,7 @@ def read_architecture(
         library: where the architectures that it inlines are found.
         overrides: values for its parameters; the caller has checked their names.
         problems: where problems are noted; after any, the result is only good for finding more.
+        inside: the files whose networks this one stands in.
     """
     table = Table(found.data, found.file, "", problems)
     title, source = table.text("title"), table.text("source")
@@ -109,7 +114,7 @@ def read_architecture(
     table.scope = scope
     inputs = _read_inputs(table)
     settings = table.table("settings", {})
-    builder = _Builder(table, settings, inputs, library, problems, nesting)
+    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file))
     network = table.table("network")
     for i, layer in enumerate(network.tables("layers")):
         if i >= MAX_LAYERS or len(builder.layers) > MAX_LAYERS:
@@ -123,9 +128,7 @@ def read_architecture(
     if not problems.found:  # after other problems "unused" would mislead
         table.close_numbers("parameters", scope)
         _note_unread(table, inputs, builder.layers, outputs)
-    return Architecture(
-        found.name, title, source, inputs, tuple(builder.layers), outputs, dict(scope.names)
-    )
+    return Architecture(found.name, title, source, inputs, tuple(builder.layers), outputs, dict(scope.names))
 
 
 def parameter_names(found: Found) -> list[str]:
@@ -168,11 +171,14 @@ class _Builder:
     inputs: dict[str, Input]
     library: Library
     problems: Problems
-    nesting: int
+    inside: tuple[str, ...]  # this file and those it stands in
     layers: list[Layer] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)  # of inputs and layers
     real_names: dict[str, str] = field(default_factory=dict)  # an inlined network's name: its last layer
     used_settings: set[tuple[str, str]] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)  # layers whose shape a noted problem hides
+    broken: bool = False  # whether an inlined network had a problem; then no further one is read
+    counts: dict[str, int] = field(default_factory=dict)  # of the layers of each kind
     previous: str = ""
 
     def __post_init__(self) -> None:
@@ -184,14 +190,15 @@ class _Builder:
         if not kind or layer.data.get("kind") != kind:
             return
         inputs = self._inputs(layer)
-        automatic = f"{kind}_{1 + sum(x.kind == kind for x in self.layers)}"
-        name = layer.text("name", automatic)
-        if not name.replace("_", "").isalnum() or not name.isascii():
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        automatic = f"{kind}_{self.counts[kind]}"
+        name = layer.text("name", automatic) if kind in KINDS else layer.text("name")
+        if name and (not name.replace("_", "").isalnum() or not name.isascii()):
             layer.note("name", f"'{name}' is not a name: use letters, digits and _")
         if name in self.shapes or name in self.real_names:
             layer.note("name", f"the name '{name}' is taken")
         if inputs is None:
-            self.shapes[name], self.previous = (), name  # noted already; later layers may refer to it
+            self._hide(name)
         elif kind == "network":
             self._inline(layer, name, inputs)
         else:
@@ -199,20 +206,34 @@ class _Builder:
 
     def _make(self, layer: Table, kind: str, name: str, inputs: tuple[str, ...]) -> None:
         shared = self.settings.data.get(kind, {})
-        merged = Table({**(shared if isinstance(shared, dict) else {}), **layer.data}, layer.file, layer.key, self.problems, layer.scope)
+        data = {**(shared if isinstance(shared, dict) else {}), **layer.data}
+        merged = Table(data, layer.file, layer.key, self.problems, layer.scope)
         merged.read |= {"kind", "name", "from"}
-        shapes = [self.shapes[i] for i in inputs]
+        shapes, noted = [self.shapes[i] for i in inputs], self.problems.noted
         try:
             made = KINDS[kind].make(merged, shapes)
         except ShapeError as error:
             layer.note("", f"the {kind} layer '{name}' does not fit its input: {error}")
-            self.shapes[name], self.previous = shapes[0], name
+            self._hide(name)
+            return
+        if max(made.shape, default=0) > MAX_SIZE:
+            layer.note("", f"the {kind} layer '{name}' makes more than {MAX_SIZE} numbers along one axis")
+            self._hide(name)
             return
         self.used_settings |= {(kind, key) for key in merged.read if key not in layer.data}
         merged.close(layer.data)
         if made.parameters and "name" not in layer:
-            layer.note("", f"a {kind} layer has parameters, so it needs a name", 'add name = "..."; it becomes their path')
+            message = f"a {kind} layer has parameters, so it needs a name"
+            layer.note("", message, 'add name = "..."; it becomes their path')
+        if self.problems.noted > noted:
+            self._hide(name)  # a harmless size stands in for a wrong one
+            return
         self._append(Layer(name, kind, inputs, made.shape, made.settings, made.parameters, made.statistics))
+
+    def _hide(self, name: str) -> None:
+        """What the layer makes is not known, for a reason that is noted; so nothing is said of those that read it."""
+        self.shapes[name], self.previous = (), name
+        self.unknown.add(name)
 
     def _append(self, layer: Layer) -> None:
         self.layers.append(layer)
@@ -226,22 +247,29 @@ class _Builder:
         elif self.previous:
             names = (self.previous,)
         else:
-            layer.note("", f"the first layer must say which input it reads: {expected_one_of(self.inputs)}", 'add from = "..."')
+            message = f"the first layer must say which input it reads: {expected_one_of(self.inputs)}"
+            layer.note("", message, 'add from = "..."')
             return None
         valid = {*self.shapes, *self.real_names}
         for name in names:
             if name not in valid:
-                layer.note("from", f"no layer or input '{name}' stands before this one", did_you_mean(name, valid))
+                message = f"no layer or input '{name}' stands before this one: {expected_one_of(valid)}"
+                layer.note("from", message, did_you_mean(name, valid))
                 return None
+        if not self.unknown.isdisjoint(names):
+            return None
         names = tuple(self.real_names.get(name, name) for name in names)
         kind = layer.data["kind"]
         if kind in KINDS and not KINDS[kind].least <= len(names) <= KINDS[kind].most:
-            layer.note("from", f"{kind} takes {KINDS[kind].least} to {KINDS[kind].most} inputs, found {len(names)}")
+            least, most = KINDS[kind].least, KINDS[kind].most
+            takes = "1 input" if most == 1 else f"{least} to {most} inputs"
+            layer.note("from", f"{kind} takes {takes}, found {len(names)}")
             return None
         for name in names:
             found = self._dtype(name)
             if kind in KINDS and KINDS[kind].takes != found:
-                layer.note("from", f"{kind} takes a {KINDS[kind].takes}, '{name}' is a {found}")
+                words = {"float": "numbers", "label": "a label"}
+                layer.note("from", f"{kind} takes {words[KINDS[kind].takes]}, '{name}' is {words[found]}")
                 return None
         return names
 
@@ -249,20 +277,22 @@ class _Builder:
         return self.inputs[name].dtype if name in self.inputs else "float"
 
     def _inline(self, layer: Table, name: str, inputs: tuple[str, ...]) -> None:
+        noted, inner = self.problems.noted, None
         try:
-            inner = self._read_inner(layer)
+            inner = None if self.broken else self._read_inner(layer)
         except SpecError as error:
-            self.problems.found.extend(error.problems)
-            inner = None
-        if inner is None:
-            self.shapes[name], self.previous = (), name
+            self.problems.extend(error.problems)
+        if inner is None or self.problems.noted > noted:
+            self.broken = True
+            self._hide(name)
             return
         wanted = ", ".join(str(i) for i in inner.inputs.values())
         given = ", ".join(str(Input(self.shapes[i], self._dtype(i))) for i in inputs)
         if wanted != given:
-            layer.note("from", f"the network '{inner.name}' takes {wanted}, found {given}")
+            layer.note("from", f"the network '{inner.name}' takes inputs of shape {wanted}, found {given}")
         if len(inner.outputs) != 1:
-            layer.note("use", f"the network '{inner.name}' has several outputs; only one with a single output can be inlined")
+            message = f"the network '{inner.name}' has several outputs; only one with a single output can be inlined"
+            layer.note("use", message)
         outer = dict(zip(inner.inputs, inputs, strict=False))
         for x in inner.layers:
             reads = tuple(outer.get(i, f"{name}/{i}") for i in x.inputs)
@@ -271,16 +301,19 @@ class _Builder:
         self.real_names[name] = self.previous
 
     def _read_inner(self, layer: Table) -> Architecture | None:
-        if self.nesting >= MAX_NESTING:
-            layer.note("use", f"networks are nested more than {MAX_NESTING} deep; does one use itself?")
+        if len(self.inside) > MAX_NESTING:
+            layer.note("use", f"networks are nested more than {MAX_NESTING} deep")
             return None
         use = layer.text("use")
         found = self.library.find("architectures", use, layer.file, layer.path("use"))
+        if found.file in self.inside:
+            layer.note("use", f"a network cannot contain itself: {' contains '.join([*self.inside, found.file])}")
+            return None
         valid = parameter_names(found)
         overrides = {key: layer.number(key) for key in layer.data if key in valid}
         layer.read |= {"name", "from", *valid}
         layer.close()
-        return read_architecture(found, self.library, overrides, self.problems, self.nesting + 1)
+        return read_architecture(found, self.library, overrides, self.problems, self.inside)
 
     def outputs(self, network: Table) -> dict[str, str]:
         given = network.table("outputs", {})
@@ -290,6 +323,8 @@ class _Builder:
             name = self.real_names.get(name, name)
             if name not in self.shapes:
                 given.note(output, f"there is no layer '{name}'", did_you_mean(name, self.shapes))
+            elif self._dtype(name) == "label":
+                given.note(output, f"'{name}' is a label; an output is numbers")
             outputs[output] = name
         if not self.layers and not self.problems.found:
             network.note("layers", "a network needs at least one layer")
@@ -298,6 +333,10 @@ class _Builder:
     def close_settings(self) -> None:
         """Note settings that changed nothing."""
         for kind in self.settings.data:
+            if kind not in KINDS:
+                message = f"there is no kind of layer '{kind}': {expected_one_of(KINDS)}"
+                self.settings.note(kind, message, did_you_mean(kind, KINDS))
+                continue
             shared = self.settings.table(kind)
             used = {key for k, key in self.used_settings if k == kind}
             for key in shared.data:

@@ -32,13 +32,15 @@ def evaluate(tree: Expression, names: Mapping[str, float], used: set[str] | None
         case Number(value):
             return value
         case Name(name):
+            if not names:
+                raise FormulaError(f"expected a number, found '{name}'", tree.span)
             if name not in names:
                 raise FormulaError(
                     f"unknown name '{name}': {expected_one_of(names)}", tree.span, did_you_mean(name, names)
                 )
             if used is not None:
                 used.add(name)
-            return names[name]
+            return float(names[name])  # a whole number to the power of another could take for ever
         case Negative(operand):
             return -evaluate(operand, names, used)
         case Binary(operator, left, right):

@@ -1,12 +1,12 @@
 """From formulas to the graph: what each name means, with every misuse noted.
 
-One `Builder` serves one step of a schedule: within a step all formulas see the same parameters, so equal evaluations are
-shared, and across steps they are not.
+One `Builder` serves one step of a schedule: within a step all formulas see the same parameters, so equal evaluations
+are shared, and across steps they are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from spec.architecture import Architecture
@@ -15,6 +15,9 @@ from spec.formula import Binary, Call, Expression, Name, Negative, Number, Outpu
 from spec.graph import ELEMENTWISE, REDUCTIONS, Axes, Graph, MeaningError, shown
 from spec.layers import Shape
 from spec.loss import Formula, Loss
+
+MAX_LEVELS = 200  # of formulas inside formulas; bounds the recursion on a stranger's file
+MAX_EXPANSIONS = 10_000  # of definitions in one step; bounds the time
 
 FUNCTIONS = (*ELEMENTWISE, *REDUCTIONS, "clip", "detach", "grad")
 
@@ -59,11 +62,13 @@ class Builder:
     graph: Graph = field(default_factory=Graph)
     _expanding: list[str] = field(default_factory=list)
     _expanded: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
+    _root: Formula | None = None
     _formula: Formula | None = None
+    _level: int = 0
 
     def build(self, formula: Formula) -> int | None:
         """Returns: the node of a formula, or None where it has no meaning (noted)."""
-        self._formula = formula
+        self._root, self._formula, self._level = formula, formula, 0
         try:
             return self._walk(formula.tree, {})
         except _Stop:
@@ -81,7 +86,10 @@ class Builder:
         return node
 
     def _walk(self, tree: Expression, bound: Mapping[str, int]) -> int:
+        self._level += 1
         try:
+            if self._level > MAX_LEVELS:
+                raise MeaningError(f"with its definitions the formula is more than {MAX_LEVELS} levels deep")
             match tree:
                 case Number(value):
                     return self.graph.constant(value)
@@ -101,6 +109,8 @@ class Builder:
                     return self._call(function, [self._walk(a, bound) for a in arguments], tree)
         except MeaningError as error:
             raise self._stop(tree, str(error)) from None
+        finally:
+            self._level -= 1
 
     def _name(self, name: str, tree: Expression, bound: Mapping[str, int]) -> int:
         if name in bound:
@@ -120,7 +130,10 @@ class Builder:
             return self.computed[name] if name in self.computed else self.graph.add("recall", (), (), value=name)
         plain = [d for d in loss.definitions if not loss.definitions[d].parameters]
         valid = [*bound, *plain, *loss.constants, *self.symbols, *loss.states, *self.recalled]
-        if name in (*self.networks, *loss.definitions, *FUNCTIONS):
+        if name in self.networks:
+            inputs = ", ".join(self.networks[name].inputs)
+            raise self._stop(tree, f"'{name}' is a network; give it its inputs in parentheses: {name}({inputs})")
+        if name in (*loss.definitions, *FUNCTIONS):
             raise self._stop(tree, f"'{name}' is a function; give it arguments in parentheses")
         if name in loss.reports:
             raise self._stop(tree, f"the report '{name}' can be read in states and in later reports only")
@@ -155,12 +168,16 @@ class Builder:
         self.used.add(name)
         definition = self.loss.definitions[name]
         if len(arguments) != len(definition.parameters):
-            raise MeaningError(f"{name} takes {len(definition.parameters)} arguments, found {len(arguments)}")
+            raise MeaningError(f"{name} takes {_counted(definition.parameters, 'argument')}, found {len(arguments)}")
         if name in self._expanding:
-            raise MeaningError(f"the definition of '{name}' mentions itself")
+            circle = [*self._expanding[self._expanding.index(name) :], name]
+            raise MeaningError(f"the definition of '{name}' mentions itself: {' -> '.join(circle)}")
         key = (name, tuple(arguments))
         if key not in self._expanded:
-            # Remembering each expansion keeps definitions of definitions linear, not exponential, in time.
+            # Remembering each expansion keeps definitions of definitions linear, not exponential, in time;
+            # the bound is for those whose arguments always differ.
+            if len(self._expanded) >= MAX_EXPANSIONS:
+                raise MeaningError(f"the formulas of one step expand more than {MAX_EXPANSIONS:,} definitions")
             outer, self._formula = self._formula, definition.formula
             self._expanding.append(name)
             self._expanded[key] = self._walk(
@@ -174,9 +191,7 @@ class Builder:
         network = self.networks[name]
         inputs = network.inputs
         if len(arguments) != len(inputs):
-            raise MeaningError(
-                f"the network {name} takes {len(inputs)} inputs ({', '.join(inputs)}), found {len(arguments)}"
-            )
+            raise MeaningError(f"the network {name} takes {_counted(inputs, 'input')}, found {len(arguments)}")
         for argument, (label, wanted) in zip(arguments, inputs.items(), strict=True):
             axes = Symbol(wanted.shape, wanted.dtype).axes
             node = self.graph.nodes[argument]
@@ -188,16 +203,16 @@ class Builder:
         single = next(iter(shapes.values())) if len(shapes) == 1 else None
         evaluation = self.graph.add("network", tuple(arguments), single, value=name)
         if not output and single is None:
-            raise self._stop(tree, f"the network {name} has several outputs: name one of {', '.join(shapes)}",
-                             f"write {name}(...).{next(iter(shapes))}")
+            message = f"the network {name} has several outputs: name one of {', '.join(shapes)}"
+            raise self._stop(tree, message, f"write {name}(...).{next(iter(shapes))}")
         if not output:
             return evaluation
         if output not in shapes:
-            valid = list(shapes)
-            raise self._stop(
-                tree, f"the network {name} has no output '{output}': {expected_one_of(valid)}", did_you_mean(output, valid)
-            )
-        return evaluation if single is not None else self.graph.add("output", (evaluation,), shapes[output], value=output)
+            message = f"the network {name} has no output '{output}': {expected_one_of(shapes)}"
+            raise self._stop(tree, message, did_you_mean(output, shapes))
+        if single is not None:
+            return evaluation
+        return self.graph.add("output", (evaluation,), shapes[output], value=output)
 
     def _stop(self, tree: Expression, message: str, hint: str = "") -> _Stop:
         assert self._formula is not None
@@ -206,4 +221,15 @@ class Builder:
 
     def _note(self, formula: Formula, message: str, hint: str = "", span: tuple[int, int] | None = None) -> None:
         text = formula.text
-        self.problems.add(formula.file, formula.key, message, hint, text, span or (0, len(text)))
+        span = span or (0, len(text))
+        if any((p.file, p.text, p.span) == (formula.file, text, span) for p in self.problems.found):
+            return  # the same place, reached from another formula
+        if self._root is not None and self._root.key != formula.key:
+            message += f" (in {self._root.key})"
+        self.problems.add(formula.file, formula.key, message, hint, text=text, span=span)
+
+
+def _counted(names: Collection[str], what: str) -> str:
+    """Returns: "1 input (z)", "2 inputs (z, y)"."""
+    listed = f" ({', '.join(names)})" if names else ""
+    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}{listed}"

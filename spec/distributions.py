@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spec.arithmetic import evaluate
+from spec.arithmetic import FUNCTIONS, evaluate
+from spec.errors import did_you_mean
 from spec.formula import Call, Expression, FormulaError
 
 KINDS = {"uniform": ("low", "high"), "normal": ("mean", "std")}
@@ -53,9 +54,10 @@ def distribution(tree: Expression, names: Mapping[str, float], used: set[str] | 
         if tree.function == "normal" and not b > 0:
             raise FormulaError(f"normal needs a standard deviation above 0, found {b:g}", tree.span)
         return Distribution(tree.function, a, b)
-    try:
-        return Distribution("constant", float(evaluate(tree, names, used)), 0.0)
-    except FormulaError as error:
-        if isinstance(tree, Call):
-            error.hint = error.hint or "a distribution is uniform(low, high), normal(mean, std) or a number"
-        raise
+    if isinstance(tree, Call) and tree.function not in FUNCTIONS:
+        raise FormulaError(
+            f"unknown distribution '{tree.function}': expected uniform(low, high), normal(mean, std) or a number",
+            tree.span,
+            did_you_mean(tree.function, KINDS),
+        )
+    return Distribution("constant", float(evaluate(tree, names, used)), 0.0)

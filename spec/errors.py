@@ -41,7 +41,7 @@ class Problem:
             lines += [f"    {line}" for line in _underlined(self.text, self.span)]
         if self.hint:
             lines.append(f"    {self.hint}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 class SpecError(Exception):
@@ -54,17 +54,28 @@ class SpecError(Exception):
 
 @dataclass
 class Problems:
-    """Collects the problems of a spec, so that all of them are reported at once."""
+    """Collects the problems of a spec, so that all of them are reported at once.
+
+    Args:
+        found: the problems, each once.
+        noted: how often one was noted, the same one again included.
+    """
 
     found: list[Problem] = field(default_factory=list)
+    noted: int = 0
 
     def add(
-        self, file: str, key: str, message: str, hint: str = "", text: str = "", span: tuple[int, int] = (0, 0)
+        self, file: str, key: str, message: str, hint: str = "", *, text: str = "", span: tuple[int, int] = (0, 0)
     ) -> None:
-        """Note a problem; the same one is noted once."""
-        problem = Problem(file, key, message, hint, text, span)
-        if problem not in self.found:
-            self.found.append(problem)
+        """Note a problem; the same one is kept once."""
+        self.extend([Problem(file, key, message, hint, text, span)])
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Note the problems of another error."""
+        for problem in problems:
+            self.noted += 1
+            if problem not in self.found:
+                self.found.append(problem)
 
     def stop_if_any(self) -> None:
         """Raises: SpecError: if a problem was noted."""
@@ -82,6 +93,11 @@ def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
     """Returns: "did you mean 'x'?" for the nearest valid name, "" where none is near."""
     near = difflib.get_close_matches(wrong, list(valid), n=1, cutoff=0.6)
     return f"did you mean '{near[0]}'?" if near else ""
+
+
+def printable(text: str) -> str:
+    """Returns: the text, characters that a terminal might obey written as escapes; specs come from strangers."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _underlined(text: str, span: tuple[int, int]) -> list[str]:

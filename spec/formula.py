@@ -17,10 +17,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 MAX_LENGTH = 2000  # characters; the longest formula of a paper here is under 200
 MAX_DEPTH = 50  # nested parentheses, calls, signs and powers; bounds the recursion on a stranger's file
+MAX_LEVELS = 100  # of the tree; a + b + c has three: bounds the recursion of those who walk it
 
 Span = tuple[int, int]
 
@@ -79,7 +81,8 @@ Expression = Number | Name | Negative | Binary | Call | Output
 
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<symbol>[-+*/^(),.])"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<symbol>[-+*/^(),.])",
+    re.ASCII,
 )
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 4}
 _UNARY = 3
@@ -92,6 +95,7 @@ class _Token:
     span: Span
 
 
+@lru_cache(maxsize=1000)  # the layers of one architecture repeat a few formulas; trees never change
 def parse(text: str) -> Expression:
     """Read a formula.
 
@@ -101,7 +105,7 @@ def parse(text: str) -> Expression:
     Returns: the tree, each node with its place in `text`.
 
     Raises:
-        FormulaError: the text is not a formula, is too long, or is nested deeper than `MAX_DEPTH`.
+        FormulaError: the text is not a formula, is too long, or is nested deeper than `MAX_DEPTH` or `MAX_LEVELS`.
     """
     if len(text) > MAX_LENGTH:
         raise FormulaError(
@@ -109,12 +113,40 @@ def parse(text: str) -> Expression:
             (0, 1),
             "split it with [define]",
         )
+    if not text.strip():
+        raise FormulaError("the formula is empty", (0, 0))
     parser = _Parser(list(_tokens(text)))
     tree = parser.sum()
     token = parser.peek()
     if token.kind != "end":
-        raise FormulaError(f"expected an operator or the end, found '{token.text}'", token.span)
+        raise FormulaError(f"expected an operator or the end, found {_shown(token)}", token.span)
+    if _levels(tree) > MAX_LEVELS:
+        raise FormulaError(
+            f"the formula has too many operations in a row: at most {MAX_LEVELS} levels are allowed",
+            tree.span,
+            "split it with [define]",
+        )
     return tree
+
+
+def _levels(tree: Expression) -> int:
+    levels, level = 0, [tree]
+    while level:
+        levels, level = levels + 1, [child for node in level for child in _children(node)]
+    return levels
+
+
+def _children(tree: Expression) -> tuple[Expression, ...]:
+    match tree:
+        case Negative(operand):
+            return (operand,)
+        case Binary(_, left, right):
+            return (left, right)
+        case Call(_, arguments):
+            return arguments
+        case Output(of):
+            return (of,)
+    return ()
 
 
 def parse_signature(text: str) -> tuple[str, tuple[str, ...]]:
@@ -148,7 +180,7 @@ def _render(tree: Expression) -> tuple[str, int]:
         case Name(name):
             return name, 5
         case Call(function, arguments):
-            return f"{function}({', '.join(_render(a)[0] for a in arguments)})", 5
+            return f"{function}({', '.join(render(a) for a in arguments)})", 5
         case Output(of, name):
             return f"{_closed(of, 5)}.{name}", 5
         case Negative(operand):
@@ -169,9 +201,9 @@ def _tokens(text: str) -> Iterator[_Token]:
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
-        if match is None or not match.group().isascii():
+        if match is None:
             raise FormulaError(
-                f"unexpected character {ascii(text[position])}",
+                f"unexpected character '{text[position]}'",
                 (position, position + 1),
                 "formulas are ASCII: numbers, names, + - * / ^ ( ) , .",
             )
@@ -264,9 +296,10 @@ class _Parser:
             return self.call(token) if self.accept("(") else Name(token.text, token.span)
         if token.kind == "symbol" and token.text == "(":
             tree = self.sum()
-            self.expect(")")
-            return tree
-        raise FormulaError(f"expected a number, a name or '(', found {_shown(token)}", token.span)
+            return replace(tree, span=(token.span[0], self.expect(")").span[1]))
+        before = self.tokens[max(0, self.position - 2)]
+        hint = "a power is written a ^ b" if before.text == token.text == "*" else ""
+        raise FormulaError(f"expected a number, a name or '(', found {_shown(token)}", token.span, hint)
 
     def call(self, name: _Token) -> Expression:
         arguments = []

@@ -1,8 +1,9 @@
 """Formulas as a graph of operations: nodes with shapes, equal ones shared.
 
-A `Graph` gives equal operations on equal inputs one node, which is how `D(G(z))` written three times is evaluated once. The
-batch axis is the symbol "N". Two operands broadcast from the left: the batch axes meet, missing axes are added on the
-right, so that one number a sample (N,) scales images (N, 3, 32, 32). Backends give each operation its meaning by name.
+A `Graph` gives equal operations on equal inputs one node, which is how `D(G(z))` written three times is evaluated
+once. The batch axis is the symbol "N". Two operands broadcast from the left: the batch axes meet, missing axes are
+added on the right, so that one number a sample (N,) scales images (N, 3, 32, 32). Backends give each operation its
+meaning by name.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import add, mul, sub, truediv
 from typing import Any
 
 Axes = tuple[int | str, ...]  # a shape with its batch axis, "N", first; () for one number for the whole batch
@@ -27,6 +29,7 @@ ELEMENTWISE: dict[str, Callable[[float], float]] = {
 }
 REDUCTIONS = ("mean", "sum", "norm")
 ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+MAX_NODES = 2000  # of one step; the largest of the field's papers here has under 100
 
 
 class MeaningError(Exception):
@@ -63,6 +66,8 @@ class Graph:
         """Returns: the index of this node, or of the equal one that is there."""
         node = Node(op, inputs, shape, dtype, value)
         if node not in self._index:
+            if len(self.nodes) >= MAX_NODES:
+                raise MeaningError(f"the formulas of one step need more than {MAX_NODES} operations")
             self._index[node] = len(self.nodes)
             self.nodes.append(node)
         return self._index[node]
@@ -84,8 +89,9 @@ class Graph:
             self._float(i, operator)
         rank = max(len(self.shape(a)), len(self.shape(b)))
         a, b = self._expand(a, rank), self._expand(b, rank)
-        shape = tuple(self._meet(x, y, a, b) for x, y in zip(self.shape(a), self.shape(b), strict=True)) if (
-            self.shape(a) and self.shape(b)) else self.shape(a) or self.shape(b)
+        shape = self.shape(a) or self.shape(b)
+        if self.shape(a) and self.shape(b):
+            shape = tuple(self._meet(x, y, a, b) for x, y in zip(self.shape(a), self.shape(b), strict=True))
         return self.add(ARITHMETIC[operator], (a, b), shape)
 
     def power(self, a: int, b: int) -> int:
@@ -128,7 +134,7 @@ class Graph:
         """Add the gradient of the sum of `of` with respect to `to`; it can be differentiated again."""
         self._float(of, "grad"), self._float(to, "grad")
         if of not in self.dependants(to) or of == to:
-            raise MeaningError("the first argument of grad does not depend on the second")
+            raise MeaningError("grad(a, b) needs an a that depends on b, other than through detach")
         return self.add("grad", (of, to), self.nodes[to].shape)
 
     def shape(self, a: int) -> Axes:
@@ -171,7 +177,7 @@ class Graph:
         return self.add("expand", (a,), shape + (1,) * missing, value=missing)
 
     def _meet(self, x: int | str, y: int | str, a: int, b: int) -> int | str:
-        if x == y or y == 1:
+        if y in (x, 1):
             return x
         if x == 1:
             return y
@@ -185,9 +191,12 @@ def shown(shape: Axes | None) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
+_FOLD: dict[str, Callable[[float, float], Any]] = {"+": add, "-": sub, "*": mul, "/": truediv, "^": pow}
+
+
 def _fold(operator: str, a: float, b: float) -> float:
     try:
-        value = {"+": a.__add__, "-": a.__sub__, "*": a.__mul__, "/": a.__truediv__, "^": a.__pow__}[operator](b)
+        value = _FOLD[operator](a, b)
     except (ZeroDivisionError, OverflowError):
         value = math.nan
     if isinstance(value, complex) or not math.isfinite(value):

@@ -1,8 +1,8 @@
 """The kinds of layer an architecture is made of: their keys, shapes, parameters and statistics.
 
-Each kind is one entry of `KINDS`; each backend has a function of the same name in its own `layers`. Shapes are those of one
-sample, channels first. Nothing here has a default value that a framework chose: a layer's keys are all required, from the
-layer itself or from the architecture's `[settings.KIND]`.
+Each kind is one entry of `KINDS`; each backend has a function of the same name in its own `layers`. Shapes are those
+of one sample, channels first. Nothing here has a default value that a framework chose: a layer's keys are all
+required, from the layer itself or from the architecture's `[settings.KIND]`.
 """
 
 from __future__ import annotations
@@ -74,12 +74,13 @@ def _linear(table: Table, inputs: list[Shape]) -> Made:
 
 
 def _conv(table: Table, inputs: list[Shape]) -> Made:
-    """2-D cross-correlation; W is (channels, in_channels, kernel, kernel); padding with zeros, [top, bottom, left, right]."""
+    """2-D cross-correlation; W is (channels, in_channels, kernel, kernel); zero padding [top, bottom, left, right]."""
     in_channels, height, width = _image(inputs[0])
     channels, kernel, stride = table.size("channels"), table.size("kernel", most=1024), table.size("stride", most=1024)
     padding = _padding(table)
     top, bottom, left, right = padding
-    out = tuple((size + before + after - kernel) // stride + 1 for size, before, after in ((height, top, bottom), (width, left, right)))
+    padded = (height + top + bottom, width + left + right)
+    out = tuple((size - kernel) // stride + 1 for size in padded)
     if min(out) < 1:
         raise ShapeError(f"a {kernel}x{kernel} kernel does not fit into {height}x{width} with padding {list(padding)}")
     area = kernel * kernel
@@ -90,7 +91,10 @@ def _conv(table: Table, inputs: list[Shape]) -> Made:
 
 
 def _deconv(table: Table, inputs: list[Shape]) -> Made:
-    """Transposed convolution; W is (in_channels, channels, kernel, kernel); out = (in - 1) stride + kernel - 2 padding."""
+    """Transposed convolution; W is (in_channels, channels, kernel, kernel).
+
+    out = (in - 1) stride + kernel - 2 padding
+    """
     in_channels, height, width = _image(inputs[0])
     channels, kernel, stride = table.size("channels"), table.size("kernel", most=1024), table.size("stride", most=1024)
     padding = table.size("padding", least=0, most=1024)
@@ -106,8 +110,9 @@ def _deconv(table: Table, inputs: list[Shape]) -> Made:
 
 
 def _batch_norm(table: Table, inputs: list[Shape]) -> Made:
-    """y = gamma (x - mean) / sqrt(var + epsilon) + beta per channel; running <- (1 - momentum) running + momentum batch.
+    """y = gamma (x - mean) / sqrt(var + epsilon) + beta per channel.
 
+    running <- (1 - momentum) running + momentum batch
     The batch's own variance is the biased one; the running variance takes the unbiased one, as both frameworks do.
     """
     if not inputs[0]:
@@ -145,9 +150,8 @@ def _reshape(table: Table, inputs: list[Shape]) -> Made:
     """The same numbers in the same order, in another shape."""
     shape = table.sizes("shape")
     if math.prod(shape) != math.prod(inputs[0]):
-        raise ShapeError(
-            f"{shown(inputs[0])} has {math.prod(inputs[0])} elements, the new shape {shown(shape)} has {math.prod(shape)}"
-        )
+        old, new = math.prod(inputs[0]), math.prod(shape)
+        raise ShapeError(f"{old} elements cannot take the shape {shown(shape)}, which has {new}")
     return Made(shape, {})
 
 
@@ -164,6 +168,8 @@ def _upsample(table: Table, inputs: list[Shape]) -> Made:
 
 def _concat(table: Table, inputs: list[Shape]) -> Made:
     """Joins its inputs along the first axis (channels, or features)."""
+    if () in inputs:
+        raise ShapeError("a single number has no axis to join along")
     if len({shape[1:] for shape in inputs}) > 1:
         raise ShapeError(f"only the first axis may differ, found {', '.join(map(shown, inputs))}")
     return Made((sum(shape[0] for shape in inputs), *inputs[0][1:]), {})

@@ -66,12 +66,25 @@ class Library:
     def _own(self, name: str, file: str, key: str) -> Found:
         if self.folder is None:
             raise SpecError([Problem(file, key, f"a packaged system cannot mention the file '{name}'")])
-        path = (self.folder / name).resolve()
+        path = _path(self.folder / name, file, key).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise SpecError(
                 [Problem(file, key, f"'{name}' leaves the folder of the system file", "put the file beside it")]
             )
+        if not path.is_file():
+            message = f"there is no file '{name}' in the folder of the system file"
+            raise SpecError([Problem(file, key, message, did_you_mean(name, _files(self.folder)))])
         return Found(name, read_file(path, name), path.stem)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.toml"))
+
+
+def _path(path: Path, file: str, key: str) -> Path:
+    if "\0" in str(path):
+        raise SpecError([Problem(file, key, f"'{path}' is not a file name")])
+    return path
 
 
 def find_system(name: str) -> tuple[Found, Library]:
@@ -86,7 +99,7 @@ def find_system(name: str) -> tuple[Found, Library]:
         SpecError: there is no such system, or its file cannot be read.
     """
     if name.endswith(".toml"):
-        path = Path(name)
+        path = _path(Path(name), "", "")
         return Found(name, read_file(path, name), path.stem), Library(path.resolve().parent)
     if _NAME.fullmatch(name) and (_ROOT / "systems" / f"{name}.toml").is_file():
         shown = f"systems/{name}.toml"

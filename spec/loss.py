@@ -6,11 +6,11 @@
     [define]      abbreviations: "L(v)" = "mean(abs(v - D(v)))"
     [losses]      what each network minimises
     [state.NAME]  a number that training carries along: start, next, with
-    [report]      numbers to record: { value, with }, or { value, with, as } with a description
+    [report]      numbers to record: { value, with }
 
-`with` names a network: the value is computed in each step that updates this network, together with that network's loss and
-before its parameters move. State takes its next value when the step ends. A report may be read, by its name, in the formulas of
-states and of later reports: it is then the last value that was computed.
+`with` names a network: the value is computed in each step that updates this network, together with that network's loss
+and before its parameters move. State takes its next value when the step ends. A report may be read, by its name, in the
+formulas of states and of later reports: it is then the last value that was computed.
 """
 
 from __future__ import annotations
@@ -76,12 +76,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss file, its constants settled."""
+    """A loss file, its constants settled; `behind` are the constants that others are computed from."""
 
     name: str
     title: str
     source: str
     constants: Mapping[str, float]
+    behind: frozenset[str]
     draws: Mapping[str, Draw]
     definitions: Mapping[str, Definition]
     losses: Mapping[str, Formula]
@@ -114,9 +115,8 @@ def read_loss(found: Found, overrides: Mapping[str, float], problems: Problems) 
         reports[name] = Report(_formula(entry, "value"), _with(entry, losses))
         entry.close()
     table.close()
-    return Loss(
-        found.name, title, source, scope.names, draws, definitions, losses, states, reports, found.file
-    )
+    behind = frozenset(scope.used)
+    return Loss(found.name, title, source, scope.names, behind, draws, definitions, losses, states, reports, found.file)
 
 
 def read_draws(table: Table) -> dict[str, Draw]:
@@ -143,9 +143,7 @@ def _formula(table: Table, name: str) -> Formula:
 def _with(table: Table, losses: Mapping[str, Formula]) -> str:
     network = table.text("with")
     if network and network not in losses:
-        table.note(
-            "with", f"there is no loss of '{network}': {expected_one_of(losses)}", did_you_mean(network, losses)
-        )
+        table.note("with", f"there is no loss of '{network}': {expected_one_of(losses)}", did_you_mean(network, losses))
     return network
 
 
@@ -153,11 +151,11 @@ def _definitions(table: Table) -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     given = table.table("define", {})
     for signature in given.data:
-        key = given.path(f'"{signature}"' if "(" in signature else signature)
+        key = given.path(signature)
         try:
             name, parameters = parse_signature(signature)
         except FormulaError as error:
-            table.problems.add(table.file, given.key, error.message, error.hint, signature, error.span)
+            table.problems.add(table.file, given.key, error.message, error.hint, text=signature, span=error.span)
             given.read.add(signature)
             continue
         if name in definitions:

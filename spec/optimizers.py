@@ -1,7 +1,7 @@
 """Optimisers: which update rule, and every number of it.
 
-Frameworks disagree on what "Adam" is: PyTorch adds epsilon after the bias correction, Chainer and Keras before it. So the
-definition is a key, and both backends implement both.
+Frameworks disagree on what "Adam" is: PyTorch adds epsilon after the bias correction, Chainer and Keras before it. So
+the definition is a key, and both backends implement both.
 """
 
 from __future__ import annotations

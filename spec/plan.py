@@ -1,8 +1,8 @@
 """The plan: one iteration as lists of evaluations that any backend can execute.
 
-For each step the plan says which nodes are evaluated in which order, which are evaluated with a graph for gradients (and so
-which are not: a generator in the critic's step, a report), which become leaves because a formula differentiates with
-respect to them, and what is minimised, reported and carried along. It is pure data.
+For each step the plan says which nodes are evaluated in which order, which are evaluated with a graph for gradients
+(and so which are not: a generator in the critic's step, a report), which become leaves because a formula
+differentiates with respect to them, and what is minimised, reported and carried along. It is pure data.
 """
 
 from __future__ import annotations
@@ -63,25 +63,26 @@ def make_plan(
     schedule: Schedule,
     networks: Mapping[str, Architecture],
     symbols: Mapping[str, Symbol],
+    *,
     problems: Problems,
     used: set[str],
 ) -> Plan:
     """Plan one iteration of a schedule; names that the formulas use are added to `used`."""
-    steps = []
-    computed_before: set[str] = set()
+    steps: list[StepPlan] = []
+    computed_before: list[str] = []
     for step in schedule.steps:
         builder = Builder(loss, networks, symbols, problems, used)
         losses = {n: builder.build_scalar(loss.losses[n]) for n in step.update if n in loss.losses}
         reports = {f"loss_{n}": node for n, node in losses.items()}
         for name, report in loss.reports.items():
             if report.network in step.update:
-                builder.recalled = tuple({*computed_before, *builder.computed})
+                builder.recalled = (*computed_before, *builder.computed)
                 reports[name] = builder.build_scalar(report.value)
                 if (node := reports[name]) is not None:
                     builder.computed[name] = node
         builder.recalled = tuple(loss.reports)
         states = {n: builder.build_scalar(s.next) for n, s in loss.states.items() if s.network in step.update}
-        computed_before |= set(builder.computed)
+        computed_before += builder.computed
         reports |= states  # a state is recorded as the value that this step gives it
         steps.append(_finish(step, builder.graph, _known(losses), _known(reports), _known(states)))
     return Plan(tuple(steps))
@@ -138,7 +139,8 @@ def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
         lines.append(f"step {number}: update {' and '.join(step.update)}{times}")
         for i, node in enumerate(planned.nodes):
             if node.op != "constant":
-                lines.append(f"  {f'%{i}':>5} = {_describe(i, node, planned):<34} {shown(node.shape):<18} {_remarks(i, node, planned)}".rstrip())
+                what, remarks = _describe(i, node, planned), _remarks(i, node, planned)
+                lines.append(f"  {f'%{i}':>5} = {what:<34} {shown(node.shape):<18} {remarks}".rstrip())
         for network, i in planned.losses.items():
             lines.append(f"  minimise %{i} over {network}'s parameters")
         for name, i in planned.states.items():

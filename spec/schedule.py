@@ -8,8 +8,8 @@
     repeat = 5            how many times, one after the other
     inference = ["G"]     networks that are evaluated in inference mode here
 
-One iteration runs the steps in order. `redraw` says how long one draw lives: for a whole iteration, for one step, or for one
-repeat of a step. A gradient never reaches a network that the step does not update.
+One iteration runs the steps in order. `redraw` says how long one draw lives: for a whole iteration, for one step, or
+for one repeat of a step. A gradient never reaches a network that the step does not update.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from spec.errors import Problems
 from spec.library import Found
 from spec.tables import Table
 
+MAX_STEPS = 100  # the longest schedule of the field's papers here has under 10
 LIFETIMES = ("iteration", "step", "repeat")
 
 
@@ -69,12 +70,18 @@ def read_schedule(found: Found, overrides: Mapping[str, float], problems: Proble
     data, noise = redraw.choice("data", LIFETIMES), redraw.choice("noise", LIFETIMES)
     redraw.close()
     steps = []
-    for entry in table.tables("steps"):
+    listed = table.tables("steps")
+    if len(listed) > MAX_STEPS:
+        table.note("steps", f"a schedule has at most {MAX_STEPS} steps, found {len(listed)}")
+    for entry in listed[:MAX_STEPS]:
         update = entry.names("update")
         if "update" in entry and not update:
             entry.note("update", "a step updates at least one network")
         inference = entry.names("inference", ())
-        for name in set(inference) & set(update):
+        for key, names in (("update", update), ("inference", inference)):
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                entry.note(key, f"'{name}' is listed twice")
+        for name in dict.fromkeys(name for name in inference if name in update):
             entry.note("inference", f"'{name}' is updated in this step; training evaluates it in training mode")
         steps.append(Step(update, entry.size("repeat", 1, most=100_000), inference))
         entry.close()

@@ -1,7 +1,7 @@
 """The whole state of a training run, in neutral form: what either backend leaves and either resumes from.
 
-Arrays are named by role and path: "parameters/G/l1/W", "statistics/G/bn1/mean", "moments/D/m/l1/W", "states/k", "reports/L_real".
-Random numbers have no state: they are addressed by position (see `streams`).
+Arrays are named by role and path: "parameters/G/l1/W", "statistics/G/bn1/mean", "moments/D/m/l1/W", "states/k",
+"reports/L_real". Random numbers have no state: they are addressed by position (see `streams`).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Every random number: counter-based streams, keyed by seed and name, addressed by position.
 
-A number depends on the seed, the name of what is drawn and where in training it is drawn, and on nothing else: not on what was
-drawn before, on which backend, or in which order. So both backends are fed the same numbers, sampling never disturbs
-training, and a run resumes at any point without a saved generator.
+A number depends on the seed, the name of what is drawn and where in training it is drawn, and on nothing else: not on
+what was drawn before, on which backend, or in which order. So both backends are fed the same numbers, sampling never
+disturbs training, and a run resumes at any point without a saved generator.
 
-Raw 64-bit words come from NumPy's Philox 4x64 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"); what is made of
-them stands here, because NumPy may change the methods of its `Generator` between versions.
+Raw 64-bit words come from NumPy's Philox 4x64 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3");
+what is made of them stands here, because NumPy may change the methods of its `Generator` between versions.
 """
 
 from __future__ import annotations
@@ -52,11 +52,13 @@ class Streams:
     def words(self, name: str, position: Position, count: int) -> np.ndarray:
         """Returns: `count` independent uniform 64-bit words."""
         counter = [0, position.occurrence, position.step << 32 | position.repeat, position.iteration]
-        return np.random.Philox(key=self.key(name), counter=counter).random_raw(count)
+        words: np.ndarray = np.random.Philox(key=self.key(name), counter=counter).random_raw(count)
+        return words
 
     def uniform(self, name: str, position: Position, shape: Shape) -> np.ndarray:
         """Returns: float64 numbers, uniform on [0, 1), multiples of 2^-53."""
-        return ((self.words(name, position, math.prod(shape)) >> np.uint64(11)) * 2.0**-53).reshape(shape)
+        numbers: np.ndarray = (self.words(name, position, math.prod(shape)) >> np.uint64(11)) * 2.0**-53
+        return numbers.reshape(shape)
 
     def normal(self, name: str, position: Position, shape: Shape) -> np.ndarray:
         """Returns: float64 numbers from the standard normal distribution (Box and Muller 1958)."""
@@ -78,13 +80,14 @@ class Streams:
 
     def labels(self, distribution: Distribution, name: str, position: Position, count: int) -> np.ndarray:
         """Returns: int64 labels: the whole part of numbers of a distribution such as uniform(0, 10)."""
-        return np.floor(self.sample(distribution, name, position, (count,))).astype(np.int64)
+        labels: np.ndarray = np.floor(self.sample(distribution, name, position, (count,))).astype(np.int64)
+        return labels
 
     def mask(self, rate: float, name: str, position: Position, shape: Shape) -> np.ndarray:
         """Draw what a dropout layer keeps.
 
-        One random bit an element where the rate is 1/2, one byte where it is a multiple of 1/256, else 32 bits, so that the
-        probability is exact or within 2^-33.
+        One random bit an element where the rate is 1/2, one byte where it is a multiple of 1/256, else 32 bits, so
+        that the probability is exact or within 2^-33.
 
         Args:
             rate: the probability that an element is dropped, in [0, 1).

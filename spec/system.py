@@ -17,8 +17,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +26,13 @@ from typing import Any
 from spec.architecture import Architecture, parameter_names, read_architecture
 from spec.builder import FUNCTIONS, Symbol
 from spec.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
+from spec.graph import Graph
 from spec.library import Library, find_system, names
 from spec.loss import Draw, Loss, read_draws, read_loss
 from spec.optimizers import Adam, read_optimizer
 from spec.plan import Plan, make_plan
 from spec.schedule import Schedule, read_schedule
-from spec.tables import Table
+from spec.tables import MAX_SIZE, Table, kind_of, read_toml
 
 FITS = ("exact", "pad", "resize")
 EMBEDDED = ("digits",)
@@ -60,7 +61,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """How a system is trained: images a batch, epochs, iterations between sample grids and checkpoints, grid rows and columns."""
+    """How a system is trained.
+
+    Args:
+        batch: images a batch.
+        epochs: how often all of the data is seen.
+        samples_every, checkpoint_every: iterations between two grids of samples, and between two checkpoints.
+        grid: rows and columns of a grid of samples.
+    """
 
     batch: int
     epochs: int
@@ -118,7 +126,10 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
     data = copy.deepcopy(found.data)
     variants, small = data.pop("variants", {}), data.pop("reduced", {})
     problems = Problems()
-    for key, value in (("variants", variants), ("reduced", small)):
+    tables = {"variants": variants, "reduced": small}
+    if isinstance(variants, dict):
+        tables |= {f"variants.{key}": value for key, value in variants.items()}
+    for key, value in tables.items():
         Table(value, found.file, key, problems)  # notes what is not a table
     problems.stop_if_any()
     if variant:
@@ -156,10 +167,8 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     if not equals or not key or not value:
         raise SpecError([Problem("--set", setting, "expected KEY=VALUE, such as loss.penalty_weight=5")])
     for text in (f"{key} = {value}", f"{key} = {_quoted(value)}"):
-        try:
-            return tomllib.loads(text)
-        except tomllib.TOMLDecodeError:
-            continue
+        with contextlib.suppress(SpecError):
+            return read_toml(text, "--set")
     raise SpecError([Problem("--set", setting, "the key is not a dotted name", "such as loss.penalty_weight=5")])
 
 
@@ -202,38 +211,42 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     decay = _read_decay(table) if "learning_rate_decay" in table else None
     table.close()
     problems.stop_if_any()  # what follows reads all of it together
-    assert loss is not None and schedule is not None
+    assert loss is not None
+    assert schedule is not None
     draws = {**loss.draws, **own_draws}
     _check_roles(table, networks, loss, schedule)
     _check_names(table, networks, loss, draws)
     symbols = _symbols(table, data, draws, networks)
     problems.stop_if_any()
     used: set[str] = set()
-    plan = make_plan(loss, schedule, networks, symbols, problems, used)
+    plan = make_plan(loss, schedule, networks, symbols, problems=problems, used=used)
     problems.stop_if_any()
     _check_use(table, loss, own_draws, symbols, used)
-    _check_plan(table, plan, networks, run, decay)
+    _check_plan(table, plan, loss, decay)
+    if any(x.kind == "batch_norm" for a in networks.values() for x in a.layers) and run.batch < 2:
+        table.note("run.batch", "batch norm needs at least 2 images a batch")
     problems.stop_if_any()
     symbols = {key: value for key, value in symbols.items() if key in used}
-    return System(
-        name, title, source, networks, loss, schedule, draws, symbols, optimizers, decay, data, run, plan
-    )
+    return System(name, title, source, networks, loss, schedule, draws, symbols, optimizers, decay, data, run, plan)
 
 
 def _use(table: Table, key: str, kind: str, library: Library) -> tuple[Any, dict[str, float]]:
     """Returns: the file that a key mentions and the numbers that it overrides there."""
     if isinstance(table.data.get(key), str) or key not in table:
         name, rest = table.text(key), None
-    else:
+    elif isinstance(table.data[key], dict):
         rest = table.table(key)
         name = rest.text("use")
+    else:
+        table.note(key, f"expected a name, or a table with use = and numbers, found {kind_of(table.take(key))}")
+        return None, {}
     if not name:
         return None, {}
     try:
         where = table.path(key) if rest is None else rest.path("use")
         found = library.find(kind, name, table.file, where)
     except SpecError as error:
-        table.problems.found.extend(error.problems)
+        table.problems.extend(error.problems)
         return None, {}
     if rest is None:
         return found, {}
@@ -251,11 +264,11 @@ def _read_data(table: Table) -> Data:
         table.note("shape", f"expected [channels, height, width], found {len(shape)} sizes")
         shape = (1, 1, 1)
     numbers = isinstance(span, list) and len(span) == 2 and all(type(v) in (int, float) for v in span)
-    if not numbers or not span[0] < span[1]:
+    if not numbers or not -MAX_SIZE < span[0] < span[1] < MAX_SIZE:
         table.note("range", "expected [low, high], the values of black and white, low < high")
         span = [0, 1]
     data = Data(
-        (tuple(shape) + (1, 1, 1))[:3],  # type: ignore[arg-type]
+        (*shape, 1, 1, 1)[:3],  # type: ignore[arg-type]
         (float(span[0]), float(span[1])),
         table.choice("fit", FITS),
         table.size("labels", 0, least=0),
@@ -293,8 +306,9 @@ def _read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Adam]:
     for n in networks:
         mine = own.get(n, {})
         merged = {**shared, **mine} if isinstance(mine, dict) else mine
-        optimizers[n] = read_optimizer(Table(merged, table.file, table.path(n), table.problems))
-    overridden = [k for k in shared if all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
+        key = table.path(n) if n in own else table.key
+        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems))
+    overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
     for k in overridden:
         table.note(k, "every network has its own value, so this one changes nothing")
     return optimizers
@@ -326,15 +340,22 @@ def _check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss,
 
 def _check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterable[str]) -> None:
     """A name means one thing."""
-    meanings: dict[str, str] = dict.fromkeys(FUNCTIONS, "a function")
-    groups = (
-        ("the data", ("x", "y")), ("a network", networks), ("a constant", loss.constants), ("a draw", draws),
-        ("a definition", loss.definitions), ("a state", loss.states), ("a report", loss.reports),
+    meanings: dict[str, str] = dict.fromkeys(FUNCTIONS, "a function") | dict.fromkeys(("x", "y"), "the data")
+    meanings |= dict.fromkeys((f"loss_{n}" for n in loss.losses), "a recorded loss")
+    groups: tuple[tuple[str, str, Iterable[str]], ...] = (
+        ("networks", "a network", networks),
+        ("constants", "a constant", loss.constants),
+        ("draws", "a draw", draws),
+        ("define", "a definition", loss.definitions),
+        ("state", "a state", loss.states),
+        ("report", "a report", loss.reports),
     )
-    for meaning, group in groups:
+    for key, meaning, group in groups:
         for name in group:
             if name in meanings:
-                table.problems.add(loss.file, "", f"the name '{name}' means both {meanings[name]} and {meaning}")
+                file = table.file if name in table.data.get(key, {}) else loss.file
+                message = f"the name '{name}' means both {meanings[name]} and {meaning}"
+                table.problems.add(file, f"{key}.{name}", message, "choose another name")
             meanings[name] = meaning
 
 
@@ -362,9 +383,15 @@ def _symbols(
 def _check_use(
     table: Table, loss: Loss, own_draws: Mapping[str, Draw], symbols: Mapping[str, Symbol], used: set[str]
 ) -> None:
-    for kind, group in (("constants", loss.constants), ("define", loss.definitions), ("draws", loss.draws), ("state", loss.states)):
+    groups: tuple[tuple[str, Mapping[str, Any]], ...] = (
+        ("constants", loss.constants),
+        ("define", loss.definitions),
+        ("draws", loss.draws),
+        ("state", loss.states),
+    )
+    for kind, group in groups:
         for name in group:
-            if name not in used:
+            if name not in used and not (kind == "constants" and name in loss.behind):
                 table.problems.add(loss.file, f"{kind}.{name}", "no formula uses it", "use it or delete it")
     for name in own_draws:
         if name not in used and name not in loss.draws:
@@ -373,24 +400,23 @@ def _check_use(
         table.note("data.labels", f"no formula of the loss '{loss.name}' uses labels", "delete the key")
 
 
-def _check_plan(
-    table: Table, plan: Plan, networks: Mapping[str, Architecture], run: Run, decay: Decay | None
-) -> None:
+def _check_plan(table: Table, plan: Plan, loss: Loss, decay: Decay | None) -> None:
     for step in plan.steps:
+        graph = Graph(list(step.nodes))
         for network, node in step.losses.items():
-            if node not in step.tracked:
-                key = f"losses.{network}"
-                table.note("loss", f"{key} does not depend on any network that its step updates")
+            places = (i for i, x in enumerate(step.nodes) if x.op == "network" and x.value == network)
+            if not any(node in graph.dependants(i) for i in places):
+                formula = loss.losses[network]
+                message = f"it does not depend on {network}, the network that it trains"
+                table.problems.add(formula.file, formula.key, message, text=formula.text, span=(0, len(formula.text)))
         evaluated = {node.value for node in step.nodes if node.op == "network"}
         for network in step.step.inference:
             if network not in evaluated:
                 table.note("schedule", f"the step {step.step.name} does not evaluate {network}, listed under inference")
-    normed = any(x.kind == "batch_norm" for a in networks.values() for x in a.layers)
-    if normed and run.batch < 2:
-        table.note("run.batch", "batch norm needs at least 2 images a batch")
     if decay and decay.watch not in plan.columns():
         valid = plan.columns()
         table.note(
-            "learning_rate_decay.watch", f"nothing reports '{decay.watch}': {expected_one_of(valid)}",
+            "learning_rate_decay.watch",
+            f"nothing reports '{decay.watch}': {expected_one_of(valid)}",
             did_you_mean(decay.watch, valid),
         )

@@ -7,6 +7,9 @@ by a harmless one, so that reading goes on and all problems come out together.
 
 from __future__ import annotations
 
+import math
+import re
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,11 +18,14 @@ from typing import Any, TypeVar
 
 from spec.arithmetic import evaluate
 from spec.distributions import Distribution, distribution
-from spec.errors import Problems, SpecError, Problem, did_you_mean, expected_one_of
+from spec.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
 from spec.formula import Expression, FormulaError, Number, parse
 
 MAX_BYTES = 1_000_000  # of one spec file; ours are under 10 kB
 MAX_SIZE = 2**31 - 1  # of one axis; frameworks index with 32 bits in places
+MAX_NESTING = 16  # of tables and lists; ours are nested three deep
+
+_LARGEST_FLOAT = sys.float_info.max
 
 T = TypeVar("T")
 _REQUIRED: Any = object()
@@ -48,14 +54,46 @@ def read_file(path: Path, shown: str) -> dict[str, Any]:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise SpecError([Problem(shown, "", f"the file is larger than {MAX_BYTES:,} bytes, too large for a spec")])
-        return tomllib.loads(content.decode("utf-8"))
+        return read_toml(content.decode("utf-8"), shown)
     except OSError as error:
         raise SpecError([Problem(shown, "", f"cannot be read: {error.strerror or error}")]) from None
     except UnicodeDecodeError as error:
-        raise SpecError([Problem(shown, "", f"is not UTF-8 text: byte {error.start}", "save it as UTF-8")]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        reason = "tables or lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise SpecError([Problem(shown, "", f"is not TOML: {reason}")]) from None
+        line = content[: error.start].count(b"\n") + 1
+        raise SpecError([Problem(shown, "", f"is not UTF-8 text: line {line}", "save it as UTF-8")]) from None
+
+
+def read_toml(text: str, shown: str) -> dict[str, Any]:
+    """Read TOML text.
+
+    Raises:
+        SpecError: it is not TOML, or its tables are nested deeper than `MAX_NESTING`; the message says where.
+    """
+    too_deep = Problem(shown, "", f"tables or lists are nested deeper than {MAX_NESTING} levels")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError([_not_toml(text, shown, str(error))]) from None
+    except RecursionError:
+        raise SpecError([too_deep]) from None
+    except ValueError:  # Python refuses whole numbers of thousands of digits
+        raise SpecError([Problem(shown, "", "a number has too many digits")]) from None
+    level: list[Any] = [data]
+    for _ in range(MAX_NESTING):
+        inner = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for values in inner for value in values if isinstance(value, (dict, list))]
+    if level:
+        raise SpecError([too_deep])
+    return data
+
+
+def _not_toml(text: str, shown: str, reason: str) -> Problem:
+    place = re.search(r" \(at line (\d+), column (\d+)\)$", reason)
+    if place is None:
+        return Problem(shown, "", f"is not TOML: {reason}")
+    line, column = int(place[1]), int(place[2]) - 1
+    hint = 'text needs quotes: key = "text"' if reason.startswith("Invalid value") else ""
+    message = f"is not TOML: {reason[: place.start()]}, line {line}"
+    return Problem(shown, "", message, hint, text.replace("\r\n", "\n").split("\n")[line - 1], (column, column + 1))
 
 
 class Table:
@@ -82,6 +120,7 @@ class Table:
         return name in self.data
 
     def path(self, name: str) -> str:
+        name = f'"{name}"' if "(" in name else name
         return f"{self.key}.{name}" if self.key else name
 
     def note(self, name: str, message: str, hint: str = "") -> None:
@@ -94,9 +133,7 @@ class Table:
         if name in self.data:
             return self.data[name]
         if default is _REQUIRED:
-            near = did_you_mean(name, set(self.data) - self.read)
-            found = near.removeprefix("did you mean ").rstrip("?")
-            self.note("", f"the key '{name}' is missing", f"found {found} instead?" if near else "")
+            self.note("", f"the key '{name}' is missing")
             return None
         return default
 
@@ -104,7 +141,8 @@ class Table:
         """Note every key (of `keys`, else of the table) that was not read."""
         for name in self.data if keys is None else keys:
             if name not in self.read:
-                self.note(name, f"unknown key: {expected_one_of(self.read)}", did_you_mean(name, self.read))
+                hint = did_you_mean(name, self.read - set(self.data)) or did_you_mean(name, self.read)
+                self.note(name, f"unknown key: {expected_one_of(self.read)}", hint)
 
     def text(self, name: str, default: Any = _REQUIRED) -> str:
         return self._of_kind(name, default, str, "text", "")
@@ -137,7 +175,7 @@ class Table:
         if number is None:
             return max(least, min(1.0, most))
         if not least <= number <= most:
-            bounds = f"at least {least:g}" if most == 1e15 else f"from {least:g} to {most:g}"
+            bounds = f"at least {least:g}" if most == 1e15 else f"from {least:g} to {most:.10g}"
             self.note(name, f"expected a number {bounds}, found {number:g}")
             return least
         return float(number)
@@ -155,12 +193,15 @@ class Table:
             return ()
         return tuple(self._size(f"{name}[{i}]", v, least, MAX_SIZE) for i, v in enumerate(value))
 
-    def distribution(self, name: str, default: Any = _REQUIRED, also: Mapping[str, float] | None = None) -> Distribution:
+    def distribution(
+        self, name: str, default: Any = _REQUIRED, also: Mapping[str, float] | None = None
+    ) -> Distribution:
         """Returns: a distribution such as "uniform(-1, 1)", over the scope's names and those of `also`."""
         value = self.take(name, default)
         tree = self._formula(name, value)
         names = {**self.scope.names, **(also or {})}
-        return self._guarded(name, value, lambda: distribution(tree, names, self.scope.used), Distribution("constant", 0.0, 0.0))
+        harmless = Distribution("constant", 0.0, 0.0)
+        return self._guarded(name, value, lambda: distribution(tree, names, self.scope.used), harmless)
 
     def formula(self, name: str, default: Any = _REQUIRED) -> Expression:
         """Returns: the tree of a formula given as text, or of a plain number."""
@@ -192,13 +233,14 @@ class Table:
         return Table({} if value is None else value, self.file, self.path(name), self.problems, self.scope)
 
     def tables(self, name: str, default: Any = _REQUIRED) -> list[Table]:
-        """Returns: a list of tables."""
+        """Returns: a list of tables; messages call each by its place, from 0, and its name or kind."""
         value = self.take(name, default)
         if not isinstance(value, (list, tuple)):
             if value is not None:
                 self.note(name, f"expected a list of tables, found {kind_of(value)}")
             return []
-        return [Table(v, self.file, f"{self.path(name)}[{i}]", self.problems, self.scope) for i, v in enumerate(value)]
+        keys = [f"{self.path(name)}[{i}]{_label(v)}" for i, v in enumerate(value)]
+        return [Table(v, self.file, k, self.problems, self.scope) for k, v in zip(keys, value, strict=True)]
 
     def _of_kind(self, name: str, default: Any, kind: type[T], wanted: str, harmless: T) -> T:
         value = self.take(name, default)
@@ -209,13 +251,16 @@ class Table:
         return harmless
 
     def _formula(self, name: str, value: Any) -> Expression:
+        harmless: Expression = Number(1.0)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return Number(float(value))
-        if isinstance(value, str):
-            return self._guarded(name, value, lambda: parse(value), Number(1.0))
-        if value is not None:
-            self.note(name, f"expected a formula, found {kind_of(value)}")
-        return Number(1.0)
+            if abs(value) <= _LARGEST_FLOAT:
+                return Number(float(value))
+            self.note(name, f"expected an ordinary number, found {kind_of(value)}")
+        elif isinstance(value, str):
+            return self._guarded(name, value, lambda: parse(value), harmless)
+        elif value is not None:
+            self.note(name, f"expected a number or a formula, found {kind_of(value)}")
+        return harmless
 
     def _arithmetic(self, name: str, value: Any) -> float | None:
         if value is None:
@@ -231,7 +276,8 @@ class Table:
             self.note(name, f"expected a whole number, found {number:g}")
             return least
         if not least <= number <= most:
-            self.note(name, f"expected a whole number from {least} to {most}, found {number:g}")
+            bounds = f"of at least {least}" if most == MAX_SIZE and number < least else f"from {least} to {most}"
+            self.note(name, f"expected a whole number {bounds}, found {number:g}")
             return least
         return int(number)
 
@@ -240,8 +286,13 @@ class Table:
             return compute()
         except FormulaError as error:
             text = value if isinstance(value, str) else ""
-            self.problems.add(self.file, self.path(name), error.message, error.hint, text, error.span)
+            self.problems.add(self.file, self.path(name), error.message, error.hint, text=text, span=error.span)
             return harmless
+
+
+def _label(value: Any) -> str:
+    label = value.get("name", value.get("kind")) if isinstance(value, dict) else None
+    return f" ({label[:40]})" if isinstance(label, str) else ""
 
 
 def kind_of(value: Any) -> str:
@@ -252,11 +303,9 @@ def kind_of(value: Any) -> str:
         case str():
             return f"the text '{value[:40]}'"
         case int() | float():
-            return f"the number {value}"
+            return "a number that is too large" if _LARGEST_FLOAT < abs(value) < math.inf else f"the number {value}"
         case dict():
             return "a table"
         case list() | tuple():
             return "a list"
     return f"a {type(value).__name__}"
-
-

@@ -1,0 +1,95 @@
+"""A system as plain data, and how two systems differ.
+
+The description holds everything that changes what is computed, and nothing else: no titles, no sources, not how long
+or how often. It goes into run records and checkpoints; a run resumes only under an equal one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spec.architecture import Architecture
+from spec.formula import render
+from spec.system import System
+
+MAX_LINES = 20  # of differences that a message shows
+
+
+def describe(system: System) -> dict[str, Any]:
+    """Returns: the system as dictionaries, lists, texts and numbers, equal for systems that compute the same."""
+    loss = system.loss
+    return {
+        "networks": {name: _architecture(network) for name, network in system.networks.items()},
+        "loss": {
+            "constants": dict(loss.constants),
+            "define": {
+                f"{name}({', '.join(d.parameters)})" if d.parameters else name: render(d.formula.tree)
+                for name, d in loss.definitions.items()
+            },
+            "losses": {name: render(formula.tree) for name, formula in loss.losses.items()},
+            "state": {
+                name: {"start": s.start, "next": render(s.next.tree), "with": s.network}
+                for name, s in loss.states.items()
+            },
+            "report": {name: {"value": render(r.value.tree), "with": r.network} for name, r in loss.reports.items()},
+        },
+        "schedule": {
+            "redraw": {"data": system.schedule.data, "noise": system.schedule.noise},
+            "steps": [
+                {"update": list(s.update), "repeat": s.repeat, "inference": list(s.inference)}
+                for s in system.schedule.steps
+            ],
+        },
+        "draws": {
+            name: {"sample": str(system.draws[name].distribution), "shape": list(symbol.shape)}
+            for name, symbol in system.symbols.items()
+            if name in system.draws
+        },
+        "optimizers": {name: vars(optimizer) | {"kind": "adam"} for name, optimizer in system.optimizers.items()},
+        "learning_rate_decay": vars(system.decay) if system.decay else None,
+        "data": {
+            "shape": list(system.data.shape),
+            "range": list(system.data.range),
+            "fit": system.data.fit,
+            "labels": system.data.labels,
+            "skip_grey": system.data.skip_grey,
+        },
+        "batch": system.run.batch,
+    }
+
+
+def differences(old: Any, new: Any) -> list[str]:
+    """Returns: one line for each place where two descriptions differ, at most `MAX_LINES` and a count of the rest."""
+    before, after = dict(_leaves(old, "")), dict(_leaves(new, ""))
+    lines = [
+        f"{key}: {before.get(key, 'absent')} became {after.get(key, 'absent')}"
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key)
+    ]
+    rest = len(lines) - MAX_LINES
+    return lines[:MAX_LINES] + ([f"... and {rest} more"] if rest > 0 else [])
+
+
+def _architecture(network: Architecture) -> dict[str, Any]:
+    return {
+        "inputs": {name: str(value) for name, value in network.inputs.items()},
+        "layers": {
+            layer.name: {
+                "kind": layer.kind,
+                "from": list(layer.inputs),
+                "shape": list(layer.shape),
+                "settings": {
+                    key: list(value) if isinstance(value, tuple) else value for key, value in layer.settings.items()
+                },
+                "initial": {p.name: str(p.initial) for p in layer.parameters},
+            }
+            for layer in network.layers
+        },
+        "outputs": dict(network.outputs),
+    }
+
+
+def _leaves(data: Any, path: str) -> list[tuple[str, Any]]:
+    if isinstance(data, dict):
+        return [leaf for key, value in data.items() for leaf in _leaves(value, f"{path}.{key}" if path else key)]
+    return [(path, data)]

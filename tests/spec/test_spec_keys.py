@@ -1,0 +1,122 @@
+"""Every key changes something: each value of a packaged system and of the files it mentions is changed in turn."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toml_text import Files, Place, at, changed, own_files, places, write
+
+from spec import SpecError, System, load_system, system_names
+from spec.architecture import Architecture
+
+SYSTEMS = [name for name in system_names() if "/" not in name]
+NUMBERS = ("parameters", "constants")  # tables whose values a system may override
+
+
+def resolved(system: System) -> tuple[Any, ...]:
+    """Returns: what a system is once its formulas are planned and its sizes settled: not the texts that led there."""
+
+    def network(a: Architecture) -> tuple[Any, ...]:
+        return a.title, a.source, dict(a.inputs), a.layers, dict(a.outputs)
+
+    loss, schedule = system.loss, system.schedule
+    return (
+        (system.title, system.source, loss.title, loss.source, schedule.title, schedule.source),
+        {role: network(a) for role, a in system.networks.items()},
+        {name: (state.start, state.network) for name, state in loss.states.items()},
+        {name: system.draws[name] for name in system.draws},
+        (system.symbols, system.optimizers, system.decay, system.data, system.run),
+        (schedule.data, schedule.noise, schedule.steps, system.plan),
+    )
+
+
+def inner_titles(files: Files) -> set[tuple[str, Place]]:
+    """Returns: titles and sources of networks inside networks, which the outer network's stand for."""
+    outer = {use if isinstance(use, str) else use["use"] for use in files["system.toml"]["networks"].values()}
+    inner = {name for name, data in files.items() if "network" in data} - outer
+    return {(name, (key,)) for name in inner for key in ("title", "source")}
+
+
+def mentions(data: Any, file: str) -> list[dict[str, Any]]:
+    """Returns: the tables that mention a file; an empty one for a mention by name alone."""
+    if data == file:
+        return [{}]
+    if isinstance(data, dict) and data.get("use") == file:
+        return [data]
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return [found for value in inner for found in mentions(value, file)]
+
+
+def is_overridden(files: Files, name: str, place: Place) -> bool:
+    """Returns: whether each mention of a file gives this number of its own, so that the file's is only a default."""
+    found = [m for data in files.values() for m in mentions(data, name)]
+    return place[0] in NUMBERS and len(place) == 2 and all(place[1] in m for m in found)
+
+
+def others(value: Any) -> list[Any]:
+    """Returns: other values for a key, near the right one."""
+    match value:
+        case bool():
+            return [not value]
+        case int():
+            return [value + 1, value * 2 + 3]
+        case float():
+            return [value * 1.25, value + 0.001]
+        case str():
+            return [f"{value}x", f"2 * ({value})"]
+    return []
+
+
+@functools.cache
+def cases(system: str) -> list[tuple[str, Place]]:
+    """Returns: the places that this system can tell something about, in its own file and in those that it mentions."""
+    files = own_files(system)
+    exempt = inner_titles(files)
+    return [
+        (name, place)
+        for name, data in files.items()
+        for place in places(data)
+        if others(at(data, place)) and (name, place) not in exempt and not is_overridden(files, name, place)
+    ]
+
+
+def outcome(path: str, place: Place, name: str) -> tuple[Any, ...]:
+    """Returns: the resolved system, in the variant or at the sizes that the place belongs to, or why there is none."""
+    variant = f"/{place[1]}" if name == "system.toml" and place[0] == "variants" else ""
+    try:
+        return resolved(load_system(path + variant, reduced=name == "system.toml" and place[0] == "reduced"))
+    except SpecError as error:
+        return (str(error),)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_each_key_changes_something(system: str, tmp_path: Path) -> None:
+    files = own_files(system)
+    right: dict[Any, Any] = {}
+    idle, loaded = [], 0
+    seen = {case for earlier in SYSTEMS[: SYSTEMS.index(system)] for case in cases(earlier) if case[0] != "system.toml"}
+    for name, place in cases(system):
+        if (name, place) in seen:
+            continue
+        where = place[:2] if place[0] == "variants" else place[0] == "reduced"
+        if where not in right:
+            write(files, tmp_path)
+            right[where] = outcome(str(tmp_path / "system.toml"), place, name)
+            assert len(right[where]) > 1, right[where]
+        for other in others(at(files[name], place)):
+            path = write({**files, name: changed(files[name], place, other)}, tmp_path)
+            found = outcome(path, place, name)
+            assert found != ("",), "a change is not refused without a reason"
+            loaded += len(found) > 1
+            if found == right[where]:
+                idle.append((name, place, other))
+    assert not idle
+    assert loaded > 20, "most changes must lead to another right system, or this says little"
+
+
+def test_own_files_are_the_packaged_system(tmp_path: Path) -> None:
+    for system in SYSTEMS:
+        assert resolved(load_system(write(own_files(system), tmp_path))) == resolved(load_system(system))
