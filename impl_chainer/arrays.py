@@ -43,4 +43,4 @@ class Place:
 
 def to_numpy(array: Any) -> np.ndarray:
     """Returns: the values of an array, or of a plain number, on the host; a copy."""
-    return np.array(chainer.backends.cuda.to_cpu(array.array) if isinstance(array, chainer.Variable) else array)
+    return np.array(chainer.backends.cuda.to_cpu(array.array) if isinstance(array, Array) else array)

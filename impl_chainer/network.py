@@ -77,7 +77,7 @@ class Network(chainer.Chain):
     def forward(self, *inputs: Array) -> Array | dict[str, Array]:
         """Returns: the output, or each output by name where there are several."""
         parameters = {path.removeprefix("/"): p for path, p in self.namedparams()}
-        statistics = {path: chainer.as_variable(self._persistent(path)) for path in self.architecture.statistic_paths()}
+        statistics = {path: chainer.as_variable(self._statistic(path)) for path in self.architecture.statistic_paths()}
         given = [chainer.as_variable(x) for x in inputs]
         outputs = evaluate(self.architecture, parameters, statistics, given, Mode(chainer.config.train, _random_mask))
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
@@ -88,7 +88,7 @@ class Network(chainer.Chain):
         for path, values in state.of(f"parameters/{name}").items():
             parameters[f"/{path}"].array[...] = self.xp.asarray(values)
         for path, values in state.of(f"statistics/{name}").items():
-            self._persistent(path)[...] = self.xp.asarray(values)
+            self._statistic(path)[...] = self.xp.asarray(values)
 
     def _owner(self, path: str) -> tuple[chainer.Link, str]:
         *parents, leaf = path.split("/")
@@ -99,7 +99,7 @@ class Network(chainer.Chain):
             owner = owner[parent]
         return owner, leaf
 
-    def _persistent(self, path: str) -> chainer.types.NdArray:
+    def _statistic(self, path: str) -> chainer.types.NdArray:
         owner, leaf = self._owner(path)
         return getattr(owner, leaf)
 

@@ -38,4 +38,4 @@ class Place:
 
 def to_numpy(array: Any) -> np.ndarray:
     """Returns: the values of an array, or of a plain number, on the host; a copy."""
-    return np.array(array.detach().cpu() if isinstance(array, torch.Tensor) else array)
+    return array.detach().cpu().numpy().copy() if isinstance(array, torch.Tensor) else np.array(array)

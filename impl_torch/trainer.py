@@ -23,18 +23,20 @@ from spec.state import TrainingState, array_shapes, initial_state, recalled_repo
 from spec.streams import Position
 from spec.system import System
 
-Feed = Callable[[], Mapping[str, np.ndarray]]  # the next batch: "x" in the system's range, and "y" where there are labels
+Feed = Callable[
+    [], Mapping[str, np.ndarray]
+]  # the next batch: "x" in the system's range, and "y" where there are labels
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What one repeat of a step computed, before any parameter moves: every node's value and every gradient by path."""
+    """What one repeat of a step computed, before any parameter moves: every node's value, every network's flat gradient."""
 
     step: int
     repeat: int
     plan: StepPlan
     values: list[Any]
-    gradients: dict[str, dict[str, Array]]
+    gradients: dict[str, Array]
 
 
 class Trained:
@@ -92,34 +94,43 @@ class Trainer:
         self.states: dict[str, Array] = {}
         self.reports: dict[str, Array] = {}
         self.iteration = 0
+        self._drawn: dict[str, Array] = {}
         self.load(state if state is not None else initial_state(system, seed))
 
-    def iterate(self, feed: Feed, watch: Callable[[Moment], None] | None = None) -> dict[str, Array]:
+    def iterate(self, feed: Feed) -> dict[str, Array]:
         """Train one iteration.
 
         Args:
             feed: called for each batch that the schedule draws.
-            watch: called with each repeat of each step before its updates, for whoever compares.
 
         Returns: the recorded numbers, on the device; of several repeats the last.
         """
-        drawn: dict[str, Array] = {}
         recorded: dict[str, Array] = {}
         for number, planned in enumerate(self.system.plan.steps):
             for repeat in range(planned.step.repeat):
-                self._forget(drawn, number, repeat)
-                at = Position(self.iteration, number, repeat)
-                values = self._evaluate(planned, at, drawn, feed)
-                gradients = self._gradients(planned, values)
-                if watch is not None:
-                    watch(Moment(number, repeat, planned, values, self._by_path(gradients)))
-                recorded |= {name: values[i].detach() for name, i in planned.reports.items()}
-                self.reports |= recorded
-                self.states |= {name: values[i].detach() for name, i in planned.states.items()}
-                for name, gradient in gradients.items():
-                    self.networks[name].optimizer.update(self.networks[name].flat, gradient)
+                recorded |= self.update(self.compute(number, repeat, feed))
         self.iteration += 1
         return recorded
+
+    def compute(self, step: int, repeat: int, feed: Feed) -> Moment:
+        """Compute one repeat of a step: values and gradients. Running statistics move, parameters do not."""
+        self._forget(step, repeat)
+        planned = self.system.plan.steps[step]
+        values = self._evaluate(planned, Position(self.iteration, step, repeat), feed)
+        return Moment(step, repeat, planned, values, self._gradients(planned, values))
+
+    def update(self, moment: Moment) -> dict[str, Array]:
+        """Move the parameters and states as a moment says. Returns: its recorded numbers."""
+        recorded = {name: moment.values[i].detach() for name, i in moment.plan.reports.items()}
+        self.reports |= recorded
+        self.states |= {name: moment.values[i].detach() for name, i in moment.plan.states.items()}
+        for name, gradient in moment.gradients.items():
+            self.networks[name].optimizer.update(self.networks[name].flat, gradient)
+        return recorded
+
+    def gradients_by_path(self, moment: Moment) -> dict[str, dict[str, Array]]:
+        """Returns: each updated network's gradient as named arrays."""
+        return {name: self.networks[name].views(flat) for name, flat in moment.gradients.items()}
 
     def generate(self, *inputs: np.ndarray) -> np.ndarray:
         """Returns: what the network G makes of its inputs in inference; training is not disturbed."""
@@ -157,30 +168,34 @@ class Trainer:
         self.states = {name: self.place.array(a) for name, a in state.of("states").items()}
         self.reports = {name: self.place.array(a) for name, a in state.of("reports").items()}
 
-    def _forget(self, drawn: dict[str, Array], step: int, repeat: int) -> None:
-        """Drop the draws whose life is over, so that they are drawn anew."""
-        for name in list(drawn):
-            lifetime = self.system.schedule.lifetime(name in ("x", "y"))
-            if lifetime == "repeat" or (lifetime == "step" and repeat == 0):
-                del drawn[name]
+    def scale_learning_rates(self, factor: float, minimum: float) -> None:
+        """Multiply every learning rate by `factor`, down to `minimum`."""
+        for network in self.networks.values():
+            rate = network.optimizer.learning_rate
+            network.optimizer.learning_rate = max(rate * factor, min(rate, minimum))
 
-    def _evaluate(self, planned: StepPlan, at: Position, drawn: dict[str, Array], feed: Feed) -> list[Any]:
+    def _forget(self, step: int, repeat: int) -> None:
+        """Drop the draws whose life is over, so that they are drawn anew."""
+        for name in list(self._drawn):
+            lifetime = self.system.schedule.lifetime(name in ("x", "y"))
+            if lifetime == "repeat" or (repeat == 0 and (lifetime == "step" or step == 0)):
+                del self._drawn[name]
+
+    def _evaluate(self, planned: StepPlan, at: Position, feed: Feed) -> list[Any]:
         values: list[Any] = []
         for i, node in enumerate(planned.nodes):
             with torch.set_grad_enabled(i in planned.tracked):
-                value = self._value(i, node, planned, at, drawn, feed, values)
+                value = self._value(i, node, planned, at, feed, values)
             if i in planned.leaves:
                 value = value.detach().requires_grad_()
             values.append(value)
         return values
 
-    def _value(
-        self, i: int, node: Node, planned: StepPlan, at: Position, drawn: dict[str, Array], feed: Feed, values: list[Any]
-    ) -> Any:
+    def _value(self, i: int, node: Node, planned: StepPlan, at: Position, feed: Feed, values: list[Any]) -> Any:
         inputs = [values[j] for j in node.inputs]
         match node.op:
             case "draw":
-                return self._draw(node.value, at, drawn, feed)
+                return self._draw(node.value, at, feed)
             case "state":
                 return self.states[node.value]
             case "recall":
@@ -193,16 +208,16 @@ class Trainer:
                 return outputs if node.shape is None else next(iter(outputs.values()))
         return evaluate_operation(node, inputs, i in planned.tracked)
 
-    def _draw(self, name: str, at: Position, drawn: dict[str, Array], feed: Feed) -> Array:
-        if name not in drawn:
+    def _draw(self, name: str, at: Position, feed: Feed) -> Array:
+        if name not in self._drawn:
             if name in ("x", "y"):
-                drawn |= {key: self.place.array(a) for key, a in feed().items()}
+                self._drawn |= {key: self.place.array(a) for key, a in feed().items()}
             else:
                 lifetime = self.system.schedule.lifetime(False)
                 step = 0 if lifetime == "iteration" else at.step
                 position = Position(at.iteration, step, at.repeat if lifetime == "repeat" else 0)
-                drawn[name] = self.draws.symbol(name, position, self.system.run.batch)
-        return drawn[name]
+                self._drawn[name] = self.draws.symbol(name, position, self.system.run.batch)
+        return self._drawn[name]
 
     def _network(
         self, name: str, inputs: list[Array], training: bool, at: Position | None, updated: bool = False
@@ -227,9 +242,6 @@ class Trainer:
             parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=True)]
             gradients[name] = torch.cat([part.reshape(-1) for part in parts])
         return gradients
-
-    def _by_path(self, gradients: dict[str, Array]) -> dict[str, dict[str, Array]]:
-        return {name: self.networks[name].views(flat) for name, flat in gradients.items()}
 
 
 def _copy(source: Mapping[str, np.ndarray], target: Mapping[str, Array]) -> None:
