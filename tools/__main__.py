@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 
 from spec.errors import SpecError
-from tools.data.errors import DataError
 from tools.errors import FAILED, INTERRUPTED, UserError
 
 PROGRAMS = {
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(given)
     try:
         return int(parsed.run(parsed))
-    except (SpecError, DataError, UserError) as error:
+    except (SpecError, UserError) as error:
         print(error, file=sys.stderr)
         return getattr(error, "code", FAILED)
     except KeyboardInterrupt:

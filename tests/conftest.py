@@ -1,0 +1,38 @@
+"""Shared by all tests: one thread a process, and reproducible hypothesis runs."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' arrays are tiny, and pytest-xdist uses the cores
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ganspec", deadline=None, max_examples=30, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ganspec")
+
+
+def _cuda(backend: str) -> bool:
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    import impl_chainer.compat  # noqa: F401, I001
+    import chainer
+
+    return bool(chainer.backends.cuda.available)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each device that is there."""
+    if request.param == "cuda" and not (_cuda("torch") and _cuda("chainer")):
+        pytest.skip("no CUDA device for both backends")
+    return request.param
+
+
+@pytest.fixture(params=["torch", "chainer"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each backend by name."""
+    return request.param

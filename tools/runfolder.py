@@ -1,0 +1,149 @@
+"""The folder of a training run: what is in it, and how it is written so that nothing is lost.
+
+    run.json            what was asked for, and the resolved system
+    log.csv             one row an iteration, every recorded value
+    losses.png          plots of the log
+    samples/000500.png  what G makes of the same latents, as training goes on
+    checkpoints/000500.safetensors    the newest `KEPT`
+
+Rows are on the disk before the checkpoint that follows them, so that resuming from a checkpoint finds every row before it and
+drops those after it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from spec.checkpoint import write_atomically
+from tools.errors import UserError
+
+KEPT = 3  # checkpoints; the newest is what a run resumes from, the others are for when that one is damaged
+_FORMAT = "ganspec run 1"
+_MAX_RECORD = 10_000_000  # bytes of run.json; that of the largest system has under 100 kB
+
+
+class RunFolder:
+    """A run's folder. Use `create` or `open_existing`."""
+
+    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+        self.path, self.record = path, record
+        self._log: Any = None
+
+    @classmethod
+    def create(cls, path: Path, record: dict[str, Any]) -> RunFolder:
+        """Make the folder; it must not exist, or be empty.
+
+        Raises:
+            UserError: something is in it, or it cannot be written.
+        """
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise UserError(
+                    f"{path}: exists already; choose another --out, or go on with that run: --resume {path}"
+                )
+            for folder in (path, path / "samples", path / "checkpoints"):
+                folder.mkdir(parents=True, exist_ok=True)
+            record = {"format": _FORMAT, **record}
+            write_atomically(path / "run.json", (json.dumps(record, indent=1) + "\n").encode())
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        return cls(path, record)
+
+    @classmethod
+    def open_existing(cls, path: Path) -> RunFolder:
+        """Open the folder of an earlier run.
+
+        Raises:
+            UserError: it is not one.
+        """
+        file = path / "run.json"
+        try:
+            with file.open("rb") as opened:
+                record = json.loads(opened.read(_MAX_RECORD))
+        except OSError as error:
+            raise UserError(f"{path}: is not the folder of a run: run.json: {error.strerror}") from None
+        except ValueError:
+            raise UserError(f"{file}: is not what a run writes; is this the folder of a run?") from None
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise UserError(f"{file}: is not the record of a run of this version ({_FORMAT})")
+        return cls(path, record)
+
+    def newest_checkpoint(self) -> Path:
+        """Raises: UserError: there is none yet."""
+        found = sorted((self.path / "checkpoints").glob("*.safetensors"))
+        if not found:
+            raise UserError(f"{self.path}: has no checkpoint yet; start again with another --out")
+        return found[-1]
+
+    def checkpoint_path(self, iteration: int) -> Path:
+        return self.path / "checkpoints" / f"{iteration:08}.safetensors"
+
+    def drop_old_checkpoints(self) -> None:
+        for path in sorted((self.path / "checkpoints").glob("*.safetensors"))[:-KEPT]:
+            path.unlink(missing_ok=True)
+
+    def open_log(self, columns: Sequence[str], iteration: int) -> None:
+        """Open the log for appending after the row of `iteration`; later and half-written rows are dropped.
+
+        Raises:
+            UserError: the log cannot be written, or rows before `iteration` are missing.
+        """
+        path = self.path / "log.csv"
+        try:
+            rows = path.read_text().splitlines(keepends=True) if path.exists() and iteration else []
+            kept = [",".join(columns) + "\n", *(row for row in rows[1:] if _is_up_to(row, iteration))]
+            if len(kept) != iteration + 1:
+                raise UserError(f"{path}: has {len(kept) - 1} of the {iteration} rows before the checkpoint")
+            write_atomically(path, "".join(kept).encode())
+            self._log = path.open("a", newline="")
+        except OSError as error:
+            raise cannot_write(path, error) from None
+
+    def log(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Append rows; whoever reads the file sees them at once."""
+        try:
+            csv.writer(self._log, lineterminator="\n").writerows(rows)
+            self._log.flush()
+        except OSError as error:
+            raise cannot_write(self.path / "log.csv", error) from None
+
+    def settle_log(self) -> None:
+        """Wait until the log is on the disk."""
+        try:
+            os.fsync(self._log.fileno())
+        except OSError as error:
+            raise cannot_write(self.path / "log.csv", error) from None
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the folder, whole or not at all."""
+        try:
+            write_atomically(self.path / name, content)
+        except OSError as error:
+            raise cannot_write(self.path / name, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """Returns: the message for a file that the system does not let us write."""
+    return UserError(f"{path}: cannot be written: {error.strerror}; free some space or choose another --out")
+
+
+def free_folder(name: str) -> Path:
+    """Returns: "runs/NAME-001", or the next number that is free."""
+    number = 1
+    while (path := Path("runs") / f"{name.replace('/', '-')}-{number:03}").exists():
+        number += 1
+    return path
+
+
+def _is_up_to(row: str, iteration: int) -> bool:
+    first = row.split(",", 1)[0]
+    return row.endswith("\n") and first.isdigit() and int(first) <= iteration
