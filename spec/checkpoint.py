@@ -69,7 +69,7 @@ def write_checkpoint(path: Path, state: TrainingState, record: Record) -> None:
         "digest": _digest(state.arrays),
         **asdict(record),
     }
-    content = save({name: np.ascontiguousarray(a) for name, a in state.arrays.items()}, {"ganspec": json.dumps(header)})
+    content = save({name: np.asarray(a, order="C") for name, a in state.arrays.items()}, {"ganspec": json.dumps(header)})
     try:
         write_atomically(path, content)
     except OSError as error:
@@ -173,5 +173,5 @@ def _compare(path: Path, found: Mapping[str, Any], shapes: Mapping[str, Shape] |
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
-        digest.update(name.encode() + b"\0" + np.ascontiguousarray(arrays[name]).tobytes())
+        digest.update(name.encode() + b"\0" + np.asarray(arrays[name], order="C").tobytes())
     return digest.hexdigest()

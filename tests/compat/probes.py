@@ -4,7 +4,7 @@ Run alone, ``python probes.py NAME`` applies every mend but NAME and then the pr
 ``python probes.py --all`` applies every mend and then all probes. Deprecations are errors in both.
 """
 
-# ruff: noqa: PLC0415 - each probe imports what it probes, after the mends are applied
+
 import contextlib
 import os
 import sys

@@ -76,7 +76,7 @@ def test_damaged_picture_loads_or_is_refused(kind, source, valid, write, fresh):
 @pytest.mark.parametrize(("kind", "inside"), [("npz", "npy"), ("tar.gz", "tar"), ("idx.gz", "idx")])
 @fuzz
 @given(source=st.data())
-def test_damage_under_a_right_checksum_loads_or_is_refused(kind, inside, source, valid, write, fresh):  # noqa: PLR0917
+def test_damage_under_a_right_checksum_loads_or_is_refused(kind, inside, source, valid, write, fresh):
     content = source.draw(damaged(valid(inside)))
     tried(fresh(), write.zip({"images.npy": content}) if kind == "npz" else write.gz(content))
 

@@ -50,7 +50,7 @@ def test_escaping_member_is_refused_by_name(kind, name, put, some, write):
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
-def test_nothing_is_written_to_disk(kind, put, some, write, tmp_path, monkeypatch):  # noqa: PLR0917
+def test_nothing_is_written_to_disk(kind, put, some, write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     png = write.picture(some[0])
     data.load(put(getattr(write, kind)({"a/good.png": png})), shape=(1, 5, 7), fit="exact")
@@ -228,7 +228,7 @@ def test_large_members_that_are_no_pictures_are_passed_over_by_stream(put, some,
         ("MAX_DATASET_BYTES", 104, "npy", "3 images of 1x5x7"),
     ],
 )
-def test_every_bound_holds_and_admits_its_own_value(bound, value, kind, words, some, put, write, fresh, monkeypatch):  # noqa: PLR0917
+def test_every_bound_holds_and_admits_its_own_value(bound, value, kind, words, some, put, write, fresh, monkeypatch):
     if kind == "folder":
         path = write.tree(fresh(), write.pictures_of(some))
     elif kind == "tar.gz":

@@ -37,7 +37,7 @@ def pillow():
         DataError: Pillow is not installed.
     """
     try:
-        from PIL import Image  # noqa: PLC0415 (optional, and slow to import)
+        from PIL import Image
     except ImportError as error:
         raise DataError("reading images needs Pillow", "Pillow installed", "pip install 'ganspec[pictures]'") from error
     return Image

@@ -191,7 +191,7 @@ def _with_bar(items: Iterable[archives.Member], total: int) -> Iterable[archives
     if not sys.stderr.isatty():
         return items
     try:
-        from tqdm import tqdm  # noqa: PLC0415 (optional)
+        from tqdm import tqdm
     except ImportError:  # a comfort, not a need
         return items
     return tqdm(items, total=total, desc="reading pictures", unit="", delay=_SHOW_AFTER, leave=False)
