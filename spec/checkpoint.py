@@ -69,7 +69,9 @@ def write_checkpoint(path: Path, state: TrainingState, record: Record) -> None:
         "digest": _digest(state.arrays),
         **asdict(record),
     }
-    content = save({name: np.asarray(a, order="C") for name, a in state.arrays.items()}, {"ganspec": json.dumps(header)})
+    content = save(
+        {name: np.asarray(a, order="C") for name, a in state.arrays.items()}, {"ganspec": json.dumps(header)}
+    )
     try:
         write_atomically(path, content)
     except OSError as error:

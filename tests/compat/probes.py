@@ -4,7 +4,6 @@ Run alone, ``python probes.py NAME`` applies every mend but NAME and then the pr
 ``python probes.py --all`` applies every mend and then all probes. Deprecations are errors in both.
 """
 
-
 import contextlib
 import os
 import sys

@@ -1,0 +1,192 @@
+"""The programs as a user meets them: what they leave, what they print, and what they say of mistakes."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.programs.conftest import SMALL, fails, ganspec
+
+
+def test_train_leaves_a_whole_run_folder(backend, images, tmp_path):
+    out = tmp_path / "run"
+    process = ganspec(
+        "train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", out, "--iterations", 20, "--backend", backend
+    )
+    assert process.returncode == 0, process.stderr
+    assert "20/20" in process.stderr
+    rows = list(csv.DictReader((out / "log.csv").open()))
+    assert list(rows[0]) == ["iteration", "epoch", "loss_D", "distance", "gradient_penalty", "loss_G"]
+    assert len(rows) == 20
+    assert all(np.isfinite(float(value)) for row in rows for value in row.values())
+    assert [p.name for p in sorted((out / "samples").iterdir())] == ["00000000.png", "00000010.png", "00000020.png"]
+    with Image.open(out / "samples" / "00000020.png") as grid:
+        factor = round(512 / (3 * 8 - 2))
+        assert grid.size == ((3 * 8 - 2) * factor, (2 * 8 - 2) * factor)
+        assert len(set(grid.getdata())) > 10
+    with Image.open(out / "losses.png") as plot:
+        assert plot.width > 100
+    record = json.loads((out / "run.json").read_text())
+    assert record["resolved"]["loss"]["constants"] == {"penalty_weight": 10.0}
+    assert record["backend"] == backend
+    assert len(list((out / "checkpoints").iterdir())) == 3
+
+
+def test_both_backends_write_the_same_log_to_rounding(images, tmp_path):
+    tables = []
+    for backend in ("torch", "chainer"):
+        out = tmp_path / backend
+        options = ["--data", images, "--out", out, "--epochs", 1, "--backend", backend, "--dtype", "float64"]
+        assert ganspec("train", "wgan_gp_mlp_mnist", *SMALL, *options).returncode == 0
+        tables.append(np.loadtxt(out / "log.csv", delimiter=",", skiprows=1))
+    assert tables[0].shape == (6, 6)  # 24 images in batches of 4 are one epoch
+    np.testing.assert_allclose(tables[0], tables[1], rtol=1e-8, atol=1e-10)
+
+
+def test_a_system_of_ones_own_trains_from_its_path(images, tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        'title = "mine"\nsource = "mine"\nloss = "wgan_gp"\nschedule = "critic_repeats"\n[networks]\n'
+        'G = { use = "mlp_generator", latent = 3, width = 6, size = 6 }\n'
+        'D = { use = "mlp_critic", width = 5, size = 6 }\n'
+        '[draws]\nz = { sample = "normal(0, 1)", shape = "G.z" }\n'
+        '[optimizers]\nkind = "adam"\nlearning_rate = 1e-3\nbeta1 = 0\nbeta2 = 0.9\nepsilon = 1e-8\n'
+        'epsilon_place = "corrected"\n[data]\nshape = [1, 6, 6]\nrange = [-1, 1]\nfit = "exact"\n'
+        "[run]\nbatch = 4\nepochs = 1\nsamples_every = 9\ncheckpoint_every = 9\ngrid = [1, 2]\n"
+    )
+    process = ganspec("train", "mine.toml", "--data", images, "--out", "run", cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert (tmp_path / "run" / "losses.png").exists()
+
+
+def test_dry_run_prints_the_plan_and_does_nothing(tmp_path):
+    process = ganspec("train", "began_mnist", "--dry-run", "--out", tmp_path / "run")
+    assert process.returncode == 0
+    assert "minimise" in process.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(backend, images, tmp_path):
+    out = tmp_path / "run"
+    process = ganspec(
+        "train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", out, "--iterations", 50,
+        "--set", "optimizers.learning_rate=1e38", "--backend", backend,
+    )  # fmt: skip
+    assert fails(process, "stopped:", "the last good checkpoint is", "00000000.safetensors", code=3)
+    assert (out / "checkpoints" / "00000000.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["train", "wgan_gp_mnist"], ["no system 'wgan_gp_mnist'", "did you mean 'wgan_gp_mlp_mnist'?"]),
+        (["train", "began_mnist", "--set", "loss.gama=1"], ["gama", "did you mean 'gamma'?"]),
+        (["train", "began_mnist", "--data", "nowhere.npz"], ["nowhere.npz"]),
+        (["train", "began_faces64"], ["no data ships with ganspec", "--data PATH"]),
+        (["train", "began_mnist", "--backend", "jax"], ["invalid choice: 'jax'"]),
+        (["train", "began_mnist", "--iterations", "0"], ["whole number from 1"]),
+        (["train"], ["which system?"]),
+        (["train", "--resume", "nowhere"], ["is not the folder of a run"]),
+        (["show", "no_such.toml"], ["no_such.toml"]),
+        (["crosscheck", "began_mnist", "--iterations", "0"], ["--iterations"]),
+        (["frobnicate"], ["invalid choice: 'frobnicate'"]),
+    ],
+)
+def test_a_mistake_gives_one_clear_message(arguments, texts, tmp_path):
+    assert fails(ganspec(*arguments, cwd=tmp_path), *texts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cuda_device_that_is_not_there_is_said(backend, tmp_path):
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-m", "tools", "train", "began_mnist", "--device", "cuda", "--backend", backend]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=hidden, check=False)
+    assert fails(process, "no CUDA device", "--device cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_framework_that_is_not_installed_is_said_with_the_remedy(backend, tmp_path):
+    # A finder that refuses the framework stands for an environment without it.
+    blocked = (
+        "import sys\nclass Block:\n    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.split('.')[0] == '{backend}': raise ModuleNotFoundError('no', name='{backend}')\n"
+        "sys.meta_path.insert(0, Block())\nfrom tools.__main__ import main\n"
+        "sys.exit(main(['train', 'began_mnist', '--backend', "
+        f"'{backend}', '--iterations', '1']))\n"
+    )
+    process = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert fails(process, "is not installed", "pip install", f"ganspec[{backend}]")
+
+
+def test_a_folder_with_something_in_it_is_not_overwritten(images, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("precious")
+    process = ganspec("train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", tmp_path / "run")
+    assert fails(process, "exists already")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_an_output_folder_that_cannot_be_made_is_said(images, tmp_path):
+    (tmp_path / "file").write_text("")
+    process = ganspec("train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", tmp_path / "file" / "run")
+    assert fails(process, "cannot be written")
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    from spec.checkpoint import CheckpointError, Record, write_checkpoint
+    from spec.state import TrainingState
+
+    path = tmp_path / "a.safetensors"
+    state = TrainingState(1, {}, {}, {"parameters/G/l/W": np.zeros(3)})
+    record = Record({}, 0, "float64", "host", 0, "", {})
+    write_checkpoint(path, state, record)
+    before = path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match="No space left on device"):
+        write_checkpoint(path, state, record)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, capsys):
+    from tests.test_broken import replace_operation
+    from tools.__main__ import main
+
+    arguments = ["crosscheck", "began_mnist", "--iterations", "1", "--json", str(tmp_path / "a.json")]
+    assert main(arguments) == 0
+    assert "the backends agree" in capsys.readouterr().out
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["agree"] is True
+    assert {f["kind"] for f in found["systems"]["began_mnist"]} >= {"output", "loss", "parameter gradient"}
+    replace_operation("abs", lambda right, node, a, again: right(node, a, again) * 1.001)(monkeypatch, "chainer")
+    assert main(arguments) == 1
+    assert "DISAGREE on began_mnist" in capsys.readouterr().out
+    assert json.loads((tmp_path / "a.json").read_text())["agree"] is False
+
+
+def test_show_starts_at_once_and_imports_no_framework():
+    code = (
+        "import sys; from tools.__main__ import main; main(['show', 'wgan_gp_mlp_mnist']); "
+        "print('LOADED', {'torch', 'chainer', 'numpy'} & set(sys.modules))"
+    )
+    start = time.perf_counter()
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "LOADED set()" in process.stdout
+    assert time.perf_counter() - start < 5  # 0.2 s on a quiet machine; this guards only against a framework's import
+    for text in (
+        "147,856 parameters",
+        "penalty_weight = 10",
+        "arXiv:1704.00028",
+        "minimise",
+        "epsilon_place = corrected",
+    ):
+        assert text in process.stdout
