@@ -29,7 +29,7 @@ def test_train_leaves_a_whole_run_folder(backend, images, tmp_path):
     with Image.open(out / "samples" / "00000020.png") as grid:
         factor = round(512 / (3 * 8 - 2))
         assert grid.size == ((3 * 8 - 2) * factor, (2 * 8 - 2) * factor)
-        assert len(set(grid.getdata())) > 10
+        assert len(set(grid.tobytes())) > 10
     with Image.open(out / "losses.png") as plot:
         assert plot.width > 100
     record = json.loads((out / "run.json").read_text())
@@ -75,7 +75,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     out = tmp_path / "run"
     process = ganspec(
         "train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", out, "--iterations", 50,
-        "--set", "optimizers.learning_rate=1e38", "--backend", backend,
+        "--set", "optimizers.learning_rate=1e15", "--backend", backend,
     )  # fmt: skip
     assert fails(process, "stopped:", "the last good checkpoint is", "00000000.safetensors", code=3)
     assert (out / "checkpoints" / "00000000.safetensors").exists()
