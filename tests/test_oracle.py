@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from oracle import Oracle, unit_direction
 
 from spec import load_system, system_names
 from spec.streams import Position
+from tests.oracle import Oracle, unit_direction
 from tools import backends
 from tools.agreement import random_feed
 
