@@ -34,6 +34,7 @@ from spec.plan import Plan, make_plan
 from spec.schedule import Schedule, read_schedule
 from spec.tables import MAX_SIZE, Table, kind_of, read_toml
 
+MAX_PARAMETERS = 10**9  # of one network; the largest of the papers here has under 10**8
 FITS = ("exact", "pad", "resize")
 EMBEDDED = ("digits",)
 
@@ -200,6 +201,11 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
         found, overrides = _use(given, role, "architectures", library)
         if found is not None:
             networks[role] = read_architecture(found, library, overrides, problems)
+            if networks[role].parameter_count > MAX_PARAMETERS:
+                count = networks[role].parameter_count
+                given.note(
+                    role, f"has {count:,} parameters, at most {MAX_PARAMETERS:,} are allowed", "make its sizes smaller"
+                )
     found_loss, constants = _use(table, "loss", "losses", library)
     found_schedule, numbers = _use(table, "schedule", "schedules", library)
     loss = read_loss(found_loss, constants, problems) if found_loss else None

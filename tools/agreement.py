@@ -21,8 +21,8 @@ from spec.streams import Position, Streams
 from spec.system import System
 from tools import backends, pictures
 
-# Relative to the quantity's own norm, in float64 (unit roundoff 1.1e-16). What each bound must cover: the worst seen on the
-# packaged systems at reduced and full sizes, times about ten.
+# Relative to the quantity's own norm, in float64 (unit roundoff 1.1e-16). The worst seen on the
+# packaged systems at reduced sizes, and on the MLPs at full size, is at least eight times smaller.
 BOUNDS: Mapping[str, float] = {
     "output": 1e-13,  # a few hundred roundings in each sum of products
     "loss": 1e-13,  # a mean of outputs

@@ -24,6 +24,16 @@ from tools.errors import UserError
 
 KEPT = 3  # checkpoints; the newest is what a run resumes from, the others are for when that one is damaged
 _FORMAT = "ganspec run 1"
+_KEYS = {  # what resuming reads
+    "system": str,
+    "settings": list,
+    "data": str,
+    "backend": str,
+    "device": str,
+    "dtype": str,
+    "draws": str,
+    "seed": int,
+}
 _MAX_RECORD = 10_000_000  # bytes of run.json; that of the largest system has under 100 kB
 
 
@@ -71,6 +81,9 @@ class RunFolder:
             raise UserError(f"{file}: is not what a run writes; is this the folder of a run?") from None
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise UserError(f"{file}: is not the record of a run of this version ({_FORMAT})")
+        wrong = [key for key, kind in _KEYS.items() if not isinstance(record.get(key), kind)]
+        if wrong:
+            raise UserError(f"{file}: is damaged: the key '{wrong[0]}' is missing or not {_KEYS[wrong[0]].__name__}")
         return cls(path, record)
 
     def newest_checkpoint(self) -> Path:

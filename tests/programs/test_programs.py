@@ -90,6 +90,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         (["train", "began_faces64"], ["no data ships with ganspec", "--data PATH"]),
         (["train", "began_mnist", "--backend", "jax"], ["invalid choice: 'jax'"]),
         (["train", "began_mnist", "--iterations", "0"], ["whole number from 1"]),
+        (["train", "began_mnist", "--set", "networks.G.code=2000000000"], ["networks.G", "parameters, at most"]),
         (["train"], ["which system?"]),
         (["train", "--resume", "nowhere"], ["is not the folder of a run"]),
         (["show", "no_such.toml"], ["no_such.toml"]),

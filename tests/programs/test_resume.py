@@ -1,5 +1,6 @@
 """A run that is killed at any instant goes on as if nothing had happened; in the other backend, to rounding."""
 
+import json
 import os
 import signal
 import subprocess
@@ -172,3 +173,10 @@ def test_a_checkpoint_of_another_system_is_refused(run, images, tmp_path):
     assert train("began_mnist", images, other, "torch", 7).returncode == 0
     checkpoint(run).write_bytes(checkpoint(other).read_bytes())
     assert fails(ganspec("train", "--resume", run, "--iterations", 9), "the system has changed")
+
+
+def test_a_run_record_that_lacks_a_key_is_refused(run):
+    record = json.loads((run / "run.json").read_text())
+    del record["settings"]
+    (run / "run.json").write_text(json.dumps(record))
+    assert fails(ganspec("train", "--resume", run, "--iterations", 9), "run.json", "the key 'settings' is missing")
