@@ -37,8 +37,8 @@ class Place:
             return Array(self.xp.array(values, dtype=np.int64), requires_grad=False)
         return Array(self.xp.array(values, dtype=self.dtype), requires_grad=False)
 
-    def zeros(self, count: int) -> Array:
-        return Array(self.xp.zeros(count, dtype=self.dtype), requires_grad=False)
+    def filled(self, count: int, value: float) -> Array:
+        return Array(self.xp.full(count, value, dtype=self.dtype), requires_grad=False)
 
 
 def to_numpy(array: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 from impl_chainer.arrays import Array, Place
 from spec.architecture import Layer
+from spec.builder import Symbol
 from spec.streams import Position, Streams
 from spec.system import System
 
@@ -22,9 +23,9 @@ class Draws:
         self.system, self.streams, self.place = system, Streams(seed), place
         self.on_device = source == "device"
 
-    def symbol(self, name: str, position: Position, batch: int) -> Array:
+    def symbol(self, name: str, symbol: Symbol, position: Position, batch: int) -> Array:
         """Returns: one sample of a noise symbol for a batch."""
-        symbol, distribution = self.system.symbols[name], self.system.draws[name].distribution
+        distribution = self.system.draws[name].distribution
         if symbol.dtype == "label":
             return self.place.array(self.streams.labels(distribution, name, position, batch))
         shape = (batch, *symbol.shape)

@@ -16,20 +16,44 @@ from spec.architecture import Layer
 
 @dataclass(frozen=True)
 class Mode:
-    """How a network is evaluated: in training or inference, and where dropout's masks come from.
+    """How a network is evaluated: in training or inference, where dropout's masks come from, how far a stage of growth is.
 
-    `mask(layer, shape, like)` gives zeros and 1 / (1 - rate).
+    `mask(layer, shape, like)` gives zeros and 1 / (1 - rate). `fade` goes from 0 to 1. `dtype` is that of
+    the network's parameters.
     """
 
     training: bool
     mask: Callable[[Layer, tuple[int, ...], Array], Array]
+    fade: float
+    dtype: Any
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names
 
 
+def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """The weight as the layer uses it: after spectral norm, and times its gain."""
+    w = parameters["W"]
+    if (settings := layer.settings["spectral_norm"]) is not None:
+        w = w / F.broadcast_to(largest_singular_value(w, statistics["u"], settings, mode), w.shape)
+    return w * layer.settings["gain"] if layer.settings["gain"] != 1.0 else w
+
+
+def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> Array:
+    matrix, u, epsilon = F.reshape(w, (w.shape[0], -1)), kept.array.copy(), settings["epsilon"]
+    values, xp = matrix.array, kept.xp
+    for _ in range(settings["iterations"]):
+        v = values.T @ u
+        v = v / (xp.sqrt((v * v).sum()) + epsilon)
+        u = values @ v
+        u = u / (xp.sqrt((u * u).sum()) + epsilon)
+    if mode.training or settings["advance"] == "always":
+        kept.array[...] = u
+    return F.sum(u * F.matmul(matrix, Array(v, requires_grad=False)))
+
+
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    return F.linear(x[0], parameters["W"], parameters.get("b"), n_batch_axes=1)
+    return F.linear(x[0], weight(layer, parameters, statistics, mode), parameters.get("b"), n_batch_axes=1)
 
 
 def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -37,18 +61,30 @@ def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
     h, padding = x[0], (top, left)
     if (top, left) != (bottom, right):
         h, padding = F.pad(h, ((0, 0), (0, 0), (top, bottom), (left, right)), "constant", constant_values=0.0), (0, 0)
-    return F.convolution_2d(h, parameters["W"], parameters.get("b"), stride=layer.settings["stride"], pad=padding)
+    w = weight(layer, parameters, statistics, mode)
+    return F.convolution_2d(h, w, parameters.get("b"), stride=layer.settings["stride"], pad=padding)
 
 
 def deconv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     return F.deconvolution_2d(
         x[0],
-        parameters["W"],
+        weight(layer, parameters, statistics, mode),
         parameters.get("b"),
         stride=layer.settings["stride"],
         pad=layer.settings["padding"],
         outsize=layer.shape[1:],
     )
+
+
+def embedding(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return F.embed_id(x[0], parameters["W"], ignore_label=None)
+
+
+def one_hot(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    xp, labels = x[0].xp, x[0].array
+    codes = xp.full((len(labels), layer.shape[0]), layer.settings["off"], dtype=mode.dtype)
+    codes[xp.arange(len(labels)), labels] = layer.settings["on"]
+    return Array(codes, requires_grad=False)
 
 
 def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -72,6 +108,28 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
 def _filled(like: Any, value: float) -> Any:
     # F.batch_normalization has no form without gamma or beta.
     return chainer.backend.get_array_module(like).full_like(like, value)
+
+
+def pixel_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    root = F.sqrt(F.mean(x[0] * x[0], axis=1, keepdims=True) + layer.settings["epsilon"])
+    return x[0] / F.broadcast_to(root, x[0].shape)
+
+
+def minibatch_std(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    centred = x[0] - F.broadcast_to(F.mean(x[0], axis=0, keepdims=True), x[0].shape)
+    spread = F.mean(F.sqrt(F.mean(centred * centred, axis=0) + layer.settings["epsilon"]))
+    return F.concat([x[0], F.broadcast_to(spread, (x[0].shape[0], 1, *layer.shape[1:]))], axis=1)
+
+
+def minibatch_discrimination(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    n, kernels, dimensions = x[0].shape[0], layer.settings["kernels"], layer.settings["dimensions"]
+    m, pairs = F.reshape(x[0], (n, 1, kernels, dimensions)), (n, n, kernels, dimensions)
+    distance = F.sum(F.absolute(F.broadcast_to(m, pairs) - F.broadcast_to(F.transpose(m, (1, 0, 2, 3)), pairs)), axis=3)
+    return F.sum(F.exp(-distance), axis=1) - 1.0
+
+
+def dropout(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return x[0] * mode.mask(layer, x[0].shape, x[0]) if mode.training else x[0]
 
 
 def leaky_relu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -100,8 +158,8 @@ def sigmoid(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode
     return F.sigmoid(x[0])
 
 
-def dropout(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    return x[0] * mode.mask(layer, x[0].shape, x[0]) if mode.training else x[0]
+def scale(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return x[0] * layer.settings["factor"]
 
 
 def reshape(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -115,6 +173,19 @@ def upsample(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mod
     return F.reshape(pixels, (n, c, h * factor, w * factor))
 
 
+def max_pool(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return F.max_pooling_2d(x[0], layer.settings["kernel"], layer.settings["stride"], pad=0, cover_all=False)
+
+
+def avg_pool(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return F.average_pooling_2d(x[0], layer.settings["kernel"], layer.settings["stride"], pad=0)
+
+
+def planes(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    n, channels = x[0].shape
+    return F.broadcast_to(F.reshape(x[0], (n, channels, 1, 1)), (n, *layer.shape))
+
+
 def concat(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     return F.concat(x, axis=1)
 
@@ -123,25 +194,34 @@ def add(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mo
     return sum(x[1:], x[0])
 
 
-def embedding(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    return F.embed_id(x[0], parameters["W"], ignore_label=None)
+def fade(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return (1.0 - mode.fade) * x[0] + mode.fade * x[1]
 
 
 LAYERS = {
     "linear": linear,
     "conv": conv,
     "deconv": deconv,
+    "embedding": embedding,
+    "one_hot": one_hot,
     "batch_norm": batch_norm,
+    "pixel_norm": pixel_norm,
+    "minibatch_std": minibatch_std,
+    "minibatch_discrimination": minibatch_discrimination,
+    "dropout": dropout,
     "leaky_relu": leaky_relu,
     "relu": relu,
     "elu": elu,
     "tanh": tanh,
     "sigmoid": sigmoid,
-    "dropout": dropout,
+    "scale": scale,
     "reshape": reshape,
     "flatten": reshape,
     "upsample": upsample,
+    "max_pool": max_pool,
+    "avg_pool": avg_pool,
+    "planes": planes,
     "concat": concat,
     "add": add,
-    "embedding": embedding,
+    "fade": fade,
 }

@@ -11,7 +11,7 @@ from impl_chainer.layers import LAYERS, Mode
 from spec import load_system
 from spec.architecture import Architecture, Layer
 from spec.state import TrainingState
-from spec.streams import Streams, initial_statistics
+from spec.streams import Streams
 
 
 def evaluate(
@@ -60,7 +60,7 @@ class Network(chainer.Chain):
             owner, leaf = self._owner(path)
             with owner.init_scope():
                 setattr(owner, leaf, chainer.Parameter(place.array(values).array))
-        for path, values in initial_statistics(architecture).items():
+        for path, values in Streams(seed).initial_statistics(name, architecture).items():
             owner, leaf = self._owner(path)
             owner.add_persistent(leaf, place.array(values).array)
 
@@ -79,16 +79,18 @@ class Network(chainer.Chain):
         parameters = {path.removeprefix("/"): p for path, p in self.namedparams()}
         statistics = {path: chainer.as_variable(self._statistic(path)) for path in self.architecture.statistic_paths()}
         given = [chainer.as_variable(x) for x in inputs]
-        outputs = evaluate(self.architecture, parameters, statistics, given, Mode(chainer.config.train, _random_mask))
+        dtype = next((p.dtype for p in parameters.values()), chainer.get_dtype())
+        mode = Mode(chainer.config.train, _random_mask, 0.0, dtype)
+        outputs = evaluate(self.architecture, parameters, statistics, given, mode)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def load_training_state(self, state: TrainingState, name: str) -> None:
-        """Take the parameters and statistics of the network `name` from a neutral checkpoint's state."""
+        """Take the parameters and statistics of the network `name`, or their moving averages, from a checkpoint's state."""
+        arrays = {**state.of(f"parameters/{name}"), **state.of(f"statistics/{name}"), **state.of(f"averages/{name}")}
         parameters = dict(self.namedparams())
-        for path, values in state.of(f"parameters/{name}").items():
-            parameters[f"/{path}"].array[...] = self.xp.asarray(values)
-        for path, values in state.of(f"statistics/{name}").items():
-            self._statistic(path)[...] = self.xp.asarray(values)
+        for path, values in arrays.items():
+            array = parameters[f"/{path}"].array if f"/{path}" in parameters else self._statistic(path)
+            array[...] = self.xp.asarray(values)
 
     def _owner(self, path: str) -> tuple[chainer.Link, str]:
         *parents, leaf = path.split("/")

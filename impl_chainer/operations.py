@@ -14,9 +14,11 @@ from impl_chainer.arrays import Array
 from spec.graph import Node
 
 
-def norm(a: Array) -> Array:
-    """Euclidean norm of each sample; its gradient at 0 is 0, where the square root's own would be NaN."""
+def norm(a: Array, stabiliser: float) -> Array:
+    """Euclidean norm of each sample; without a stabiliser its gradient at 0 is 0, where the square root's would be NaN."""
     square = F.sum(F.reshape(a * a, (a.shape[0], -1)), axis=1)
+    if stabiliser:
+        return F.sqrt(square + stabiliser)
     positive = square.array > 0
     one = a.xp.ones_like(square.array)
     return F.where(positive, F.sqrt(F.where(positive, square, one)), a.xp.zeros_like(one))
@@ -36,6 +38,19 @@ def power(a: Array, exponent: float) -> Array:
 
 def softplus(a: Array) -> Array:
     return F.softplus(a, beta=1.0)
+
+
+def cross_entropy(logits: Array, label: Array | int) -> Array:
+    """-log softmax(logits) at the label of each sample, or at one label for all."""
+    # F.softmax_cross_entropy ignores a label of its own and cannot be differentiated twice unless told otherwise.
+    logarithms = F.log_softmax(logits, axis=1)
+    return -(logarithms[:, label] if isinstance(label, int) else F.select_item(logarithms, label))
+
+
+def correct(logits: Array, label: Array | int) -> Array:
+    """1 for each sample whose largest logit, the first of equal ones, is that of the label, else 0."""
+    wanted = label if isinstance(label, int) else label.array
+    return Array((logits.array.argmax(axis=1) == wanted).astype(logits.dtype), requires_grad=False)
 
 
 ELEMENTWISE = {
@@ -84,7 +99,15 @@ def evaluate(node: Node, a: list[Any], again: bool) -> Any:
         case "sum":
             return F.sum(a[0])
         case "norm":
-            return norm(a[0])
+            return norm(a[0], node.value)
+        case "batch_mean":
+            return F.mean(a[0], axis=0, keepdims=True)
+        case "sample_mean":
+            return F.mean(F.reshape(a[0], (a[0].shape[0], -1)), axis=1)
+        case "cross_entropy":
+            return cross_entropy(a[0], a[1] if node.value is None else node.value)
+        case "correct":
+            return correct(a[0], a[1] if node.value is None else node.value)
         case "detach":
             return Array(a[0].array, requires_grad=False)
         case "grad":

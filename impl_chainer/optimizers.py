@@ -5,6 +5,8 @@ from __future__ import annotations
 from impl_chainer.arrays import Array, Place
 from spec import optimizers as definitions
 
+Parts = list[tuple[int, int]]  # where the parameters lie that take part in an update: [start, end)
+
 
 class Adam:
     """Adam in either definition. `moments` are flat vectors like the parameters; `updates` counts the steps done."""
@@ -13,22 +15,50 @@ class Adam:
         self.definition = definition
         self.updates = 0
         self.learning_rate = definition.learning_rate
-        self.moments = {name: place.zeros(count) for name in definition.MOMENTS}
+        self.moments = {name: place.filled(count, start) for name, start in definition.moments().items()}
 
-    def update(self, parameters: Array, gradient: Array) -> None:
-        """Move the parameters one step, in place."""
-        beta1, beta2 = self.definition.beta1, self.definition.beta2
-        m, v, g, xp = self.moments["m"].array, self.moments["v"].array, gradient.array, gradient.xp
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+        """Move the parameters one step, in place; the gradient's memory is free for use."""
+        beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
         self.updates += 1
         size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
-        m *= beta1
-        m += (1.0 - beta1) * g
-        v *= beta2
-        g *= g
-        g *= 1.0 - beta2
-        v += g
-        root = xp.sqrt(v, out=g)  # the gradient's memory is free now
-        root += epsilon
-        step = xp.divide(m, root, out=root)
-        step *= size
-        parameters.array -= step
+        for start, end in parts:
+            m, v, g = (a.array[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
+            m *= beta1
+            m += (1.0 - beta1) * g
+            v *= beta2
+            g *= g
+            g *= 1.0 - beta2
+            v += g
+            root = xp.sqrt(v, out=g)
+            root += epsilon
+            step = xp.divide(m, root, out=root)
+            step *= size
+            parameters.array[start:end] -= step
+
+
+class RMSProp:
+    """RMSProp in every definition. `moments` are flat vectors like the parameters; `updates` counts the steps done."""
+
+    def __init__(self, definition: definitions.RMSProp, count: int, place: Place) -> None:
+        self.definition = definition
+        self.updates = 0
+        self.learning_rate = definition.learning_rate
+        self.moments = {name: place.filled(count, start) for name, start in definition.moments().items()}
+
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+        """Move the parameters one step, in place; the gradient's memory is free for use."""
+        decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
+        xp = gradient.xp
+        self.updates += 1
+        for start, end in parts:
+            v, g = self.moments["v"].array[start:end], gradient.array[start:end]
+            v *= decay
+            v += (1.0 - decay) * (g * g)
+            root = xp.sqrt(v + epsilon) if place == "inside" else xp.sqrt(v) + epsilon
+            g *= self.learning_rate
+            g /= root
+            parameters.array[start:end] -= g
+
+
+KINDS = {"adam": Adam, "rmsprop": RMSProp}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,14 @@ from impl_chainer.draws import Draws
 from impl_chainer.layers import Mode
 from impl_chainer.network import evaluate
 from impl_chainer.operations import evaluate as evaluate_operation
-from impl_chainer.optimizers import Adam
+from impl_chainer.optimizers import KINDS, Parts
 from spec.architecture import Architecture, Layer
 from spec.graph import Node
+from spec.optimizers import Clip
 from spec.plan import StepPlan
 from spec.state import TrainingState, array_shapes, initial_state, recalled_reports
 from spec.streams import Position
-from spec.system import System
+from spec.system import Stage, System
 
 Feed = Callable[
     [], Mapping[str, np.ndarray]
@@ -40,18 +41,22 @@ class Moment:
 
 
 class Trained:
-    """One network in training: parameters as one flat vector with named views, statistics, and the optimiser."""
+    """One network in training: parameters as one flat vector with named views, statistics, optimiser, moving average.
 
-    def __init__(self, architecture: Architecture, optimizer: Any, place: Place) -> None:
+    `optimizer` is None where there is nothing to train, `average` where none is kept.
+    """
+
+    def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, place: Place) -> None:
         self.architecture = architecture
         shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
-        self.flat = place.zeros(sum(math.prod(shape) for shape in shapes.values()))
+        self.flat = place.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
         self.shapes = shapes
         self.constants = self.views(self.flat)
         # Leaves that share the flat vector's memory: an update of the vector moves them.
         self.variables = {path: Array(view.array, requires_grad=True) for path, view in self.constants.items()}
         self.statistics = {path: place.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
-        self.optimizer = Adam(optimizer, self.flat.size, place)
+        self.optimizer = KINDS[optimizer.kind](optimizer, self.flat.size, place) if optimizer else None
+        self.averages = {path: Array(a.array.copy(), requires_grad=False) for path, a in self._arrays()} if averaged else {}
 
     def views(self, flat: Array) -> dict[str, Array]:
         """Returns: the part of a flat vector that belongs to each parameter, in its shape."""
@@ -61,6 +66,35 @@ class Trained:
             views[path] = Array(flat.array[start:end].reshape(shape), requires_grad=False)
             start = end
         return views
+
+    def parts(self, architecture: Architecture) -> Parts:
+        """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
+        evaluated = {f"{layer.name}/{p.name}" for layer in architecture.layers for p in layer.parameters}
+        parts: Parts = []
+        start = 0
+        for path, shape in self.shapes.items():
+            end = start + math.prod(shape)
+            if path in evaluated and parts and parts[-1][1] == start:
+                parts[-1] = (parts[-1][0], end)
+            elif path in evaluated:
+                parts.append((start, end))
+            start = end
+        return parts
+
+    def clip(self, definition: Clip | None, when: str) -> None:
+        """Move every parameter into the bounds, if this is when that is done."""
+        if definition and definition.when == when:
+            self.flat.array.clip(-definition.bound, definition.bound, out=self.flat.array)
+
+    def average(self, decay: float) -> None:
+        """Move the averages of parameters and statistics: average <- decay average + (1 - decay) value."""
+        for path, array in self._arrays():
+            average = self.averages[path].array
+            average *= decay
+            average += (1.0 - decay) * array.array
+
+    def _arrays(self) -> Iterable[tuple[str, Array]]:
+        return [*self.constants.items(), *self.statistics.items()]
 
 
 class Trainer:
@@ -92,13 +126,18 @@ class Trainer:
         self.place = Place(device, dtype)
         self.draws = Draws(system, seed, draws, self.place)
         self.networks = {
-            name: Trained(architecture, system.optimizers[name], self.place)
+            name: Trained(architecture, system.optimizers.get(name), name in system.averages, self.place)
             for name, architecture in system.networks.items()
         }
+        self._parts = [
+            {name: self.networks[name].parts(architecture) for name, architecture in stage.networks.items()}
+            for stage in system.stages
+        ]
         self.states: dict[str, Array] = {}
         self.reports: dict[str, Array] = {}
         self.iteration = 0
         self._drawn: dict[str, Array] = {}
+        self._kept: dict[str, Any] = {}
         self.load(state if state is not None else initial_state(system, seed))
 
     def iterate(self, feed: Feed) -> dict[str, Array]:
@@ -110,17 +149,33 @@ class Trainer:
         Returns: the recorded numbers, on the device; of several repeats the last.
         """
         recorded: dict[str, Array] = {}
-        for number, planned in enumerate(self.system.plan.steps):
-            for repeat in range(planned.step.repeat):
-                recorded |= self.update(self.compute(number, repeat, feed))
+        for step, repeat in self.repeats():
+            recorded |= self.update(self.compute(step, repeat, feed))
+        for name, decay in self.system.averages.items():
+            self.networks[name].average(decay)
         self.iteration += 1
         return recorded
 
+    def repeats(self) -> Iterator[tuple[int, int]]:
+        """Yields: every repeat of every step of an iteration, as (step, repeat); each must be done before the next."""
+        for number, planned in enumerate(self._stage.plan.steps):
+            until = planned.step.until
+            for repeat in range(planned.step.repeats(self.iteration)):
+                yield number, repeat
+                if until and until.reached(float(to_numpy(self.reports[until.report]))):
+                    break
+
     def compute(self, step: int, repeat: int, feed: Feed) -> Moment:
-        """Compute one repeat of a step: values and gradients. Running statistics move, parameters do not."""
+        """Compute one repeat of a step: values and gradients.
+
+        Running statistics move; parameters do not, but for weight clipping that comes "before".
+        """
         self._forget(step, repeat)
-        planned = self.system.plan.steps[step]
+        planned = self._stage.plan.steps[step]
+        for name in planned.step.update:
+            self.networks[name].clip(self.system.optimizers[name].clip, "before")
         values = self._evaluate(planned, Position(self.iteration, step, repeat), feed)
+        self._kept |= {name: _constant(values[i]) for name, i in planned.keeps.items()}
         return Moment(step, repeat, planned, values, self._gradients(planned, values))
 
     def update(self, moment: Moment) -> dict[str, Array]:
@@ -129,7 +184,9 @@ class Trainer:
         self.reports |= recorded
         self.states |= {name: _constant(moment.values[i]) for name, i in moment.plan.states.items()}
         for name, gradient in moment.gradients.items():
-            self.networks[name].optimizer.update(self.networks[name].flat, gradient)
+            network = self.networks[name]
+            network.optimizer.update(network.flat, gradient, self._parts[self.system.at(self.iteration)[0]][name])
+            network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
     def gradients_by_path(self, moment: Moment) -> dict[str, dict[str, Array]]:
@@ -137,9 +194,9 @@ class Trainer:
         return {name: self.networks[name].views(flat) for name, flat in moment.gradients.items()}
 
     def generate(self, *inputs: np.ndarray) -> np.ndarray:
-        """Returns: what the network G makes of its inputs in inference; training is not disturbed."""
+        """Returns: what the network G, or its moving average, makes of its inputs in inference; training is not disturbed."""
         with chainer.no_backprop_mode():
-            outputs = self._network("G", [self.place.array(a) for a in inputs], False, None)
+            outputs = self._network("G", [self.place.array(a) for a in inputs], False, None, averaged=True)
         return to_numpy(next(iter(outputs.values())))
 
     def state(self) -> TrainingState:
@@ -148,14 +205,15 @@ class Trainer:
         for name, network in self.networks.items():
             arrays |= {f"parameters/{name}/{path}": a for path, a in network.constants.items()}
             arrays |= {f"statistics/{name}/{path}": a for path, a in network.statistics.items()}
-            for moment, flat in network.optimizer.moments.items():
+            for moment, flat in network.optimizer.moments.items() if network.optimizer else ():
                 arrays |= {f"moments/{name}/{moment}/{path}": a for path, a in network.views(flat).items()}
+            arrays |= {f"averages/{name}/{path}": a for path, a in network.averages.items()}
         arrays |= {f"states/{name}": a for name, a in self.states.items()}
         arrays |= {f"reports/{name}": self.reports[name] for name in recalled_reports(self.system)}
         return TrainingState(
             self.iteration,
-            {name: network.optimizer.updates for name, network in self.networks.items()},
-            {name: network.optimizer.learning_rate for name, network in self.networks.items()},
+            {name: self.networks[name].optimizer.updates for name in self.system.optimizers},
+            {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers},
             {name: to_numpy(arrays[name]) for name in array_shapes(self.system)},
         )
 
@@ -165,18 +223,24 @@ class Trainer:
         for name, network in self.networks.items():
             _copy(state.of(f"parameters/{name}"), network.constants)
             _copy(state.of(f"statistics/{name}"), network.statistics)
-            for moment, flat in network.optimizer.moments.items():
-                _copy(state.of(f"moments/{name}/{moment}"), network.views(flat))
-            network.optimizer.updates = state.updates[name]
-            network.optimizer.learning_rate = state.learning_rates[name]
+            _copy(state.of(f"averages/{name}"), network.averages)
+            if network.optimizer:
+                for moment, flat in network.optimizer.moments.items():
+                    _copy(state.of(f"moments/{name}/{moment}"), network.views(flat))
+                network.optimizer.updates = state.updates[name]
+                network.optimizer.learning_rate = state.learning_rates[name]
         self.states = {name: self.place.array(a) for name, a in state.of("states").items()}
         self.reports = {name: self.place.array(a) for name, a in state.of("reports").items()}
 
     def scale_learning_rates(self, factor: float, minimum: float) -> None:
         """Multiply every learning rate by `factor`, down to `minimum`."""
-        for network in self.networks.values():
-            rate = network.optimizer.learning_rate
-            network.optimizer.learning_rate = max(rate * factor, min(rate, minimum))
+        for name in self.system.optimizers:
+            optimizer = self.networks[name].optimizer
+            optimizer.learning_rate = max(optimizer.learning_rate * factor, min(optimizer.learning_rate, minimum))
+
+    @property
+    def _stage(self) -> Stage:
+        return self.system.stages[self.system.at(self.iteration)[0]]
 
     def _forget(self, step: int, repeat: int) -> None:
         """Drop the draws whose life is over, so that they are drawn anew."""
@@ -204,11 +268,11 @@ class Trainer:
                 return self.states[node.value]
             case "recall":
                 return self.reports[node.value]
+            case "kept":
+                return self._kept[node.value]
             case "network":
-                name = node.value
                 where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
-                training = name not in planned.step.inference
-                outputs = self._network(name, inputs, training, where, name in planned.step.update)
+                outputs = self._network(node.value, inputs, node.training, where, node.value in planned.step.update)
                 return outputs if node.shape is None else next(iter(outputs.values()))
         return evaluate_operation(node, inputs, i in planned.tracked)
 
@@ -220,20 +284,31 @@ class Trainer:
                 lifetime = self.system.schedule.lifetime(False)
                 step = 0 if lifetime == "iteration" else at.step
                 position = Position(at.iteration, step, at.repeat if lifetime == "repeat" else 0)
-                self._drawn[name] = self.draws.symbol(name, position, self.system.run.batch)
+                symbol = self._stage.symbols[name]
+                self._drawn[name] = self.draws.symbol(name, symbol, position, self.system.run.batch)
         return self._drawn[name]
 
     def _network(
-        self, name: str, inputs: list[Array], training: bool, at: Position | None, updated: bool = False
+        self,
+        name: str,
+        inputs: list[Array],
+        training: bool,
+        at: Position | None,
+        updated: bool = False,
+        averaged: bool = False,
     ) -> dict[str, Array]:
         network = self.networks[name]
+        fade = self.system.at(self.iteration)[1]
 
         def mask(layer: Layer, shape: tuple[int, ...], like: Array) -> Array:
             assert at is not None
             return self.draws.mask(name, layer, at, shape)
 
-        parameters = network.variables if updated else network.constants
-        return evaluate(network.architecture, parameters, network.statistics, inputs, Mode(training, mask))
+        parameters, statistics = network.variables if updated else network.constants, network.statistics
+        if averaged and network.averages:
+            parameters = statistics = network.averages
+        mode = Mode(training, mask, fade, self.place.dtype)
+        return evaluate(self._stage.networks[name], parameters, statistics, inputs, mode)
 
     def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:
         """Returns: the flat gradient of each loss with respect to its own network, and no other."""
@@ -253,5 +328,7 @@ def _copy(source: Mapping[str, np.ndarray], target: Mapping[str, Array]) -> None
         array.array[...] = array.xp.asarray(source[path])
 
 
-def _constant(value: Array) -> Array:
+def _constant(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _constant(v) for name, v in value.items()}
     return Array(value.array, requires_grad=False)

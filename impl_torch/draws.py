@@ -10,6 +10,7 @@ import torch
 
 from impl_torch.arrays import Array, Place
 from spec.architecture import Layer
+from spec.builder import Symbol
 from spec.streams import Position, Streams
 from spec.system import System
 
@@ -22,9 +23,9 @@ class Draws:
         self.on_device = source == "device"
         self.generator = torch.Generator(place.device) if self.on_device else None
 
-    def symbol(self, name: str, position: Position, batch: int) -> Array:
+    def symbol(self, name: str, symbol: Symbol, position: Position, batch: int) -> Array:
         """Returns: one sample of a noise symbol for a batch."""
-        symbol, distribution = self.system.symbols[name], self.system.draws[name].distribution
+        distribution = self.system.draws[name].distribution
         if symbol.dtype == "label":
             return self.place.array(self.streams.labels(distribution, name, position, batch))
         shape = (batch, *symbol.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,20 +15,44 @@ from spec.architecture import Layer
 
 @dataclass(frozen=True)
 class Mode:
-    """How a network is evaluated: in training or inference, and where dropout's masks come from.
+    """How a network is evaluated: in training or inference, where dropout's masks come from, how far a stage of growth is.
 
-    `mask(layer, shape, like)` gives zeros and 1 / (1 - rate).
+    `mask(layer, shape, like)` gives zeros and 1 / (1 - rate). `fade` goes from 0 to 1. `dtype` is that of
+    the network's parameters.
     """
 
     training: bool
     mask: Callable[[Layer, tuple[int, ...], Array], Array]
+    fade: float
+    dtype: Any
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names
 
 
+def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """The weight as the layer uses it: after spectral norm, and times its gain."""
+    w = parameters["W"]
+    if (settings := layer.settings["spectral_norm"]) is not None:
+        w = w / largest_singular_value(w, statistics["u"], settings, mode)
+    return w * layer.settings["gain"] if layer.settings["gain"] != 1.0 else w
+
+
+def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> Array:
+    matrix, u, epsilon = w.reshape(w.shape[0], -1), kept.clone(), settings["epsilon"]
+    with torch.no_grad():
+        for _ in range(settings["iterations"]):
+            v = matrix.T @ u
+            v = v / (torch.sqrt((v * v).sum()) + epsilon)
+            u = matrix @ v
+            u = u / (torch.sqrt((u * u).sum()) + epsilon)
+        if mode.training or settings["advance"] == "always":
+            kept.copy_(u)
+    return (u * (matrix @ v)).sum()
+
+
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    return F.linear(x[0], parameters["W"], parameters.get("b"))
+    return F.linear(x[0], weight(layer, parameters, statistics, mode), parameters.get("b"))
 
 
 def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -35,18 +60,28 @@ def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
     h, padding = x[0], (top, left)
     if (top, left) != (bottom, right):
         h, padding = F.pad(h, (left, right, top, bottom), mode="constant", value=0.0), (0, 0)
-    return F.conv2d(h, parameters["W"], parameters.get("b"), stride=layer.settings["stride"], padding=padding)
+    w = weight(layer, parameters, statistics, mode)
+    return F.conv2d(h, w, parameters.get("b"), stride=layer.settings["stride"], padding=padding)
 
 
 def deconv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     return F.conv_transpose2d(
         x[0],
-        parameters["W"],
+        weight(layer, parameters, statistics, mode),
         parameters.get("b"),
         stride=layer.settings["stride"],
         padding=layer.settings["padding"],
         output_padding=0,
     )
+
+
+def embedding(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return F.embedding(x[0], parameters["W"])
+
+
+def one_hot(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    on, off = layer.settings["on"], layer.settings["off"]
+    return F.one_hot(x[0], layer.shape[0]).to(mode.dtype) * (on - off) + off
 
 
 def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -60,6 +95,26 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
         momentum=layer.settings["momentum"],
         eps=layer.settings["epsilon"],
     )
+
+
+def pixel_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return x[0] / torch.sqrt((x[0] * x[0]).mean(dim=1, keepdim=True) + layer.settings["epsilon"])
+
+
+def minibatch_std(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    centred = x[0] - x[0].mean(dim=0, keepdim=True)
+    spread = torch.sqrt((centred * centred).mean(dim=0) + layer.settings["epsilon"]).mean()
+    return torch.cat([x[0], spread.expand(x[0].shape[0], 1, *layer.shape[1:])], dim=1)
+
+
+def minibatch_discrimination(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    m = x[0].reshape(x[0].shape[0], layer.settings["kernels"], layer.settings["dimensions"])
+    distance = torch.abs(m[:, None] - m[None]).sum(dim=3)
+    return torch.exp(-distance).sum(dim=1) - 1.0
+
+
+def dropout(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return x[0] * mode.mask(layer, tuple(x[0].shape), x[0]) if mode.training else x[0]
 
 
 def leaky_relu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -82,8 +137,8 @@ def sigmoid(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode
     return torch.sigmoid(x[0])
 
 
-def dropout(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    return x[0] * mode.mask(layer, tuple(x[0].shape), x[0]) if mode.training else x[0]
+def scale(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return x[0] * layer.settings["factor"]
 
 
 def reshape(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -94,6 +149,18 @@ def upsample(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mod
     return F.interpolate(x[0], scale_factor=layer.settings["factor"], mode="nearest")
 
 
+def max_pool(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return F.max_pool2d(x[0], layer.settings["kernel"], layer.settings["stride"], padding=0, ceil_mode=False)
+
+
+def avg_pool(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return F.avg_pool2d(x[0], layer.settings["kernel"], layer.settings["stride"], padding=0, ceil_mode=False)
+
+
+def planes(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return x[0][:, :, None, None].expand(-1, *layer.shape)
+
+
 def concat(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     return torch.cat(x, dim=1)
 
@@ -102,25 +169,34 @@ def add(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mo
     return sum(x[1:], x[0])
 
 
-def embedding(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    return F.embedding(x[0], parameters["W"])
+def fade(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    return (1.0 - mode.fade) * x[0] + mode.fade * x[1]
 
 
 LAYERS = {
     "linear": linear,
     "conv": conv,
     "deconv": deconv,
+    "embedding": embedding,
+    "one_hot": one_hot,
     "batch_norm": batch_norm,
+    "pixel_norm": pixel_norm,
+    "minibatch_std": minibatch_std,
+    "minibatch_discrimination": minibatch_discrimination,
+    "dropout": dropout,
     "leaky_relu": leaky_relu,
     "relu": relu,
     "elu": elu,
     "tanh": tanh,
     "sigmoid": sigmoid,
-    "dropout": dropout,
+    "scale": scale,
     "reshape": reshape,
     "flatten": reshape,
     "upsample": upsample,
+    "max_pool": max_pool,
+    "avg_pool": avg_pool,
+    "planes": planes,
     "concat": concat,
     "add": add,
-    "embedding": embedding,
+    "fade": fade,
 }

@@ -11,7 +11,7 @@ from impl_torch.layers import LAYERS, Mode
 from spec import load_system
 from spec.architecture import Architecture, Layer
 from spec.state import TrainingState
-from spec.streams import Streams, initial_statistics
+from spec.streams import Streams
 
 
 def evaluate(
@@ -59,7 +59,7 @@ class Network(torch.nn.Module):
         for path, values in Streams(seed).initial_parameters(name, architecture).items():
             owner, leaf = self._owner(path)
             owner.register_parameter(leaf, torch.nn.Parameter(place.array(values)))
-        for path, values in initial_statistics(architecture).items():
+        for path, values in Streams(seed).initial_statistics(name, architecture).items():
             owner, leaf = self._owner(path)
             owner.register_buffer(leaf, place.array(values))
 
@@ -77,12 +77,14 @@ class Network(torch.nn.Module):
         """Returns: the output, or each output by name where there are several."""
         parameters = {path.replace(".", "/"): p for path, p in self.named_parameters()}
         statistics = {path.replace(".", "/"): b for path, b in self.named_buffers()}
-        outputs = evaluate(self.architecture, parameters, statistics, list(inputs), Mode(self.training, _random_mask))
+        dtype = next((p.dtype for p in parameters.values()), torch.get_default_dtype())
+        mode = Mode(self.training, _random_mask, 0.0, dtype)
+        outputs = evaluate(self.architecture, parameters, statistics, list(inputs), mode)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def load_training_state(self, state: TrainingState, name: str) -> None:
-        """Take the parameters and statistics of the network `name` from a neutral checkpoint's state."""
-        arrays = {**state.of(f"parameters/{name}"), **state.of(f"statistics/{name}")}
+        """Take the parameters and statistics of the network `name`, or their moving averages, from a checkpoint's state."""
+        arrays = {**state.of(f"parameters/{name}"), **state.of(f"statistics/{name}"), **state.of(f"averages/{name}")}
         self.load_state_dict({path.replace("/", "."): torch.tensor(values) for path, values in arrays.items()})
 
     def _owner(self, path: str) -> tuple[torch.nn.Module, str]:

@@ -14,9 +14,11 @@ from impl_torch.arrays import Array
 from spec.graph import Node
 
 
-def norm(a: Array) -> Array:
-    """Euclidean norm of each sample; its gradient at 0 is 0, where the square root's own would be NaN."""
+def norm(a: Array, stabiliser: float) -> Array:
+    """Euclidean norm of each sample; without a stabiliser its gradient at 0 is 0, where the square root's would be NaN."""
     square = (a * a).reshape(a.shape[0], -1).sum(dim=1)
+    if stabiliser:
+        return torch.sqrt(square + stabiliser)
     positive = square > 0
     return torch.where(positive, torch.sqrt(torch.where(positive, square, 1.0)), 0.0)
 
@@ -35,6 +37,17 @@ def power(a: Array, exponent: float) -> Array:
 def softplus(a: Array) -> Array:
     # F.softplus becomes linear above its threshold, so its second derivative would be 0 there.
     return torch.logaddexp(a, torch.zeros_like(a))
+
+
+def cross_entropy(logits: Array, label: Array | int) -> Array:
+    """-log softmax(logits) at the label of each sample, or at one label for all."""
+    logarithms = torch.log_softmax(logits, dim=1)
+    return -(logarithms[:, label] if isinstance(label, int) else logarithms.gather(1, label[:, None])[:, 0])
+
+
+def correct(logits: Array, label: Array | int) -> Array:
+    """1 for each sample whose largest logit, the first of equal ones, is that of the label, else 0."""
+    return (logits.argmax(dim=1) == label).to(logits.dtype)
 
 
 ELEMENTWISE = {
@@ -83,7 +96,15 @@ def evaluate(node: Node, a: list[Any], again: bool) -> Any:
         case "sum":
             return a[0].sum()
         case "norm":
-            return norm(a[0])
+            return norm(a[0], node.value)
+        case "batch_mean":
+            return a[0].mean(dim=0, keepdim=True)
+        case "sample_mean":
+            return a[0].reshape(a[0].shape[0], -1).mean(dim=1)
+        case "cross_entropy":
+            return cross_entropy(a[0], a[1] if node.value is None else node.value)
+        case "correct":
+            return correct(a[0], a[1] if node.value is None else node.value)
         case "detach":
             return a[0].detach()
         case "grad":

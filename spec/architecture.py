@@ -10,12 +10,16 @@
 
 A layer reads the one before it, or what `from` names. A layer of kind "network" inlines another architecture
 (`use`), its further keys being that one's parameters; its layers are named NAME/LAYER. All shapes are checked here.
+
+A network can grow, in stages that the system counts from 0; sizes can use the number `stage`. `stages = [1, 3]` says that a layer is there in the stages 1 to 3,
+`stages = [1]` from 1 on. Who names a layer that is not there reads what that one would have read; who
+names none reads the last one that is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spec.errors import Problems, SpecError, did_you_mean, expected_one_of
@@ -62,6 +66,7 @@ class Architecture:
         inputs: in the order in which a formula gives them.
         layers: each after those it reads.
         outputs: the layer behind each output; the one output of most networks is called "out".
+        holds: the layers whose parameters and statistics it holds: of a growing network, those of its other stages too.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Architecture:
     layers: tuple[Layer, ...]
     outputs: Mapping[str, str]
     parameters: Mapping[str, float]
+    holds: tuple[Layer, ...]
 
     def shape_of(self, name: str) -> Shape:
         """Returns: the shape of a layer's output or of an input."""
@@ -81,11 +87,11 @@ class Architecture:
 
     def parameter_paths(self) -> dict[str, Parameter]:
         """Returns: each parameter by its path inside the network, such as "dc1/W", in layer order."""
-        return {f"{layer.name}/{p.name}": p for layer in self.layers for p in layer.parameters}
+        return {f"{layer.name}/{p.name}": p for layer in self.holds for p in layer.parameters}
 
     def statistic_paths(self) -> dict[str, Statistic]:
         """Returns: each running statistic by its path, such as "bn1/mean", in layer order."""
-        return {f"{layer.name}/{s.name}": s for layer in self.layers for s in layer.statistics}
+        return {f"{layer.name}/{s.name}": s for layer in self.holds for s in layer.statistics}
 
     @property
     def parameter_count(self) -> int:
@@ -98,6 +104,7 @@ def read_architecture(
     overrides: Mapping[str, float],
     problems: Problems,
     inside: tuple[str, ...] = (),
+    stage: int | None = None,
 ) -> Architecture:
     """Read an architecture file and settle its sizes.
 
@@ -107,14 +114,18 @@ def read_architecture(
         overrides: values for its parameters; the caller has checked their names.
         problems: where problems are noted; after any, the result is only good for finding more.
         inside: the files whose networks this one stands in.
+        stage: of a growing network; None for one that does not grow.
     """
     table = Table(found.data, found.file, "", problems)
     title, source = table.text("title"), table.text("source")
     scope = table.numbers("parameters", overrides)
+    if stage is not None:
+        scope.names["stage"] = stage
+        scope.used.add("stage")
     table.scope = scope
     inputs = _read_inputs(table)
     settings = table.table("settings", {})
-    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file))
+    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file), stage)
     network = table.table("network")
     for i, layer in enumerate(network.tables("layers")):
         if i >= MAX_LAYERS or len(builder.layers) > MAX_LAYERS:
@@ -125,10 +136,24 @@ def read_architecture(
     network.close()
     builder.close_settings()
     table.close()
-    if not problems.found:  # after other problems "unused" would mislead
+    if not problems.found and not builder.grows:  # after other problems "unused" would mislead
         table.close_numbers("parameters", scope)
         _note_unread(table, inputs, builder.layers, outputs)
-    return Architecture(found.name, title, source, inputs, tuple(builder.layers), outputs, dict(scope.names))
+    layers = tuple(builder.layers)
+    return Architecture(found.name, title, source, inputs, layers, outputs, dict(scope.names), layers)
+
+
+def stages_of(architectures: list[Architecture], table: Table, role: str) -> list[Architecture]:
+    """Returns: the stages of one growing network, each holding the parameters of all; layers keep their shapes (noted)."""
+    held: dict[str, Layer] = {}
+    for architecture in architectures:
+        for layer in architecture.layers:
+            arrays = layer.parameters, layer.statistics
+            if (layer.parameters or layer.statistics) and held.setdefault(layer.name, layer) is not layer:
+                first = held[layer.name]
+                if arrays != (first.parameters, first.statistics):
+                    table.note(role, f"the parameters of its layer '{layer.name}' differ from one stage to another")
+    return [replace(a, holds=tuple(held.values())) for a in architectures]
 
 
 def parameter_names(found: Found) -> list[str]:
@@ -172,6 +197,8 @@ class _Builder:
     library: Library
     problems: Problems
     inside: tuple[str, ...]  # this file and those it stands in
+    stage: int | None
+    grows: bool = False  # whether this file's layers come and go with the stage
     layers: list[Layer] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)  # of inputs and layers
     real_names: dict[str, str] = field(default_factory=dict)  # an inlined network's name: its last layer
@@ -197,6 +224,10 @@ class _Builder:
             layer.note("name", f"'{name}' is not a name: use letters, digits and _")
         if name in self.shapes or name in self.real_names:
             layer.note("name", f"the name '{name}' is taken")
+        if not self._is_there(layer):
+            if inputs:
+                self.real_names[name] = inputs[0]
+            return
         if inputs is None:
             self._hide(name)
         elif kind == "network":
@@ -204,11 +235,27 @@ class _Builder:
         else:
             self._make(layer, kind, name, inputs)
 
+    def _is_there(self, layer: Table) -> bool:
+        """Returns: whether a layer is there in this stage."""
+        if "stages" not in layer:
+            layer.read.add("stages")
+            return True
+        self.grows = True
+        first, *last = layer.sizes("stages", least=0) or (0, 0, 0)
+        if len(last) > 1 or min([*last, first]) < first:
+            layer.note("stages", "expected [first] or [first, last]")
+        elif self.stage is None:
+            hint = "add growth.stages and growth.images"
+            layer.note("stages", "this network grows, but the system has no table [growth]", hint)
+        else:
+            return first <= self.stage <= min([*last, self.stage])
+        return True
+
     def _make(self, layer: Table, kind: str, name: str, inputs: tuple[str, ...]) -> None:
         shared = self.settings.data.get(kind, {})
         data = {**(shared if isinstance(shared, dict) else {}), **layer.data}
         merged = Table(data, layer.file, layer.key, self.problems, layer.scope)
-        merged.read |= {"kind", "name", "from"}
+        merged.read |= {"kind", "name", "from", "stages"}
         shapes, noted = [self.shapes[i] for i in inputs], self.problems.noted
         try:
             made = KINDS[kind].make(merged, shapes)
@@ -311,9 +358,9 @@ class _Builder:
             return None
         valid = parameter_names(found)
         overrides = {key: layer.number(key) for key in layer.data if key in valid}
-        layer.read |= {"name", "from", *valid}
+        layer.read |= {"name", "from", "stages", *valid}
         layer.close()
-        return read_architecture(found, self.library, overrides, self.problems, self.inside)
+        return read_architecture(found, self.library, overrides, self.problems, self.inside, self.stage)
 
     def outputs(self, network: Table) -> dict[str, str]:
         given = network.table("outputs", {})
@@ -326,12 +373,15 @@ class _Builder:
             elif self._dtype(name) == "label":
                 given.note(output, f"'{name}' is a label; an output is numbers")
             outputs[output] = name
-        if not self.layers and not self.problems.found:
+        if not self.layers and not self.grows and not self.problems.found:
             network.note("layers", "a network needs at least one layer")
         return outputs or {"out": self.previous}
 
     def close_settings(self) -> None:
         """Note settings that changed nothing."""
+        if self.grows:
+            self.settings.read |= set(self.settings.data)
+            return
         for kind in self.settings.data:
             if kind not in KINDS:
                 message = f"there is no kind of layer '{kind}': {expected_one_of(KINDS)}"

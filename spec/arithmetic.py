@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from spec.errors import did_you_mean, expected_one_of
 from spec.formula import Binary, Call, Expression, FormulaError, Name, Negative, Number
 
-FUNCTIONS = {"sqrt": math.sqrt}
+FUNCTIONS = {"sqrt": math.sqrt, "floor": math.floor}
 _LARGEST = 1e15  # a size or constant beyond this is a mistake or an attack, and int() of it would be slow
 
 
@@ -19,7 +19,7 @@ def evaluate(tree: Expression, names: Mapping[str, float], used: set[str] | None
     """Compute the value of an arithmetic formula.
 
     Args:
-        tree: a formula of numbers, names, + - * / ^ and sqrt.
+        tree: a formula of numbers, names, + - * / ^, sqrt and floor.
         names: the value of each name.
         used: names that were read are added to it.
 
@@ -47,7 +47,7 @@ def evaluate(tree: Expression, names: Mapping[str, float], used: set[str] | None
             return _binary(operator, evaluate(left, names, used), evaluate(right, names, used), tree)
         case Call(function, arguments) if function in FUNCTIONS and len(arguments) == 1:
             value = evaluate(arguments[0], names, used)
-            if value < 0:
+            if function == "sqrt" and value < 0:
                 raise FormulaError(f"the square root of {value:g} is not real", tree.span)
             return FUNCTIONS[function](value)
         case Call(function, arguments):

@@ -6,20 +6,21 @@ are shared, and across steps they are not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from spec.architecture import Architecture
 from spec.errors import Problems, did_you_mean, expected_one_of
 from spec.formula import Binary, Call, Expression, Name, Negative, Number, Output
-from spec.graph import ELEMENTWISE, REDUCTIONS, Axes, Graph, MeaningError, shown
+from spec.graph import CLASSIFICATIONS, ELEMENTWISE, REDUCTIONS, Axes, Graph, MeaningError, shown
 from spec.layers import Shape
 from spec.loss import Formula, Loss
+from spec.schedule import Step
 
 MAX_LEVELS = 200  # of formulas inside formulas; bounds the recursion on a stranger's file
 MAX_EXPANSIONS = 10_000  # of definitions in one step; bounds the time
 
-FUNCTIONS = (*ELEMENTWISE, *REDUCTIONS, "clip", "detach", "grad")
+FUNCTIONS = (*ELEMENTWISE, *REDUCTIONS, *CLASSIFICATIONS, "norm", "clip", "detach", "grad", "inference")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,12 @@ class Builder:
         symbols: what can be drawn.
         problems: where problems are noted.
         used: names that were given a meaning are added to it.
+        step: whose formulas these are.
+        earlier: the builders of the steps before it.
+        lasting: whether a draw, by its name, lives for a whole iteration.
         recalled: reports that the formula being built may read.
         computed: reports that this step has computed, with their nodes.
+        keeps: nodes whose values a later step reuses, by the name that it has for them.
     """
 
     loss: Loss
@@ -57,8 +62,12 @@ class Builder:
     symbols: Mapping[str, Symbol]
     problems: Problems
     used: set[str]
+    step: Step
+    earlier: list[Builder]
+    lasting: Callable[[str], bool]
     recalled: tuple[str, ...] = ()
     computed: dict[str, int] = field(default_factory=dict)
+    keeps: dict[str, int] = field(default_factory=dict)
     graph: Graph = field(default_factory=Graph)
     _expanding: list[str] = field(default_factory=list)
     _expanded: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
@@ -103,6 +112,10 @@ class Builder:
                     return self.graph.arithmetic(operator, self._walk(left, bound), self._walk(right, bound))
                 case Output(Call(function, arguments), name) if function in self.networks:
                     return self._network(function, [self._walk(a, bound) for a in arguments], tree, name)
+                case Call("inference", arguments):
+                    return self._inference(arguments, tree, "", bound)
+                case Output(Call("inference", arguments), name):
+                    return self._inference(arguments, tree, name, bound)
                 case Output(_, name):
                     raise MeaningError(f"'.{name}' names an output, so it follows a network's evaluation")
                 case Call(function, arguments):
@@ -145,14 +158,21 @@ class Builder:
         if function in self.loss.definitions:
             return self._definition(function, arguments)
         graph = self.graph
-        wanted = {"clip": 3, "grad": 2}.get(function, 1)
-        if function in FUNCTIONS and len(arguments) != wanted:
-            raise MeaningError(f"{function} takes {wanted} argument{'s' * (wanted > 1)}, found {len(arguments)}")
+        wanted = {"clip": (3,), "grad": (2,), "norm": (1, 2)}.get(function, (2,) if function in CLASSIFICATIONS else (1,))
+        if function in FUNCTIONS and len(arguments) not in wanted:
+            counts = " or ".join(map(str, wanted))
+            raise MeaningError(f"{function} takes {counts} argument{'s' * (wanted != (1,))}, found {len(arguments)}")
         if function in ELEMENTWISE:
             return graph.elementwise(function, arguments[0])
         if function in REDUCTIONS:
             return graph.reduce(function, arguments[0])
+        if function in CLASSIFICATIONS:
+            node = graph.classify(function, arguments[0], arguments[1])
+            self._check_labels(arguments[1], graph.shape(arguments[0])[1], f"{function}'s logits")
+            return node
         match function, arguments:
+            case "norm", [a, *rest]:
+                return graph.norm(a, rest[0] if rest else None)
             case "clip", [a, low, high]:
                 return graph.clip(a, low, high)
             case "detach", [a]:
@@ -187,7 +207,20 @@ class Builder:
             self._formula = outer
         return self._expanded[key]
 
-    def _network(self, name: str, arguments: list[int], tree: Expression, output: str) -> int:
+    def _inference(
+        self, arguments: tuple[Expression, ...], tree: Expression, output: str, bound: Mapping[str, int]
+    ) -> int:
+        """Add the evaluation of a network in inference mode, whatever the schedule says."""
+        match arguments:
+            case (Call(function, inputs),) if function in self.networks:
+                return self._network(function, [self._walk(a, bound) for a in inputs], tree, output, False)
+            case (Output(Call(function, inputs), name),) if function in self.networks and not output:
+                return self._network(function, [self._walk(a, bound) for a in inputs], tree, name, False)
+        raise MeaningError("inference(...) takes one evaluation of a network, such as inference(D(x))")
+
+    def _network(
+        self, name: str, arguments: list[int], tree: Expression, output: str, training: bool = True
+    ) -> int:
         network = self.networks[name]
         inputs = network.inputs
         if len(arguments) != len(inputs):
@@ -199,9 +232,14 @@ class Builder:
                 found = shown(node.shape) + (" labels" if node.dtype == "label" else "")
                 expected = shown(axes) + (" labels" if wanted.dtype == "label" else "")
                 raise MeaningError(f"{name}'s input {label} has shape {expected}, found {found}")
+            if wanted.dtype == "label":
+                self._check_labels(argument, wanted.shape[0], f"{name}'s input {label}")
         shapes: dict[str, Axes] = {key: ("N", *network.output_shape(key)) for key in network.outputs}
         single = next(iter(shapes.values())) if len(shapes) == 1 else None
-        evaluation = self.graph.add("network", tuple(arguments), single, value=name)
+        training = training and name not in self.step.inference
+        evaluation = self.graph.add("network", tuple(arguments), single, value=name, training=training)
+        if name in self.step.reuse:
+            evaluation = self._reuse(evaluation)
         if not output and single is None:
             message = f"the network {name} has several outputs: name one of {', '.join(shapes)}"
             raise self._stop(tree, message, f"write {name}(...).{next(iter(shapes))}")
@@ -213,6 +251,35 @@ class Builder:
         if single is not None:
             return evaluation
         return self.graph.add("output", (evaluation,), shapes[output], value=output)
+
+    def _reuse(self, evaluation: int) -> int:
+        """Returns: the node of a value that an earlier step computes, in place of an evaluation here."""
+        node = self.graph.nodes[evaluation]
+        for i in sorted(self.graph.ancestors({evaluation})):
+            draw = self.graph.nodes[i]
+            if draw.op == "draw" and not self.lasting(draw.value):
+                hint = "let it live for the whole iteration: redraw." + ("data" if draw.value in "xy" else "noise")
+                raise MeaningError(f"{node.value} cannot be reused: '{draw.value}' is drawn anew in this step; {hint}")
+        known: dict[tuple[object, ...], int] = {}
+        meanings = _meanings(self.graph, known)
+        wanted = [meanings[i] for i in node.inputs]
+        for number, other in reversed(list(enumerate(self.earlier, 1))):
+            theirs = _meanings(other.graph, known)
+            for i, candidate in enumerate(other.graph.nodes):
+                same = candidate.op == "network" and candidate.value == node.value
+                if same and [theirs[j] for j in candidate.inputs] == wanted and other.step.always_runs:
+                    name = next((k for k, v in other.keeps.items() if v == i), f"{node.value} of step {number}")
+                    if other.keeps.setdefault(name, i) != i:
+                        name += f", {len(other.keeps)}"
+                        other.keeps[name] = i
+                    return self.graph.add("kept", (), node.shape, value=name)
+        raise MeaningError(f"no earlier step evaluates {node.value} on these inputs, so there is nothing to reuse")
+
+    def _check_labels(self, node: int, count: int | str, what: str) -> None:
+        drawn = self.graph.nodes[node]
+        if drawn.op == "draw" and self.symbols[drawn.value].shape != (count,):
+            labels = self.symbols[drawn.value].shape[0]
+            raise MeaningError(f"{what} has {count} classes, '{drawn.value}' has {labels} labels")
 
     def _stop(self, tree: Expression, message: str, hint: str = "") -> _Stop:
         assert self._formula is not None
@@ -227,6 +294,15 @@ class Builder:
         if self._root is not None and self._root.key != formula.key:
             message += f" (in {self._root.key})"
         self.problems.add(formula.file, formula.key, message, hint, text=text, span=span)
+
+
+def _meanings(graph: Graph, known: dict[tuple[object, ...], int]) -> list[int]:
+    """Returns: a number for what each node computes, equal in every graph that is numbered with the same `known`."""
+    numbers: list[int] = []
+    for node in graph.nodes:
+        key = (node.op, node.value, node.training, *(numbers[i] for i in node.inputs))
+        numbers.append(known.setdefault(key, len(known)))
+    return numbers
 
 
 def _counted(names: Collection[str], what: str) -> str:

@@ -19,7 +19,9 @@ def describe(system: System) -> dict[str, Any]:
     """Returns: the system as dictionaries, lists, texts and numbers, equal for systems that compute the same."""
     loss = system.loss
     return {
-        "networks": {name: _architecture(network) for name, network in system.networks.items()},
+        "networks": [
+            {name: _architecture(network) for name, network in stage.networks.items()} for stage in system.stages
+        ],
         "loss": {
             "constants": dict(loss.constants),
             "define": {
@@ -31,12 +33,21 @@ def describe(system: System) -> dict[str, Any]:
                 name: {"start": s.start, "next": render(s.next.tree), "with": s.network}
                 for name, s in loss.states.items()
             },
-            "report": {name: {"value": render(r.value.tree), "with": r.network} for name, r in loss.reports.items()},
+            "report": {
+                name: {"value": render(r.value.tree), "with": list(r.networks)} for name, r in loss.reports.items()
+            },
         },
         "schedule": {
             "redraw": {"data": system.schedule.data, "noise": system.schedule.noise},
             "steps": [
-                {"update": list(s.update), "repeat": s.repeat, "inference": list(s.inference)}
+                {
+                    "update": list(s.update),
+                    "repeat": s.repeat,
+                    "often": vars(s.often) if s.often else None,
+                    "until": vars(s.until) if s.until else None,
+                    "inference": list(s.inference),
+                    "reuse": list(s.reuse),
+                }
                 for s in system.schedule.steps
             ],
         },
@@ -45,7 +56,12 @@ def describe(system: System) -> dict[str, Any]:
             for name, symbol in system.symbols.items()
             if name in system.draws
         },
-        "optimizers": {name: vars(optimizer) | {"kind": "adam"} for name, optimizer in system.optimizers.items()},
+        "optimizers": {
+            name: {"kind": o.kind, **vars(o), "clip": vars(o.clip) if o.clip else None}
+            for name, o in system.optimizers.items()
+        },
+        "averages": dict(system.averages),
+        "growth": vars(system.growth) if system.growth else None,
         "learning_rate_decay": vars(system.decay) if system.decay else None,
         "data": {
             "shape": list(system.data.shape),

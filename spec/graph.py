@@ -27,7 +27,9 @@ ELEMENTWISE: dict[str, Callable[[float], float]] = {
     "tanh": math.tanh,
     "relu": lambda a: max(a, 0.0),
 }
-REDUCTIONS = ("mean", "sum", "norm")
+REDUCTIONS = ("mean", "sum", "batch_mean", "sample_mean")
+CLASSIFICATIONS = ("cross_entropy", "correct")
+FLAT = ("detach", "correct")  # no gradient flows through these
 ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 MAX_NODES = 2000  # of one step; the largest of the field's papers here has under 100
 
@@ -41,11 +43,12 @@ class Node:
     """One operation.
 
     Args:
-        op: its name; "constant", "draw", "state", "recall" and "network" are where values come from.
+        op: its name; "constant", "draw", "state", "recall", "kept" and "network" are where values come from.
         inputs: the nodes it reads.
         shape: of its value; None for a network with several outputs, whose "output" nodes have shapes.
         dtype: "float" or "label".
-        value: what is fixed: a number, a name, an exponent, bounds, or a network's (name, occurrence).
+        value: what is fixed: a number, a name, an exponent, bounds, a stabiliser, a label.
+        training: whether a network is evaluated in training mode.
     """
 
     op: str
@@ -53,6 +56,7 @@ class Node:
     shape: Axes | None
     dtype: str = "float"
     value: Any = None
+    training: bool = True
 
 
 @dataclass
@@ -62,9 +66,17 @@ class Graph:
     nodes: list[Node] = field(default_factory=list)
     _index: dict[Node, int] = field(default_factory=dict)
 
-    def add(self, op: str, inputs: tuple[int, ...], shape: Axes | None, dtype: str = "float", value: Any = None) -> int:
+    def add(
+        self,
+        op: str,
+        inputs: tuple[int, ...],
+        shape: Axes | None,
+        dtype: str = "float",
+        value: Any = None,
+        training: bool = True,
+    ) -> int:
         """Returns: the index of this node, or of the equal one that is there."""
-        node = Node(op, inputs, shape, dtype, value)
+        node = Node(op, inputs, shape, dtype, value, training)
         if node not in self._index:
             if len(self.nodes) >= MAX_NODES:
                 raise MeaningError(f"the formulas of one step need more than {MAX_NODES} operations")
@@ -118,13 +130,46 @@ class Graph:
         return self.add("clip", (self._float(a, "clip"),), self.nodes[a].shape, value=bounds)
 
     def reduce(self, function: str, a: int) -> int:
-        """Add mean or sum, over all axes, or norm, the Euclidean norm of each sample over all its other axes."""
+        """Add mean or sum, over all axes; batch_mean, over the batch for each pixel; or sample_mean, over each sample."""
+        shape = self._batch(self._float(a, function), function, function not in ("mean", "sum"))
+        axes: dict[str, Axes] = {"batch_mean": (1, *shape[1:]), "sample_mean": ("N",)}
+        return self.add(function, (a,), axes.get(function, ()))
+
+    def norm(self, a: int, stabiliser: int | None) -> int:
+        """Add sqrt(sum of a^2 + stabiliser) of each sample, over all its other axes.
+
+        Without a stabiliser, or with 0, the gradient at 0 is 0.
+        """
+        self._batch(self._float(a, "norm"), "norm", True)
+        number = 0.0 if stabiliser is None else self._number(stabiliser)
+        if number is None or number < 0:
+            raise MeaningError("the stabiliser of norm(v, stabiliser) is a number of at least 0")
+        return self.add("norm", (a,), ("N",), value=number)
+
+    def classify(self, function: str, a: int, label: int) -> int:
+        """Add one number a sample: cross_entropy, -log softmax(a) at the label; or correct, 1 where it is a's largest.
+
+        The label is drawn, or one number for all samples.
+        """
         shape = self.shape(self._float(a, function))
+        if len(shape) != 2 or shape[0] != "N" or shape[1] == 1:
+            raise MeaningError(f"{function} takes logits of shape (N, classes), at least 2 classes; found {shown(shape)}")
+        number = self._number(label)
+        if number is None and self.nodes[label].dtype != "label":
+            raise MeaningError(f"the second argument of {function} is a label: drawn, or a whole number")
+        if number is None:
+            return self.add(function, (a, label), ("N",))
+        if number != int(number) or not 0 <= number < int(shape[1]):
+            raise MeaningError(f"{number:g} is not a label of {shape[1]} classes, which are counted from 0")
+        return self.add(function, (a,), ("N",), value=int(number))
+
+    def _batch(self, a: int, function: str, per_sample: bool) -> Axes:
+        shape = self.shape(a)
         if not shape:
             raise MeaningError(f"{function} of a single number; it takes values of a batch")
-        if function == "norm" and shape[0] != "N":
-            raise MeaningError(f"norm is one number a sample; {shown(shape)} has no batch axis")
-        return self.add(function, (a,), ("N",) if function == "norm" else ())
+        if per_sample and shape[0] != "N":
+            raise MeaningError(f"{function} is over or for each sample; {shown(shape)} has no batch axis")
+        return shape
 
     def detach(self, a: int) -> int:
         """Add the same value, through which no gradient flows."""
@@ -155,7 +200,7 @@ class Graph:
         """Returns: the nodes through which a gradient with respect to `on` flows, `on` among them."""
         found = {on}
         for i in range(on + 1, len(self.nodes)):
-            if self.nodes[i].op != "detach" and not found.isdisjoint(self.nodes[i].inputs):
+            if self.nodes[i].op not in FLAT and not found.isdisjoint(self.nodes[i].inputs):
                 found.add(i)
         return found
 

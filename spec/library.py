@@ -46,7 +46,7 @@ class Library:
         """Read the file that a key mentions.
 
         Args:
-            kind: "architectures", "losses" or "schedules".
+            kind: "architectures", "losses", "schedules" or "systems".
             name: a packaged name or a path.
             file, key: who mentions it, for messages.
 

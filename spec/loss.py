@@ -8,8 +8,8 @@
     [state.NAME]  a number that training carries along: start, next, with
     [report]      numbers to record: { value, with }
 
-`with` names a network: the value is computed in each step that updates this network, together with that network's loss
-and before its parameters move. State takes its next value when the step ends. A report may be read, by its name, in the
+`with` names a network, or for a report several: the value is computed in each step that updates one of them, together with
+its loss and before its parameters move. State takes its next value when the step ends. A report may be read, by its name, in the
 formulas of states and of later reports: it is then the last value that was computed.
 """
 
@@ -68,10 +68,10 @@ class State:
 
 @dataclass(frozen=True)
 class Report:
-    """A number to record, computed with the loss of a network."""
+    """A number to record, computed with the losses of some networks."""
 
     value: Formula
-    network: str
+    networks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def read_loss(found: Found, overrides: Mapping[str, float], problems: Problems) 
     definitions = _definitions(table)
     states, reports = {}, {}
     for name, entry in _entries(table, "state"):
-        states[name] = State(entry.number("start"), _formula(entry, "next"), _with(entry, losses))
+        states[name] = State(entry.number("start"), _formula(entry, "next"), _one(entry, losses))
         entry.close()
     for name, entry in _entries(table, "report"):
         reports[name] = Report(_formula(entry, "value"), _with(entry, losses))
@@ -122,6 +122,9 @@ def read_loss(found: Found, overrides: Mapping[str, float], problems: Problems) 
 def read_draws(table: Table) -> dict[str, Draw]:
     """Read a `[draws]` table: each symbol's distribution and shape."""
     draws = {}
+    given = table.data.get("draws")
+    if isinstance(given, dict):  # "none" leaves out one that a system's base has
+        table.data = {**table.data, "draws": {name: value for name, value in given.items() if value != "none"}}
     for name, entry in _entries(table, "draws"):
         sample = entry.distribution("sample")
         shape: Shape | str = entry.text("shape") if isinstance(entry.data.get("shape"), str) else entry.sizes("shape")
@@ -140,11 +143,24 @@ def _formula(table: Table, name: str) -> Formula:
     return Formula(table.formula(name), str(raw), table.file, table.path(name))
 
 
-def _with(table: Table, losses: Mapping[str, Formula]) -> str:
-    network = table.text("with")
-    if network and network not in losses:
-        table.note("with", f"there is no loss of '{network}': {expected_one_of(losses)}", did_you_mean(network, losses))
-    return network
+def _one(table: Table, losses: Mapping[str, Formula]) -> str:
+    networks = (table.text("with"),)
+    return _checked(table, networks, losses)[0]
+
+
+def _with(table: Table, losses: Mapping[str, Formula]) -> tuple[str, ...]:
+    networks = table.names("with")
+    if not networks and isinstance(table.data.get("with"), list):
+        table.note("with", "name at least one network")
+    return _checked(table, networks, losses)
+
+
+def _checked(table: Table, networks: tuple[str, ...], losses: Mapping[str, Formula]) -> tuple[str, ...]:
+    for network in networks:
+        if network and network not in losses:
+            message = f"there is no loss of '{network}': {expected_one_of(losses)}"
+            table.note("with", message, did_you_mean(network, losses))
+    return networks
 
 
 def _definitions(table: Table) -> dict[str, Definition]:

@@ -1,16 +1,36 @@
 """Optimisers: which update rule, and every number of it.
 
-Frameworks disagree on what "Adam" is: PyTorch adds epsilon after the bias correction, Chainer and Keras before it. So
-the definition is a key, and both backends implement both.
+Frameworks disagree on what "Adam" and "RMSProp" are: PyTorch's Adam adds epsilon after the bias correction, Chainer's and
+Keras' before it; TensorFlow 1's RMSProp adds it inside the square root and starts its accumulator at 1. So the definition is
+a key, and both backends implement all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from spec.tables import Table
 
-EPSILON_PLACES = ("corrected", "uncorrected")
+ADAM_PLACES = ("corrected", "uncorrected")
+RMSPROP_PLACES = ("outside", "inside")
+CLIP_TIMES = ("before", "after")
+_TINY = 1e-300  # no division by 0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Weight clipping: every parameter is moved into [-bound, bound] (Arjovsky et al. 2017, arXiv:1701.07875).
+
+    Args:
+        bound: the largest absolute value.
+        when: "after" each update, as in the paper's algorithm 1, or "before" the evaluations of each step that updates the
+            network, as in the authors' code.
+    """
+
+    bound: float
+    when: str
 
 
 @dataclass(frozen=True)
@@ -21,16 +41,22 @@ class Adam:
         corrected:    p <- p - learning_rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
         uncorrected:  p <- p - learning_rate (sqrt(1 - beta2^t) / (1 - beta1^t)) m / (sqrt(v) + epsilon)
 
-    The second is "epsilon hat" at the end of the paper's section 2: what Chainer, Keras and TensorFlow do.
+    The second is "epsilon hat" at the end of the paper's section 2: what Chainer, Keras and TensorFlow do. t advances with
+    every update of the network, also for parameters that have no part in it, which otherwise stay as they are: Chainer's rule.
     """
 
     learning_rate: float
+    clip: Clip | None
     beta1: float
     beta2: float
     epsilon: float
     epsilon_place: str
 
-    MOMENTS = ("m", "v")
+    kind: ClassVar[str] = "adam"
+
+    def moments(self) -> dict[str, float]:
+        """Returns: what each moment starts from."""
+        return {"m": 0.0, "v": 0.0}
 
     def step_size(self, t: int, learning_rate: float) -> tuple[float, float]:
         """Returns: the factor a and epsilon e such that the step is -a m / (sqrt(v) + e) in either definition."""
@@ -38,16 +64,81 @@ class Adam:
         epsilon = self.epsilon * root if self.epsilon_place == "corrected" else self.epsilon
         return learning_rate * root / (1.0 - self.beta1**t), epsilon
 
+    def step_along(self, gradient: Any, v: Any, t: int, learning_rate: float) -> Any:
+        """Returns: the length of the step that a gradient alone would make, given the second moment."""
+        size, epsilon = self.step_size(t, learning_rate)
+        return size * gradient / (v**0.5 + epsilon + _TINY)
 
-def read_optimizer(table: Table) -> Adam:
+
+@dataclass(frozen=True)
+class RMSProp:
+    """RMSProp (Tieleman and Hinton 2012, Coursera lecture 6.5), of which frameworks made several things.
+
+        v <- decay v + (1 - decay) g^2, from v = start
+        outside:  p <- p - learning_rate g / (sqrt(v) + epsilon)      PyTorch, Chainer, Keras: start = 0
+        inside:   p <- p - learning_rate g / sqrt(v + epsilon)        TensorFlow 1: start = 1
+    """
+
+    learning_rate: float
+    clip: Clip | None
+    decay: float
+    start: float
+    epsilon: float
+    epsilon_place: str
+
+    kind: ClassVar[str] = "rmsprop"
+
+    def moments(self) -> dict[str, float]:
+        """Returns: what each moment starts from."""
+        return {"v": self.start}
+
+    def step_along(self, gradient: Any, v: Any, t: int, learning_rate: float) -> Any:
+        """Returns: the length of the step that a gradient alone would make, given the second moment."""
+        inside = self.epsilon_place == "inside"
+        return learning_rate * gradient / ((v + self.epsilon) ** 0.5 if inside else v**0.5 + self.epsilon + _TINY)
+
+
+Optimizer = Adam | RMSProp
+
+
+def read_optimizer(table: Table) -> Optimizer:
     """Read one entry of a system's `[optimizers]`."""
-    table.choice("kind", ["adam"])
-    optimizer = Adam(
-        table.number("learning_rate", least=0),
+    kind = table.choice("kind", _READERS)
+    optimizer = _READERS[kind](table, table.number("learning_rate", least=0), _clip(table))
+    table.close()
+    return optimizer
+
+
+def _adam(table: Table, learning_rate: float, clip: Clip | None) -> Adam:
+    return Adam(
+        learning_rate,
+        clip,
         table.number("beta1", least=0, most=1 - 1e-9),
         table.number("beta2", least=0, most=1 - 1e-9),
         table.number("epsilon", least=0),
-        table.choice("epsilon_place", EPSILON_PLACES),
+        table.choice("epsilon_place", ADAM_PLACES),
     )
-    table.close()
-    return optimizer
+
+
+def _rmsprop(table: Table, learning_rate: float, clip: Clip | None) -> RMSProp:
+    return RMSProp(
+        learning_rate,
+        clip,
+        table.number("decay", least=0, most=1 - 1e-9),
+        table.number("start", least=0),
+        table.number("epsilon", least=0),
+        table.choice("epsilon_place", RMSPROP_PLACES),
+    )
+
+
+_READERS: dict[str, Callable[[Table, float, Clip | None], Optimizer]] = {"adam": _adam, "rmsprop": _rmsprop}
+
+
+def _clip(table: Table) -> Clip | None:
+    if "clip" not in table:
+        table.read.add("clip")
+        return None
+    own = table.table("clip")
+    clip = Clip(own.number("bound", least=0), own.choice("when", CLIP_TIMES))
+    own.close()
+    return clip

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from spec.architecture import Architecture
 from spec.builder import Builder, Symbol
 from spec.errors import Problems
-from spec.graph import Graph, Node, shown
+from spec.graph import FLAT, Graph, Node, shown
 from spec.loss import Loss
 from spec.schedule import Schedule, Step
 
@@ -31,6 +31,7 @@ class StepPlan:
         tracked: the nodes to evaluate with a graph for gradients.
         leaves: the nodes that a gradient is taken with respect to and that nothing trained leads to.
         occurrences: for each network node, which evaluation of that network in this step it is, from 0.
+        keeps: the nodes whose values later steps of the iteration reuse, by the names that "kept" nodes have for them.
     """
 
     step: Step
@@ -41,6 +42,7 @@ class StepPlan:
     tracked: frozenset[int]
     leaves: frozenset[int]
     occurrences: Mapping[int, int]
+    keeps: Mapping[str, int]
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""
@@ -68,14 +70,20 @@ def make_plan(
     used: set[str],
 ) -> Plan:
     """Plan one iteration of a schedule; names that the formulas use are added to `used`."""
-    steps: list[StepPlan] = []
+    builders: list[Builder] = []
+    made: list[tuple[Builder, dict[str, int], dict[str, int], dict[str, int]]] = []
     computed_before: list[str] = []
+
+    def lasting(draw: str) -> bool:
+        return schedule.lifetime(draw in ("x", "y")) == "iteration"
+
     for step in schedule.steps:
-        builder = Builder(loss, networks, symbols, problems, used)
+        builder = Builder(loss, networks, symbols, problems, used, step, list(builders), lasting)
+        builders.append(builder)
         losses = {n: builder.build_scalar(loss.losses[n]) for n in step.update if n in loss.losses}
         reports = {f"loss_{n}": node for n, node in losses.items()}
         for name, report in loss.reports.items():
-            if report.network in step.update:
+            if not set(report.networks).isdisjoint(step.update):
                 builder.recalled = (*computed_before, *builder.computed)
                 reports[name] = builder.build_scalar(report.value)
                 if (node := reports[name]) is not None:
@@ -84,8 +92,8 @@ def make_plan(
         states = {n: builder.build_scalar(s.next) for n, s in loss.states.items() if s.network in step.update}
         computed_before += builder.computed
         reports |= states  # a state is recorded as the value that this step gives it
-        steps.append(_finish(step, builder.graph, _known(losses), _known(reports), _known(states)))
-    return Plan(tuple(steps))
+        made.append((builder, _known(losses), _known(reports), _known(states)))
+    return Plan(tuple(_finish(*each) for each in made))  # last, for a step may keep values for a later one
 
 
 def _known(nodes: Mapping[str, int | None]) -> dict[str, int]:
@@ -93,16 +101,20 @@ def _known(nodes: Mapping[str, int | None]) -> dict[str, int]:
 
 
 def _finish(
-    step: Step, graph: Graph, losses: dict[str, int], reports: dict[str, int], states: dict[str, int]
+    builder: Builder, losses: dict[str, int], reports: dict[str, int], states: dict[str, int]
 ) -> StepPlan:
     """Prune to what is needed, renumber, and mark what needs gradients."""
-    needed = sorted(graph.ancestors({*losses.values(), *reports.values(), *states.values()}))
+    step, graph, keeps = builder.step, builder.graph, builder.keeps
+    roots = {i for group in (losses, reports, states, keeps) for i in group.values()}
+    needed = sorted(graph.ancestors(roots))
     place = {old: new for new, old in enumerate(needed)}
     nodes = tuple(
-        Node(n.op, tuple(place[i] for i in n.inputs), n.shape, n.dtype, n.value)
+        Node(n.op, tuple(place[i] for i in n.inputs), n.shape, n.dtype, n.value, n.training)
         for n in (graph.nodes[old] for old in needed)
     )
-    losses, reports, states = ({k: place[v] for k, v in d.items()} for d in (losses, reports, states))
+    losses, reports, states, keeps = (
+        {k: place[v] for k, v in group.items()} for group in (losses, reports, states, keeps)
+    )
     tracked, leaves = _gradients(step, nodes, set(losses.values()))
     counts: dict[str, int] = {}
     occurrences = {}
@@ -110,13 +122,13 @@ def _finish(
         if node.op == "network":
             occurrences[i] = counts.get(node.value, 0)
             counts[node.value] = occurrences[i] + 1
-    return StepPlan(step, nodes, losses, reports, states, tracked, leaves, occurrences)
+    return StepPlan(step, nodes, losses, reports, states, tracked, leaves, occurrences, keeps)
 
 
 def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[frozenset[int], frozenset[int]]:
     trains: list[bool] = []  # whether a node's value depends, differentiably, on a parameter that moves
     for node in nodes:
-        through = node.op != "detach" and any(trains[i] for i in node.inputs)
+        through = node.op not in FLAT and any(trains[i] for i in node.inputs)
         trains.append(through or (node.op == "network" and node.value in step.update))
     graph = Graph(list(nodes))
     tracked = {i for i in graph.ancestors({i for i in losses if trains[i]}) if trains[i]}
@@ -135,8 +147,7 @@ def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
     lines = [f"draws live for: data one {schedule.data}, noise one {schedule.noise}"]
     for number, planned in enumerate(plan.steps, 1):
         step = planned.step
-        times = f", {step.repeat} times" if step.repeat > 1 else ""
-        lines.append(f"step {number}: update {' and '.join(step.update)}{times}")
+        lines.append(f"step {number}: update {' and '.join(step.update)}{_times(step)}")
         for i, node in enumerate(planned.nodes):
             if node.op != "constant":
                 what, remarks = _describe(i, node, planned), _remarks(i, node, planned)
@@ -145,21 +156,34 @@ def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
             lines.append(f"  minimise %{i} over {network}'s parameters")
         for name, i in planned.states.items():
             lines.append(f"  {name} <- %{i}")
+        lines += [f"  keep %{i} as {name}" for name, i in planned.keeps.items()]
         lines.append(f"  report {', '.join(f'{name} = %{i}' for name, i in planned.reports.items())}")
     return lines
+
+
+def _times(step: Step) -> str:
+    times = f", {step.repeat} times" if step.repeat != 1 else ""
+    if step.often:
+        first, every = step.often.first, step.often.every
+        times += f", {step.often.repeat} times in the first {first} iterations and every {every}th"
+    if step.until:
+        times += f", at most, until {step.until.report} is {step.until.side} {step.until.value:g}"
+    return times
 
 
 def _describe(i: int, node: Node, planned: StepPlan) -> str:
     inputs = [f"{planned.nodes[j].value:g}" if planned.nodes[j].op == "constant" else f"%{j}" for j in node.inputs]
     match node.op:
-        case "draw" | "state" | "recall":
+        case "draw" | "state" | "recall" | "kept":
             return f"{node.op} {node.value}"
         case "network":
             return f"{node.value}({', '.join(inputs)})"
         case "output":
             return f"{inputs[0]}.{node.value}"
-        case "power" | "expand":
+        case "power" | "expand" | "norm":
             return f"{node.op}({inputs[0]}, {node.value:g})"
+        case "cross_entropy" | "correct" if node.value is not None:
+            return f"{node.op}({inputs[0]}, {node.value})"
         case "clip":
             return f"clip({inputs[0]}, {node.value[0]:g}, {node.value[1]:g})"
     return f"{node.op}({', '.join(inputs)})"
@@ -168,7 +192,7 @@ def _describe(i: int, node: Node, planned: StepPlan) -> str:
 def _remarks(i: int, node: Node, planned: StepPlan) -> str:
     remarks = []
     if node.op == "network":
-        remarks.append("inference" if node.value in planned.step.inference else "training")
+        remarks.append("training" if node.training else "inference")
         if node.value not in planned.step.update:
             remarks.append("constant")
     if i in planned.leaves:

@@ -5,8 +5,11 @@
     [redraw]              data = "iteration" | "step" | "repeat"; noise likewise
     [[steps]]
     update = ["D"]        whose parameters move; the updates within one step are simultaneous
-    repeat = 5            how many times, one after the other
+    repeat = 5            how many times, one after the other; a step that is repeated 0 times is left out
+    often = { repeat = 100, first = 25, every = 500 }    another number for the first iterations, and for each 500th from 0
+    until = { report = "loss_D", below = 1 }             or above: go on to the next step once this report is there
     inference = ["G"]     networks that are evaluated in inference mode here
+    reuse = ["G"]         networks whose values are those that an earlier step of this iteration computed
 
 One iteration runs the steps in order. `redraw` says how long one draw lives: for a whole iteration, for one step, or
 for one repeat of a step. A gradient never reaches a network that the step does not update.
@@ -22,20 +25,57 @@ from spec.library import Found
 from spec.tables import Table
 
 MAX_STEPS = 100  # the longest schedule of the field's papers here has under 10
+MAX_REPEATS = 100_000
+SIDES = ("below", "above")
 LIFETIMES = ("iteration", "step", "repeat")
 
 
 @dataclass(frozen=True)
+class Often:
+    """Another number of repeats: in the iterations before `first`, and in 0, `every`, 2 `every` and so on."""
+
+    repeat: int
+    first: int
+    every: int
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a step's repeats end early: once `report`, as computed before that update, is "below" or "above" a value."""
+
+    report: str
+    side: str
+    value: float
+
+    def reached(self, value: float) -> bool:
+        return value < self.value if self.side == "below" else value > self.value
+
+
+@dataclass(frozen=True)
 class Step:
-    """One step: the networks that it updates, how often, and which networks it evaluates in inference mode."""
+    """One step: the networks that it updates, how often, which it evaluates in inference mode, which not again."""
 
     update: tuple[str, ...]
     repeat: int
+    often: Often | None
+    until: Until | None
     inference: tuple[str, ...]
+    reuse: tuple[str, ...]
 
     @property
     def name(self) -> str:
         return "+".join(self.update)
+
+    @property
+    def always_runs(self) -> bool:
+        return self.repeat > 0 and (self.often is None or self.often.repeat > 0)
+
+    def repeats(self, iteration: int) -> int:
+        """Returns: how often the step is repeated, at most, in an iteration (from 0)."""
+        often = self.often
+        if often and (iteration < often.first or iteration % often.every == 0):
+            return often.repeat
+        return self.repeat
 
 
 @dataclass(frozen=True)
@@ -77,17 +117,46 @@ def read_schedule(found: Found, overrides: Mapping[str, float], problems: Proble
         update = entry.names("update")
         if "update" in entry and not update:
             entry.note("update", "a step updates at least one network")
-        inference = entry.names("inference", ())
-        for key, names in (("update", update), ("inference", inference)):
+        inference, reuse = entry.names("inference", ()), entry.names("reuse", ())
+        for key, names in (("update", update), ("inference", inference), ("reuse", reuse)):
             for name in dict.fromkeys(name for name in names if names.count(name) > 1):
                 entry.note(key, f"'{name}' is listed twice")
         for name in dict.fromkeys(name for name in inference if name in update):
             entry.note("inference", f"'{name}' is updated in this step; training evaluates it in training mode")
-        steps.append(Step(update, entry.size("repeat", 1, most=100_000), inference))
+        for name in dict.fromkeys(name for name in reuse if name in (*update, *inference)):
+            entry.note("reuse", f"'{name}' is not evaluated in this step, so it has no mode here and is not updated")
+        repeat = entry.size("repeat", 1, least=0, most=MAX_REPEATS)
+        step = Step(update, repeat, _often(entry), _until(entry), inference, reuse)
         entry.close()
+        if step.repeat or step.often:
+            steps.append(step)
     if not steps:
         table.note("steps", "a schedule needs at least one step")
     table.close()
     if not problems.found:
         table.close_numbers("parameters", table.scope)
     return Schedule(found.name, title, source, dict(table.scope.names), data, noise, tuple(steps), found.file)
+
+
+def _often(entry: Table) -> Often | None:
+    if "often" not in entry:
+        entry.read.add("often")
+        return None
+    own = entry.table("often")
+    often = Often(own.size("repeat", least=0, most=MAX_REPEATS), own.size("first", least=0), own.size("every"))
+    own.close()
+    return often
+
+
+def _until(entry: Table) -> Until | None:
+    if "until" not in entry:
+        entry.read.add("until")
+        return None
+    own = entry.table("until")
+    sides = [side for side in SIDES if side in own]
+    if len(sides) != 1:
+        own.note("", "expected a report, and either below = or above = a number")
+        return None
+    until = Until(own.text("report"), sides[0], own.number(sides[0]))
+    own.close()
+    return until

@@ -1,7 +1,7 @@
 """The whole state of a training run, in neutral form: what either backend leaves and either resumes from.
 
 Arrays are named by role and path: "parameters/G/l1/W", "statistics/G/bn1/mean", "moments/D/m/l1/W", "states/k",
-"reports/L_real". Random numbers have no state: they are addressed by position (see `streams`).
+"averages/G/l1/W", "reports/L_real". Random numbers have no state: they are addressed by position (see `streams`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spec.layers import Shape
-from spec.streams import Streams, initial_statistics
+from spec.streams import Streams
 from spec.system import System
 
 
@@ -45,8 +45,11 @@ def array_shapes(system: System) -> dict[str, Shape]:
         parameters = network.parameter_paths()
         shapes |= {f"parameters/{name}/{path}": p.shape for path, p in parameters.items()}
         shapes |= {f"statistics/{name}/{path}": s.shape for path, s in network.statistic_paths().items()}
-        for moment in system.optimizers[name].MOMENTS:
+        for moment in system.optimizers[name].moments() if name in system.optimizers else ():
             shapes |= {f"moments/{name}/{moment}/{path}": p.shape for path, p in parameters.items()}
+        if name in system.averages:
+            own = {**parameters, **network.statistic_paths()}
+            shapes |= {f"averages/{name}/{path}": array.shape for path, array in own.items()}
     shapes |= {f"states/{name}": () for name in system.loss.states}
     shapes |= {f"reports/{name}": () for name in recalled_reports(system)}
     return shapes
@@ -54,7 +57,7 @@ def array_shapes(system: System) -> dict[str, Shape]:
 
 def recalled_reports(system: System) -> list[str]:
     """Returns: the reports that a formula reads from an earlier step, so that their values belong to the state."""
-    nodes = [node for step in system.plan.steps for node in step.nodes]
+    nodes = [node for stage in system.stages for step in stage.plan.steps for node in step.nodes]
     return sorted({node.value for node in nodes if node.op == "recall"})
 
 
@@ -63,11 +66,15 @@ def initial_state(system: System, seed: int) -> TrainingState:
     arrays = {name: np.zeros(shape) for name, shape in array_shapes(system).items()}
     streams = Streams(seed)
     for name, network in system.networks.items():
-        arrays |= _prefixed(f"parameters/{name}", streams.initial_parameters(name, network))
-        arrays |= _prefixed(f"statistics/{name}", initial_statistics(network))
+        parameters, statistics = streams.initial_parameters(name, network), streams.initial_statistics(name, network)
+        arrays |= _prefixed(f"parameters/{name}", parameters) | _prefixed(f"statistics/{name}", statistics)
+        if name in system.averages:
+            arrays |= _prefixed(f"averages/{name}", parameters | statistics)
+        for moment, start in system.optimizers[name].moments().items() if name in system.optimizers else ():
+            arrays |= {f"moments/{name}/{moment}/{path}": np.full(a.shape, start) for path, a in parameters.items()}
     arrays |= {f"states/{name}": np.array(state.start) for name, state in system.loss.states.items()}
     rates = {name: optimizer.learning_rate for name, optimizer in system.optimizers.items()}
-    return TrainingState(0, dict.fromkeys(system.networks, 0), rates, arrays)
+    return TrainingState(0, dict.fromkeys(rates, 0), rates, arrays)
 
 
 def _prefixed(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

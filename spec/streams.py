@@ -113,7 +113,9 @@ class Streams:
             for path, parameter in architecture.parameter_paths().items()
         }
 
-
-def initial_statistics(architecture: Architecture) -> dict[str, np.ndarray]:
-    """Returns: the initial value of each running statistic by its path in the network, float64."""
-    return {path: np.full(s.shape, s.start) for path, s in architecture.statistic_paths().items()}
+    def initial_statistics(self, network: str, architecture: Architecture) -> dict[str, np.ndarray]:
+        """Returns: the initial value of each running statistic by its path in the network, float64."""
+        return {
+            path: self.sample(statistic.initial, f"initial/{network}/{path}", Position(), statistic.shape)
+            for path, statistic in architecture.statistic_paths().items()
+        }

@@ -1,15 +1,19 @@
 """Systems: one runnable GAN, every number settled.
 
     title, source
+    like = "dcgan_cifar10"                optional: all keys of that system hold that are not given here
     loss = "wgan_gp"                      or { use = "wgan_gp", penalty_weight = 10 }
     schedule = "critic_repeats"           likewise
-    [networks]      G = "mlp_generator"   likewise
+    [networks]      G = "mlp_generator"   likewise; "none" leaves out one that a base or variant would have
     [draws]         z = { sample = "uniform(-1, 1)", shape = "G.z" }
     [optimizers]    shared keys, and G.learning_rate = ... for what differs
     [learning_rate_decay]                 optional
-    [data]          shape, range, fit, and optionally labels, skip_grey, embedded
-    [run]           batch, epochs, samples_every, checkpoint_every, grid
-    [variants.NAME] title, source, and the keys that differ
+    [averages]            optional: G = 0.999, moving averages of networks, which samples are drawn from
+    [growth]              optional: stages, images; see `running.Growth`
+    [manifold]            optional: side, low, high; a picture for a latent of two numbers
+    [data]          shape, range, fit, and optionally labels, skip_grey, embedded, dataset
+    [run]           batch, epochs or iterations, samples_every, samples_later, checkpoint_every, grid, moving_average
+    [variants.NAME] title, source, and the keys that differ, those of [reduced] among them
     [reduced]       the keys that differ when backends are compared quickly
 
 `NAME/VARIANT` names a variant. `load_system` gives a `System`, or raises one `SpecError` with everything that is wrong.
@@ -21,92 +25,86 @@ import contextlib
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from spec.architecture import Architecture, parameter_names, read_architecture
-from spec.builder import FUNCTIONS, Symbol
+from spec import checks
+from spec.architecture import Architecture, parameter_names, read_architecture, stages_of
+from spec.builder import Symbol
 from spec.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
-from spec.graph import Graph
 from spec.library import Library, find_system, names
 from spec.loss import Draw, Loss, read_draws, read_loss
-from spec.optimizers import Adam, read_optimizer
+from spec.optimizers import Optimizer
 from spec.plan import Plan, make_plan
+from spec.running import (
+    Data,
+    Decay,
+    Growth,
+    Manifold,
+    Run,
+    read_averages,
+    read_data,
+    read_decay,
+    read_growth,
+    read_manifold,
+    read_optimizers,
+    read_run,
+)
 from spec.schedule import Schedule, read_schedule
-from spec.tables import MAX_SIZE, Table, kind_of, read_toml
+from spec.tables import Table, kind_of, read_toml
 
 MAX_PARAMETERS = 10**9  # of one network; the largest of the papers here has under 10**8
-FITS = ("exact", "pad", "resize")
-EMBEDDED = ("digits",)
 
 
 @dataclass(frozen=True)
-class Data:
-    """What the symbols x and y are.
+class Stage:
+    """What a stage of growth computes; a system that does not grow has one.
 
     Args:
-        shape: of an image, (channels, height, width).
-        range: the values that black and white become.
-        fit: how images of another size come to this one: not at all ("exact"), "pad" with black, or "resize".
-        labels: how many classes y has; 0 where there is no y.
-        skip_grey: whether images whose channels are all equal are left out.
-        embedded: the packaged data to train on when none is given, "" for none.
+        networks: as they are in this stage.
+        symbols: what formulas draw, data and noise, with their shapes.
+        plan: of one iteration.
     """
 
-    shape: tuple[int, int, int]
-    range: tuple[float, float]
-    fit: str
-    labels: int
-    skip_grey: bool
-    embedded: str
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a system is trained.
-
-    Args:
-        batch: images a batch.
-        epochs: how often all of the data is seen.
-        samples_every, checkpoint_every: iterations between two grids of samples, and between two checkpoints.
-        grid: rows and columns of a grid of samples.
-    """
-
-    batch: int
-    epochs: int
-    samples_every: int
-    checkpoint_every: int
-    grid: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Decay:
-    """After every epoch in which the mean of a report did not fall below the epoch before, learning rates shrink.
-
-    learning_rate <- max(factor learning_rate, minimum)
-    """
-
-    watch: str
-    factor: float
-    minimum: float
+    networks: Mapping[str, Architecture]
+    symbols: Mapping[str, Symbol]
+    plan: Plan
 
 
 @dataclass(frozen=True)
 class System:
-    """One runnable GAN. `symbols` is what formulas can draw: data and noise, with their shapes."""
+    """One runnable GAN. `averages` are the decays of the moving averages of networks."""
 
     name: str
     title: str
     source: str
-    networks: Mapping[str, Architecture]
     loss: Loss
     schedule: Schedule
     draws: Mapping[str, Draw]
-    symbols: Mapping[str, Symbol]
-    optimizers: Mapping[str, Adam]
+    stages: tuple[Stage, ...]
+    optimizers: Mapping[str, Optimizer]
+    averages: Mapping[str, float]
     decay: Decay | None
+    growth: Growth | None
     data: Data
     run: Run
-    plan: Plan
+    manifold: Manifold | None
+
+    @property
+    def networks(self) -> Mapping[str, Architecture]:
+        """The networks, of a system that grows in the last stage; they hold the parameters of every stage."""
+        return self.stages[-1].networks
+
+    @property
+    def symbols(self) -> Mapping[str, Symbol]:
+        return self.stages[-1].symbols
+
+    @property
+    def plan(self) -> Plan:
+        return self.stages[-1].plan
+
+    def at(self, iteration: int) -> tuple[int, float]:
+        """Returns: the number of the stage of an iteration, and how far that is, from 0 to 1, for layers that fade."""
+        return self.growth.at(iteration, self.run.batch) if self.growth else (0, 0.0)
 
 
 def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = False) -> System:
@@ -124,7 +122,7 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
     """
     base, variant = _split(name)
     found, library = find_system(base)
-    data = copy.deepcopy(found.data)
+    data = _with_base(copy.deepcopy(found.data), found.file, library)
     variants, small = data.pop("variants", {}), data.pop("reduced", {})
     problems = Problems()
     tables = {"variants": variants, "reduced": small}
@@ -137,13 +135,30 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
         if variant not in variants:
             message = f"{base} has no variant '{variant}': {expected_one_of(variants)}"
             raise SpecError([Problem(found.file, "variants", message, did_you_mean(variant, variants))])
-        data = _merged(data, variants[variant], f"{found.file}: variants.{variant}")
+        own = dict(variants[variant])
+        small = _merged(small, own.pop("reduced", {}), f"{found.file}: variants.{variant}.reduced")
+        data = _merged(data, own, f"{found.file}: variants.{variant}")
     if reduced:
         data = _merged(data, small, f"{found.file}: reduced")
     for setting in settings:
         data = _merged(data, _parse_setting(setting), f"--set {setting}")
     shown_name = f"{found.name}/{variant}" if variant else found.name
     return _read(shown_name, Table(data, found.file, "", problems), library, problems)
+
+
+def _with_base(data: dict[str, Any], file: str, library: Library) -> dict[str, Any]:
+    """Returns: a system's keys laid over those of the system that it is `like`, if any."""
+    if "like" not in data:
+        return data
+    like = data.pop("like")
+    if not isinstance(like, str):
+        raise SpecError([Problem(file, "like", f"expected the name of a system, found {kind_of(like)}")])
+    base = copy.deepcopy(library.find("systems", like, file, "like").data)
+    if "like" in base:
+        message = f"'{like}' is itself like '{base['like']}'; a system is like one that stands alone"
+        raise SpecError([Problem(file, "like", message, "name that one here, and add what differs")])
+    base.pop("variants", None)
+    return cast(dict[str, Any], _merged(base, data, file))
 
 
 def system_names() -> list[str]:
@@ -181,10 +196,13 @@ def _merged(data: Any, changes: Any, where: str) -> Any:
     """Returns: `data` with `changes` laid over it, table by table."""
     if not isinstance(changes, dict):
         return changes
+    if data == "none":
+        return data  # left out, with all that is in it
     if isinstance(data, str):
         data = {"use": data}  # loss = "hinge" is short for loss = { use = "hinge" }
-    if isinstance(changes.get("use"), str) and isinstance(data, dict) and changes["use"] != data.get("use"):
-        data = {}  # another file has other numbers
+    for key in ("use", "kind"):
+        if isinstance(changes.get(key), str) and isinstance(data, dict) and changes[key] != data.get(key):
+            data = {}  # another file, or another kind of optimiser, has other numbers
     if not isinstance(data, dict):
         raise SpecError([Problem(where, "", f"cannot set {', '.join(changes)} inside a value that is not a table")])
     merged = dict(data)
@@ -195,45 +213,69 @@ def _merged(data: Any, changes: Any, where: str) -> Any:
 
 def _read(name: str, table: Table, library: Library, problems: Problems) -> System:
     title, source = table.text("title"), table.text("source")
-    networks = {}
-    given = table.table("networks")
-    for role in given.data:
-        found, overrides = _use(given, role, "architectures", library)
-        if found is not None:
-            networks[role] = read_architecture(found, library, overrides, problems)
-            if networks[role].parameter_count > MAX_PARAMETERS:
-                count = networks[role].parameter_count
-                given.note(
-                    role, f"has {count:,} parameters, at most {MAX_PARAMETERS:,} are allowed", "make its sizes smaller"
-                )
+    growth = read_growth(table)
+    stages = _read_networks(table.table("networks"), growth, library)
+    networks = stages[-1]
+    trained = [role for role, network in networks.items() if network.parameter_count]
     found_loss, constants = _use(table, "loss", "losses", library)
     found_schedule, numbers = _use(table, "schedule", "schedules", library)
     loss = read_loss(found_loss, constants, problems) if found_loss else None
     schedule = read_schedule(found_schedule, numbers, problems) if found_schedule else None
-    data = _read_data(table.table("data"))
-    run = _read_run(table.table("run"))
+    data = read_data(table.table("data"))
+    run = read_run(table.table("run"))
     own_draws = read_draws(table)
-    optimizers = _read_optimizers(table.table("optimizers"), networks)
-    decay = _read_decay(table) if "learning_rate_decay" in table else None
+    optimizers = read_optimizers(table.table("optimizers"), trained)
+    decay, manifold, averages = read_decay(table), read_manifold(table), read_averages(table, trained)
     table.close()
     problems.stop_if_any()  # what follows reads all of it together
     assert loss is not None
     assert schedule is not None
     draws = {**loss.draws, **own_draws}
-    _check_roles(table, networks, loss, schedule)
-    _check_names(table, networks, loss, draws)
-    symbols = _symbols(table, data, draws, networks)
-    problems.stop_if_any()
+    checks.check_roles(table, networks, loss, schedule)
+    checks.check_names(table, networks, loss, draws)
     used: set[str] = set()
-    plan = make_plan(loss, schedule, networks, symbols, problems=problems, used=used)
+    planned = []
+    for stage in stages:
+        symbols = checks.read_symbols(table, data, draws, stage)
+        problems.stop_if_any()
+        plan = make_plan(loss, schedule, stage, symbols, problems=problems, used=used)
+        problems.stop_if_any()
+        planned.append(Stage(stage, {key: value for key, value in symbols.items() if key in used}, plan))
+    checks.check_use(table, loss, own_draws, symbols, used)
+    for each in planned:
+        checks.check_plan(table, each.plan, each.networks, loss, decay, run)
+    checks.check_manifold(table, manifold, networks)
     problems.stop_if_any()
-    _check_use(table, loss, own_draws, symbols, used)
-    _check_plan(table, plan, loss, decay)
-    if any(x.kind == "batch_norm" for a in networks.values() for x in a.layers) and run.batch < 2:
-        table.note("run.batch", "batch norm needs at least 2 images a batch")
-    problems.stop_if_any()
-    symbols = {key: value for key, value in symbols.items() if key in used}
-    return System(name, title, source, networks, loss, schedule, draws, symbols, optimizers, decay, data, run, plan)
+    return System(
+        name, title, source, loss, schedule, draws, tuple(planned), optimizers, averages, decay, growth, data, run, manifold
+    )
+
+
+def _read_networks(given: Table, growth: Growth | None, library: Library) -> list[dict[str, Architecture]]:
+    """Returns: the networks by role, in each stage of growth."""
+    stages: list[dict[str, Architecture]] = [{} for _ in range(growth.stages if growth else 1)]
+    for role in given.data:
+        if given.data[role] == "none":
+            given.read.add(role)  # a variant leaves it out
+            continue
+        found, overrides = _use(given, role, "architectures", library)
+        if found is None:
+            continue
+        noted, read = given.problems.noted, []
+        for stage in reversed(range(len(stages))):
+            if given.problems.noted == noted:
+                number = stage if growth else None
+                read.insert(0, read_architecture(found, library, overrides, given.problems, stage=number))
+        if given.problems.noted == noted:
+            read = stages_of(read, given, role)
+        count = read[-1].parameter_count
+        if count > MAX_PARAMETERS:
+            message = f"has {count:,} parameters, at most {MAX_PARAMETERS:,} are allowed"
+            given.note(role, message, "make its sizes smaller")
+        for networks, architecture in zip(stages, read, strict=False):
+            networks[role] = architecture
+        stages[-1][role] = read[-1]
+    return stages
 
 
 def _use(table: Table, key: str, kind: str, library: Library) -> tuple[Any, dict[str, float]]:
@@ -264,165 +306,3 @@ def _use(table: Table, key: str, kind: str, library: Library) -> tuple[Any, dict
     return found, numbers
 
 
-def _read_data(table: Table) -> Data:
-    shape, span = table.sizes("shape"), table.take("range")
-    if "shape" in table and len(shape) != 3:
-        table.note("shape", f"expected [channels, height, width], found {len(shape)} sizes")
-        shape = (1, 1, 1)
-    numbers = isinstance(span, list) and len(span) == 2 and all(type(v) in (int, float) for v in span)
-    if not numbers or not -MAX_SIZE < span[0] < span[1] < MAX_SIZE:
-        table.note("range", "expected [low, high], the values of black and white, low < high")
-        span = [0, 1]
-    data = Data(
-        (*shape, 1, 1, 1)[:3],  # type: ignore[arg-type]
-        (float(span[0]), float(span[1])),
-        table.choice("fit", FITS),
-        table.size("labels", 0, least=0),
-        table.flag("skip_grey", False),
-        table.choice("embedded", EMBEDDED) if "embedded" in table else "",
-    )
-    table.close()
-    return data
-
-
-def _read_run(table: Table) -> Run:
-    grid = table.sizes("grid")
-    if "grid" in table and len(grid) != 2:
-        table.note("grid", f"expected [rows, columns], found {len(grid)} sizes")
-    run = Run(
-        table.size("batch"),
-        table.size("epochs"),
-        table.size("samples_every"),
-        table.size("checkpoint_every"),
-        (grid[0], grid[1]) if len(grid) == 2 else (1, 1),
-    )
-    table.close()
-    return run
-
-
-def _read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Adam]:
-    """Keys beside the networks' names are shared by all networks."""
-    networks = list(networks)
-    own = {n: v for n, v in table.data.items() if n in networks or isinstance(v, dict)}
-    shared = {k: v for k, v in table.data.items() if k not in own}
-    for n in own:
-        if n not in networks:
-            table.note(n, f"there is no network '{n}': {expected_one_of(networks)}", did_you_mean(n, networks))
-    optimizers = {}
-    for n in networks:
-        mine = own.get(n, {})
-        merged = {**shared, **mine} if isinstance(mine, dict) else mine
-        key = table.path(n) if n in own else table.key
-        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems))
-    overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
-    for k in overridden:
-        table.note(k, "every network has its own value, so this one changes nothing")
-    return optimizers
-
-
-def _read_decay(outer: Table) -> Decay:
-    table = outer.table("learning_rate_decay")
-    decay = Decay(table.text("watch"), table.number("factor", least=0, most=1), table.number("minimum", least=0))
-    table.close()
-    return decay
-
-
-def _check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss, schedule: Schedule) -> None:
-    for role in loss.losses:
-        if role not in networks:
-            table.note("networks", f"the loss '{loss.name}' needs a network {role}", f"add networks.{role}")
-    for role in networks:
-        if role not in loss.losses:
-            table.note(f"networks.{role}", f"the loss '{loss.name}' does not train it: {expected_one_of(loss.losses)}")
-    updated = {n for step in schedule.steps for n in step.update}
-    for n in sorted(updated | {n for step in schedule.steps for n in step.inference}):
-        if n not in networks:
-            message = f"the schedule '{schedule.name}' speaks of the network '{n}', which this system has not"
-            table.note("schedule", message, did_you_mean(n, networks))
-    for n in networks:
-        if n not in updated:
-            table.note("schedule", f"no step of the schedule '{schedule.name}' updates {n}")
-
-
-def _check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterable[str]) -> None:
-    """A name means one thing."""
-    meanings: dict[str, str] = dict.fromkeys(FUNCTIONS, "a function") | dict.fromkeys(("x", "y"), "the data")
-    meanings |= dict.fromkeys((f"loss_{n}" for n in loss.losses), "a recorded loss")
-    groups: tuple[tuple[str, str, Iterable[str]], ...] = (
-        ("networks", "a network", networks),
-        ("constants", "a constant", loss.constants),
-        ("draws", "a draw", draws),
-        ("define", "a definition", loss.definitions),
-        ("state", "a state", loss.states),
-        ("report", "a report", loss.reports),
-    )
-    for key, meaning, group in groups:
-        for name in group:
-            if name in meanings:
-                file = table.file if name in table.data.get(key, {}) else loss.file
-                message = f"the name '{name}' means both {meanings[name]} and {meaning}"
-                table.problems.add(file, f"{key}.{name}", message, "choose another name")
-            meanings[name] = meaning
-
-
-def _symbols(
-    table: Table, data: Data, draws: Mapping[str, Draw], networks: Mapping[str, Architecture]
-) -> dict[str, Symbol]:
-    symbols = {"x": Symbol(data.shape, "float")}
-    if data.labels:
-        symbols["y"] = Symbol((data.labels,), "label")
-    inputs = {f"{n}.{i}": v for n, a in networks.items() for i, v in a.inputs.items()}
-    for name, draw in draws.items():
-        if not isinstance(draw.shape, str):
-            symbols[name] = Symbol(draw.shape, "float")
-        elif draw.shape == "x":
-            symbols[name] = symbols["x"]
-        elif draw.shape in inputs:
-            symbols[name] = Symbol(inputs[draw.shape].shape, inputs[draw.shape].dtype)
-        else:
-            valid = ["x", *inputs]
-            message = f"there is no '{draw.shape}' to be shaped like: {expected_one_of(valid)}, or a list of sizes"
-            table.note(f"draws.{name}.shape", message, did_you_mean(draw.shape, valid))
-    return symbols
-
-
-def _check_use(
-    table: Table, loss: Loss, own_draws: Mapping[str, Draw], symbols: Mapping[str, Symbol], used: set[str]
-) -> None:
-    groups: tuple[tuple[str, Mapping[str, Any]], ...] = (
-        ("constants", loss.constants),
-        ("define", loss.definitions),
-        ("draws", loss.draws),
-        ("state", loss.states),
-    )
-    for kind, group in groups:
-        for name in group:
-            if name not in used and not (kind == "constants" and name in loss.behind):
-                table.problems.add(loss.file, f"{kind}.{name}", "no formula uses it", "use it or delete it")
-    for name in own_draws:
-        if name not in used and name not in loss.draws:
-            table.note(f"draws.{name}", f"no formula of the loss '{loss.name}' uses it", did_you_mean(name, used))
-    if "y" in symbols and "y" not in used:
-        table.note("data.labels", f"no formula of the loss '{loss.name}' uses labels", "delete the key")
-
-
-def _check_plan(table: Table, plan: Plan, loss: Loss, decay: Decay | None) -> None:
-    for step in plan.steps:
-        graph = Graph(list(step.nodes))
-        for network, node in step.losses.items():
-            places = (i for i, x in enumerate(step.nodes) if x.op == "network" and x.value == network)
-            if not any(node in graph.dependants(i) for i in places):
-                formula = loss.losses[network]
-                message = f"it does not depend on {network}, the network that it trains"
-                table.problems.add(formula.file, formula.key, message, text=formula.text, span=(0, len(formula.text)))
-        evaluated = {node.value for node in step.nodes if node.op == "network"}
-        for network in step.step.inference:
-            if network not in evaluated:
-                table.note("schedule", f"the step {step.step.name} does not evaluate {network}, listed under inference")
-    if decay and decay.watch not in plan.columns():
-        valid = plan.columns()
-        table.note(
-            "learning_rate_decay.watch",
-            f"nothing reports '{decay.watch}': {expected_one_of(valid)}",
-            did_you_mean(decay.watch, valid),
-        )

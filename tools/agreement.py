@@ -7,6 +7,7 @@ of PyTorch's own float32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -167,27 +168,27 @@ def random_feed(system: System, seed: int) -> Any:
 def _trace_moments(kept: Trace, backend: str, trainer: Any, feed: Any) -> None:
     to_numpy = backends.load(backend).to_numpy
     given = iter(list(kept.states))
-    for step, plan in enumerate(trainer.system.plan.steps):
-        for repeat in range(plan.step.repeat):
-            if (state := next(given, None)) is not None:
-                trainer.load(state)
-            else:
-                kept.states.append(trainer.state())
-            moment = trainer.compute(step, repeat, feed)
-            place = f"step {step + 1} ({plan.step.name}), repeat {repeat + 1}"
-            for kind, name, value in _computed(plan, moment.values):
-                kept.add(kind, f"{place}: {name}", to_numpy(value))
-            scalars = [abs(float(to_numpy(v))) for n, v in zip(plan.nodes, moment.values, strict=True) if n.shape == ()]
-            for name, i in [*plan.losses.items(), *plan.reports.items()]:
-                # A difference of two means has no more digits than they have.
-                kind = "loss" if name in plan.losses else "report"
-                kept.add(kind, f"{place}: {name}", to_numpy(moment.values[i]), _SMALL * max(scalars))
-            for network, gradients in trainer.gradients_by_path(moment).items():
-                arrays = {path: to_numpy(gradient) for path, gradient in gradients.items()}
-                whole = _norm(np.concatenate([a.ravel() for a in arrays.values()]))
-                for path, array in arrays.items():
-                    kept.add("parameter gradient", f"{place}: {network}/{path}", array, _SMALL * whole)
-            trainer.update(moment)
+    for step, repeat in trainer.repeats():
+        if (state := next(given, None)) is not None:
+            trainer.load(state)
+        else:
+            kept.states.append(trainer.state())
+        moment = trainer.compute(step, repeat, feed)
+        plan = moment.plan
+        place = f"step {step + 1} ({plan.step.name}), repeat {repeat + 1}"
+        for kind, name, value in _computed(plan, moment.values):
+            kept.add(kind, f"{place}: {name}", to_numpy(value))
+        scalars = [abs(float(to_numpy(v))) for n, v in zip(plan.nodes, moment.values, strict=True) if n.shape == ()]
+        for name, i in [*plan.losses.items(), *plan.reports.items()]:
+            # A difference of two means has no more digits than they have.
+            kind = "loss" if name in plan.losses else "report"
+            kept.add(kind, f"{place}: {name}", to_numpy(moment.values[i]), _SMALL * max(scalars))
+        for network, gradients in trainer.gradients_by_path(moment).items():
+            arrays = {path: to_numpy(gradient) for path, gradient in gradients.items()}
+            whole = _norm(np.concatenate([a.ravel() for a in arrays.values()]))
+            for path, array in arrays.items():
+                kept.add("parameter gradient", f"{place}: {network}/{path}", array, _SMALL * whole)
+        trainer.update(moment)
 
 
 def _trace_run(kept: Trace, backend: str, trainer: Any, feed: Any, iterations: int) -> None:
@@ -234,7 +235,7 @@ def _add_state(kept: Trace, system: System, state: TrainingState, kinds: Mapping
 def _scale(system: System, state: TrainingState, role: str, path: str) -> float:
     """Returns: what an array is at least measured against.
 
-    A moment is measured like the gradient that it comes from. A parameter is measured against one step of Adam, and against what
+    A moment is measured like the gradient that it comes from, a mean like the deviation of what it is a mean of. A parameter is measured against one step of Adam, and against what
     Adam makes of a gradient that is nothing but rounding: it divides it by itself. (The true gradient of a bias that feeds a
     batch norm is 0, also through a leaky ReLU whose inputs all have one sign.)
     """
@@ -244,11 +245,22 @@ def _scale(system: System, state: TrainingState, role: str, path: str) -> float:
     if role == "parameters":
         network, path = path.split("/", 1)
         rate = state.learning_rates[network]
-        size, epsilon = system.optimizers[network].step_size(max(1, state.updates[network]), rate)
-        v = state.arrays[f"moments/{network}/v/{path}"]
-        noise = size * _SMALL * _whole_moment(state, network, "m") / (np.sqrt(v.astype(np.float64)) + epsilon + 1e-300)
+        v = state.arrays[f"moments/{network}/v/{path}"].astype(np.float64)
+        rounding = _SMALL * _whole_gradient(system, state, network)
+        noise = system.optimizers[network].step_along(rounding, v, max(1, state.updates[network]), rate)
         return _norm(np.maximum(rate, noise))
+    if role == "statistics" and path.endswith("/mean"):
+        return _norm(np.sqrt(state.arrays[f"statistics/{path.removesuffix('mean')}variance"].astype(np.float64)))
     return 0.0
+
+
+def _whole_gradient(system: System, state: TrainingState, network: str) -> float:
+    """Returns: about the norm of a network's gradient, from the moments."""
+    optimizer = system.optimizers[network]
+    if "m" in optimizer.moments():
+        return _whole_moment(state, network, "m")
+    left = optimizer.moments()["v"] * optimizer.decay ** state.updates[network]  # of what v started from
+    return math.sqrt(sum(float(np.maximum(v - left, 0.0).sum()) for v in state.of(f"moments/{network}/v").values()))
 
 
 def _whole_moment(state: TrainingState, network: str, moment: str) -> float:

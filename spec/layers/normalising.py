@@ -1,0 +1,64 @@
+"""Layers that look at a whole batch or at all channels: norms, and what lets a discriminator compare samples."""
+
+from __future__ import annotations
+
+from spec.layers.made import Made, Parameter, Shape, ShapeError, Statistic, constant, flat, image
+from spec.tables import Table
+
+
+def batch_norm(table: Table, inputs: list[Shape]) -> Made:
+    """y = gamma (x - mean) / sqrt(var + epsilon) + beta per channel.
+
+    running <- (1 - momentum) running + momentum batch
+    The batch's own variance is the biased one; the running variance takes the unbiased one, as both frameworks do.
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
+    """
+    if not inputs[0]:
+        raise ShapeError("batch norm needs a channel axis")
+    channels = inputs[0][0]
+    parameters = []
+    for name in ("gamma", "beta"):
+        if table.take(name) != "none":
+            initial = table.distribution(name, also={"fan_in": channels, "fan_out": channels})
+            parameters.append(Parameter(name, (channels,), initial))
+    settings = {"epsilon": table.number("epsilon", least=0), "momentum": table.number("momentum", least=0, most=1)}
+    running = (Statistic("mean", (channels,), constant(0.0)), Statistic("variance", (channels,), constant(1.0)))
+    return Made(inputs[0], settings, tuple(parameters), running)
+
+
+def pixel_norm(table: Table, inputs: list[Shape]) -> Made:
+    """y = x / sqrt(mean of x^2 over the channels + epsilon), at each pixel.
+
+    Source: Karras et al. 2018, arXiv:1710.10196, section 4.2.
+    """
+    if not inputs[0]:
+        raise ShapeError("pixel norm needs a channel axis")
+    return Made(inputs[0], {"epsilon": table.number("epsilon", least=0)})
+
+
+def minibatch_std(table: Table, inputs: list[Shape]) -> Made:
+    """Appends one channel that holds, everywhere, mean over all features of sqrt(var over the batch + epsilon).
+
+    The variance is the biased one. Source: Karras et al. 2018, arXiv:1710.10196, section 3.
+    """
+    channels, height, width = image(inputs[0])
+    return Made((channels + 1, height, width), {"epsilon": table.number("epsilon", least=0)})
+
+
+def minibatch_discrimination(table: Table, inputs: list[Shape]) -> Made:
+    """How close a sample is to the others of its batch, in each of `kernels` projections of `dimensions` numbers.
+
+        o(x_i)_b = sum over j of exp(-|M_i,b - M_j,b|_1), minus 1 for j = i;   M is (kernels, dimensions) a sample
+
+    The input is M, flat, from a linear layer. Source: Salimans et al. 2016, arXiv:1606.03498, section 3.2.
+    """
+    (features,) = flat(inputs[0])
+    kernels, dimensions = table.size("kernels"), table.size("dimensions")
+    if features != kernels * dimensions:
+        raise ShapeError(f"{kernels} kernels of {dimensions} dimensions take {kernels * dimensions} numbers, not {features}")
+    return Made((kernels,), {"kernels": kernels, "dimensions": dimensions})
+
+
+def dropout(table: Table, inputs: list[Shape]) -> Made:
+    """In training y = x mask / (1 - rate) with P(mask = 0) = rate; in inference y = x."""
+    return Made(inputs[0], {"rate": table.number("rate", least=0, most=0.999)})
