@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import download_site
 import numpy as np
 import pytest
 
@@ -111,3 +112,16 @@ def fresh(tmp_path_factory):
 def some() -> np.ndarray:
     """Three grey images 5x7, uint8 (3, 1, 5, 7), no two pixels alike."""
     return np.arange(105, dtype=np.uint8).reshape(3, 1, 5, 7)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server that has the data set "set"; see download_site.py."""
+    yield from download_site.serving(monkeypatch)
+
+
+@pytest.fixture
+def there(tmp_path) -> download_site.Folder:
+    """An empty folder to download "set" into."""
+    (tmp_path / "set").mkdir()
+    return download_site.Folder(tmp_path)

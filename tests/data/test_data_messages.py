@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import pickle
 import re
 import struct
 import sys
@@ -15,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cifar_files import batch_dict, cpickle, published, records
 
 from tools import data
+from tools.data import detect
 
 GOLDEN = tomllib.loads((Path(__file__).parent / "messages.toml").read_text())
 WANTED = {"shape": (1, 5, 7), "fit": "exact"}
@@ -44,7 +47,28 @@ INPUTS = {
     "gzipped nothing": lambda w, s: w.gz(b""),
     "picture alone": lambda w, s: w.picture(s[0]),
     "bzip2": lambda w, s: b"BZh91AY&SY",
-    "pickle": lambda w, s: b"\x80\x05\x95",
+    "pickle that runs something": lambda w, s: pickle.dumps(Trap(), 2),
+    "pickle of something else": lambda w, s: pickle.dumps({"a": 1, "b": 2}, 4),
+    "pickle with another instruction": lambda w, s: pickle.dumps({"a": 1.5}, 2),
+    "pickle cut short": lambda w, s: published(*CIFAR)[:-1],
+    "pickle with more": lambda w, s: published(*CIFAR) + b"\0",
+    "pickle of no dictionary": lambda w, s: pickle.dumps([1], 2),
+    "pickle of CIFAR-100": lambda w, s: renamed(labels="fine_labels"),
+    "pickle of floats": lambda w, s: changed(data=np.zeros((3, 3072))),
+    "pickle of another shape": lambda w, s: changed(data=CIFAR[0]),
+    "pickle of no array": lambda w, s: changed(data=b"pixels"),
+    "pickle whose array is short": lambda w, s: published(*CIFAR).replace(b"T\x00\x24\0\0\0", b"T\xff\x23\0\0"),
+    "pickle with few labels": lambda w, s: changed(labels=[1, 2]),
+    "pickle with labels of text": lambda w, s: changed(labels=[b"cat", b"cat", b"dog"]),
+    "pickle with labels of no list": lambda w, s: changed(labels=b"\1\2\3"),
+    "pickle with a wrong label": lambda w, s: changed(labels=[1, 2, 10]),
+    "gzipped pickle": lambda w, s: w.gz(published(*CIFAR)),
+    "records with a wrong label": lambda w, s: records(CIFAR[0], np.array([1, 200, 3])),
+    "CIFAR-10 lacking batches": lambda w, s: {"data_batch_1": b"", "data_batch_4": b"", "test_batch": b""},
+    "CIFAR-10 twice": lambda w, s: w.zip({"py/test_batch": b"", "bin/test_batch.bin": b""}),
+    "CIFAR-10 with an empty batch": lambda w, s: {f"data_batch_{i}": b"" for i in range(1, 6)},
+    "CIFAR-10 with a web page": lambda w, s: w.tar({f"data_batch_{i}": b"<html>" for i in range(1, 6)}),
+    "CIFAR-10 with a short record": lambda w, s: {f"data_batch_{i}.bin": b"\3" * 9218 for i in range(1, 6)},
     "git lfs pointer": lambda w, s: b"version https://git-lfs.github.com/spec/v1\n",
     "gzipped npy": lambda w, s: w.gz(w.npy(s)),
     "idx of labels": lambda w, s: w.idx(np.arange(3)),
@@ -114,6 +138,22 @@ REQUESTS = {
 }
 
 
+CIFAR = np.zeros((3, 3, 32, 32), np.uint8), np.array([1, 2, 3])
+
+
+class Trap:
+    def __reduce__(self):
+        return eval, ("1",)
+
+
+def changed(**values) -> bytes:
+    return cpickle({**batch_dict(*CIFAR), **{key.encode(): value for key, value in values.items()}})
+
+
+def renamed(**names) -> bytes:
+    return cpickle({names.get(key.decode(), key.decode()).encode(): item for key, item in batch_dict(*CIFAR).items()})
+
+
 def sixteen_bits(some) -> bytes:
     image_of = pytest.importorskip("PIL.Image")
     buffer = io.BytesIO()
@@ -127,6 +167,11 @@ def animation(some) -> bytes:
     frames = [image_of.fromarray(image[0]) for image in some]
     frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
     return buffer.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(detect, "BATCH_IMAGES", 3)
 
 
 def message(path: Path, **changes) -> str:
@@ -153,6 +198,41 @@ def test_wrong_request_is_told(name, write, some, tmp_path):
     path = tmp_path / "given"
     path.write_bytes(idx(write, some))
     assert message(path, **REQUESTS[name]) == GOLDEN[name].strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "member"),
+    [
+        ("batch that is not in the archive", {"cifar/data_batch_1": b"", "cifar/test_batch": b""}, "test_bath"),
+        ("batch that is nowhere", {"a.png": b""}, "test_batch"),
+        ("batch that is in the archive twice", {"a/test_batch": b"", "b/test_batch": b""}, "test_batch"),
+    ],
+)
+def test_wrong_member_is_told(name, files, member, write, tmp_path):
+    path = tmp_path / "given"
+    path.write_bytes(write.gz(write.tar(files)))
+    with pytest.raises(data.DataError) as caught:
+        data.load(path / member, **WANTED)
+    assert str(caught.value).replace(str(path), "PATH") == GOLDEN[name].strip()
+
+
+def test_path_into_what_is_no_archive_does_not_exist(write, some, tmp_path):
+    for name, content in (("idx", idx(write, some)), ("npz", write.npz(images=some)), ("text", b"hello"), ("nil", b"")):
+        (tmp_path / name).write_bytes(content)
+        assert message(tmp_path / name / "test_batch") == GOLDEN["missing"].strip()
+
+
+def test_records_of_the_published_name_are_told_their_size(tmp_path):
+    (tmp_path / "data_batch_1.bin").write_bytes(records(*CIFAR)[:-1])
+    assert message(tmp_path / "data_batch_1.bin") == GOLDEN["records cut short"].strip()
+
+
+def test_batches_that_change_meanwhile_are_told(write, tmp_path, monkeypatch):
+    path = tmp_path / "given"
+    path.write_bytes(write.tar({"test_batch": published(*CIFAR)}))
+    members, walks = data.archives.members, iter([1, 0])
+    monkeypatch.setattr(data.archives, "members", lambda *what: itertools.islice(members(*what), next(walks)))
+    assert message(path) == GOLDEN["batches change"].strip()
 
 
 def test_misspelt_path_is_told_the_nearest(write, some, tmp_path):
@@ -201,7 +281,10 @@ def test_archive_that_changes_meanwhile_is_told(write, some, tmp_path, monkeypat
 
 
 def test_every_message_has_its_input():
-    elsewhere = {"pillow missing", "forbidden", "disk fails", "archive changes"}
+    elsewhere = {
+        "pillow missing", "forbidden", "disk fails", "archive changes", "batches change", "records cut short",
+        "batch that is not in the archive", "batch that is nowhere", "batch that is in the archive twice",
+    }  # fmt: skip
     assert set(GOLDEN) == set(INPUTS) | set(REQUESTS) | elsewhere
 
 

@@ -1,13 +1,14 @@
-"""Data sets, read into NumPy arrays: MNIST's IDX files, folders and archives of pictures, saved arrays.
+"""Data sets, read into NumPy arrays: MNIST's IDX files, CIFAR-10, folders and archives of pictures, saved arrays.
 
     >>> from tools import data
     >>> digits = data.load(data.embedded_digits(), shape=(1, 32, 32), fit="pad")
     >>> digits.images.shape, digits.labels.shape
     ((10000, 1, 32, 32), (10000,))
 
-What a path holds is told by its content (`detect`), read by `idx`, `arrays` or `pictures` (with `archives`) within the
-limits of `bounds`, and brought to the wanted shape by `fitting`. Scaling to a range, shuffling and batches are left to
-the caller. NumPy alone reads IDX and arrays; pictures and fit="resize" need Pillow.
+What a path holds is told by its content (`detect`), read by `idx`, `cifar` (with `pickles`), `arrays` or `pictures`
+(with `archives`) within the limits of `bounds`, and brought to the wanted shape by `fitting`. Scaling to a range,
+shuffling and batches are left to the caller. Pictures and fit="resize" need Pillow, everything else NumPy alone.
+Published data sets are fetched by `download`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.data import archives, arrays, bounds, detect, fitting, idx, pictures
+from tools.data import archives, arrays, bounds, cifar, detect, fitting, idx, pictures
+from tools.data.download import download
 from tools.data.errors import DataError, counted, printable
 
-__all__ = ["DataError", "Dataset", "embedded_digits", "load"]
+__all__ = ["DataError", "Dataset", "download", "embedded_digits", "load"]
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one-word equality: compare fingerprints
@@ -51,8 +53,10 @@ def load(
 
     Args:
         path: an IDX images file, gzipped or not (labels are found beside it by their conventional name); a folder of
-            such files (train before t10k) or, failing that, of pictures at any depth; a tar, tar.gz or zip of
-            pictures, such as `lfw-deepfunneled.tgz` as downloaded; a `.npz` or `.npy` array. Told by content.
+            such files (train before t10k); CIFAR-10, either archive as downloaded, the folder it unpacks to (the
+            training batches before the test batch), or one batch, named in a folder or archive (`cifar` says how);
+            a folder of pictures at any depth; a tar, tar.gz or zip of pictures, such as `lfw-deepfunneled.tgz` as
+            downloaded; a `.npz` or `.npy` array. Told by content.
         shape: (channels, height, width) wanted. Grey and colour turn into each other.
         fit: "exact", "pad" or "resize"; `tools.data.fitting` says how.
         skip_grey: leave out images without colour: one channel, or three equal ones, as keras_BEGAN did with LFW.
@@ -60,7 +64,7 @@ def load(
         progress: show a bar on stderr while pictures are decoded, if stderr is a terminal and it takes long.
 
     Returns:
-        the data set. Pictures come in the order of their paths, everything else as stored.
+        the data set. Pictures come in the order of their paths, everything else as stored (CIFAR-10 batch by batch).
 
     Raises:
         DataError: the path cannot be read as asked; the message says what, where, and how to mend it. Nothing else is
@@ -70,9 +74,12 @@ def load(
     file = path
     try:
         _refuse_request(shape, fit, skip_grey)
+        inside = None
         if os.path.isdir(path):
             file = idx.find_idx(path) or path
-        images, labels, described = _read(file, pictures.Wanted(tuple(shape), fit, skip_grey, progress))
+        elif not os.path.lexists(path):
+            file, inside = _split(path)
+        images, labels, described = _read(file, inside, pictures.Wanted(tuple(shape), fit, skip_grey, progress))
     except DataError as error:
         error.path = error.path or file
         raise
@@ -94,20 +101,49 @@ def embedded_digits() -> Path:
     return Path(__file__).parent / "digits"
 
 
-def _read(path: Path, wanted: pictures.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
+def _split(path: Path) -> tuple[Path, str | None]:
+    """An archive and the path of a member in it, where `path` leads into one; else the path and None."""
+    parent = next((parent for parent in path.parents if os.path.lexists(parent)), path)
+    if os.path.isfile(parent):
+        try:
+            with detect.open_file(parent) as handle:
+                kind, _ = detect.kind_of(handle)
+                if kind == "tar" or (kind == "zip" and not archives.is_npz(handle)):
+                    return parent, path.relative_to(parent).as_posix()
+        except DataError:  # whatever it is, nothing lies inside it
+            pass
+    return path, None
+
+
+def _read(path: Path, inside: str | None, wanted: pictures.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Images as wanted, labels, and a line saying what was read."""
     if os.path.isdir(path):
-        return pictures.read_folder(path, wanted)
+        batches = cifar.find_in_folder(path)
+        if batches is None:
+            return pictures.read_folder(path, wanted)
+        return _fitted(*cifar.read_folder(path, batches), wanted)
     with detect.open_file(path) as handle:
         kind, gzipped = detect.kind_of(handle)
-        if kind == "idx":
+        if kind in ("pickle", "records"):
+            images, labels, described = cifar.read_batch(handle, kind)
+        elif kind == "idx":
             images, labels, described = idx.read_idx(path, handle, gzipped)
         elif kind == "npy":
             images, labels, described = arrays.read_npy(handle, wanted.shape)
         elif kind == "zip" and archives.is_npz(handle):
             images, labels, described = arrays.read_npz(handle, wanted.shape)
-        else:  # pictures differ in size, so each is fitted as it is read
-            return pictures.read_archive(handle, kind, gzipped, wanted)
+        else:
+            names = [name for name, _ in archives.members(handle, kind, gzipped)]
+            batches = cifar.find(names, inside)
+            if batches is None:  # pictures differ in size, so each is fitted as it is read
+                return pictures.read_archive(handle, kind, gzipped, names, wanted)
+            images, labels, described = cifar.read_archive(handle, kind, gzipped, batches)
+    return _fitted(images, labels, described, wanted)
+
+
+def _fitted(
+    images: np.ndarray, labels: np.ndarray | None, described: str, wanted: pictures.Wanted
+) -> tuple[np.ndarray, np.ndarray | None, str]:
     if wanted.skip_grey:
         images, labels, described = pictures.kept_of(~pictures.is_grey(images), images, labels, described)
     return fitting.fitted(images, wanted.shape, wanted.fit), labels, described

@@ -1,7 +1,7 @@
 """Members of tar, tar.gz and zip archives, read by stream and never extracted to disk.
 
 A member that would escape (an absolute path, `..`), links, devices, sparse and encrypted members make the whole archive
-refused: no honest archive of pictures has them. Leaves decoding to `pictures`, and `.npz` to `arrays`.
+refused: no honest data set has them. Leaves decoding to `pictures`, and `.npz` to `arrays`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from tools.data.errors import DataError, damage_reported
 
 Member = tuple[str, Callable[[], bytes]]
 
+# What a member may be read as, and how large it may be then: a name in `bounds`.
+_MEMBER_BOUNDS = {"picture": "MAX_PICTURE_BYTES", "batch": "MAX_BATCH_BYTES"}
+
 _SAFE = "plain files and folders with relative paths that stay inside"
-_DISTRUST = "do not trust this archive; make a new one from the pictures alone"
+_DISTRUST = "do not trust this archive; make a new one from the data alone"
 _EXTENDED_HEADERS = (
     tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip
@@ -34,22 +37,23 @@ _ZIP_TYPES = {
 }  # fmt: skip
 
 
-def members(handle: BinaryIO, kind: str, gzipped: bool) -> Iterator[Member]:
+def members(handle: BinaryIO, kind: str, gzipped: bool, thing: str = "picture") -> Iterator[Member]:
     """Walk over the files of an archive, from its start.
 
     Args:
         handle: the open archive; rewound first, so that it can be walked twice.
         kind: "tar" or "zip", as `detect.kind_of` says.
         gzipped: whether gzip is around the tar.
+        thing: what the files that will be read are, "picture" or "batch"; each kind has its bound.
 
     Yields:
         each file's name and a function that reads it, to be called before the next file is asked for.
 
     Raises:
-        DataError: the archive is damaged, too large, or holds what an archive of pictures never does.
+        DataError: the archive is damaged, too large, or holds what a data set never does.
     """
     handle.seek(0)
-    return _tar_members(handle, gzipped) if kind == "tar" else _zip_members(handle)
+    return _tar_members(handle, gzipped, thing) if kind == "tar" else _zip_members(handle, thing)
 
 
 def is_npz(handle: BinaryIO) -> bool:
@@ -94,7 +98,7 @@ class _TarHeader(tarfile.TarInfo):
     _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
 
 
-def _tar_members(handle: BinaryIO, gzipped: bool) -> Iterator[Member]:
+def _tar_members(handle: BinaryIO, gzipped: bool, thing: str) -> Iterator[Member]:
     with damage_reported("a tar archive"):
         stream = bounds.Limited(gzip.GzipFile(fileobj=handle) if gzipped else handle)
         archive = tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarHeader)  # noqa: SIM115 (holds no file of its own)
@@ -114,27 +118,27 @@ def _tar_members(handle: BinaryIO, gzipped: bool) -> Iterator[Member]:
             _refuse(name, f"is {_TAR_TYPES.get(header.type, 'of an unknown type')}")
         if header.size < 0:  # a pax record can say so after the header was judged
             _refuse(name, "has a negative size")
-        yield name, lambda header=header: _read_tar(archive, header)
+        yield name, lambda header=header: _read_tar(archive, header, thing)
     with damage_reported("a tar archive"):
         stream.drain()
 
 
-def _read_tar(archive: tarfile.TarFile, header: tarfile.TarInfo) -> bytes:
-    refuse_large(header.name, header.size)
+def _read_tar(archive: tarfile.TarFile, header: tarfile.TarInfo, thing: str) -> bytes:
+    refuse_large(header.name, header.size, thing)
     with damage_reported("a tar archive", member=header.name):
         return archive.extractfile(header).read()
 
 
-def _zip_members(handle: BinaryIO) -> Iterator[Member]:
+def _zip_members(handle: BinaryIO, thing: str) -> Iterator[Member]:
     with damage_reported("a zip archive"):
         archive = zipfile.ZipFile(handle)
         infos = checked_zip(archive)
     for info in infos:
-        yield info.filename, lambda info=info: _read_zip(archive, info)
+        yield info.filename, lambda info=info: _read_zip(archive, info, thing)
 
 
-def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    refuse_large(info.filename, info.file_size)
+def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, thing: str) -> bytes:
+    refuse_large(info.filename, info.file_size, thing)
     with damage_reported("a zip archive", member=info.filename), archive.open(info) as stream:
         return bounds.read_exactly(stream, info.file_size).tobytes()
 
@@ -192,12 +196,13 @@ def _refuse(name: str, problem: str) -> None:
     raise DataError(problem, _SAFE, _DISTRUST, member=name)
 
 
-def refuse_large(name: str, size: int) -> None:
-    """Raise `DataError` if one compressed picture takes more bytes than it may."""
-    if size > bounds.MAX_PICTURE_BYTES:
+def refuse_large(name: str | None, size: int, thing: str = "picture") -> None:
+    """Raise `DataError` if one compressed picture, or one batch, takes more bytes than it may."""
+    bound = _MEMBER_BOUNDS[thing]
+    if size > getattr(bounds, bound):
         raise DataError(
             f"takes {size:,} bytes",
-            f"at most {bounds.MAX_PICTURE_BYTES:,} a picture (MAX_PICTURE_BYTES in tools/data/bounds.py)",
+            f"at most {getattr(bounds, bound):,} a {thing} ({bound} in tools/data/bounds.py)",
             "leave it out, or raise the bound",
             member=name,
         )

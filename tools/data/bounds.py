@@ -39,6 +39,14 @@ MAX_TAR_HEADER_BYTES = 2**20
 # A .npy header is one line of text; NumPy itself refuses more than 10,000 bytes, but only after reading them all.
 MAX_NPY_HEADER_BYTES = 16 * 2**10
 
+# One batch of CIFAR-10: 31 MB as published, half as much again where Python 3 has written it with protocol 2.
+MAX_BATCH_BYTES = 64 * 2**20
+
+# What the pickle of such a batch may do: 30,000 instructions as published, 90,000 where Python 3 has written it with
+# protocol 2; three groups in one another.
+MAX_PICKLE_INSTRUCTIONS = 200_000
+MAX_PICKLE_DEPTH = 8
+
 # DEFLATE spends at least one bit on 129 bytes, so a gzip file that declares more than this ratio is lying.
 MAX_DEFLATE_RATIO = 1032
 

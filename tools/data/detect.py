@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import gzip
 import os
+import re
 import stat
 import tarfile
 from pathlib import Path
@@ -16,9 +17,13 @@ from typing import BinaryIO
 from tools.data.errors import DataError, damage_reported, printable
 
 _HEAD = 512  # bytes looked at: one tar header
+BATCH_IMAGES, RECORD_BYTES, CLASSES = 10_000, 3073, 10  # of CIFAR-10, see `cifar`
 _IDX_TYPES = (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
 
-ACCEPTED = "an IDX images file (gzipped or not), a folder or a tar, tar.gz or zip of pictures, or a .npz or .npy array"
+ACCEPTED = (
+    "an IDX images file (gzipped or not), CIFAR-10 as published (archive, folder or batch), "
+    "a folder or a tar, tar.gz or zip of pictures, or a .npz or .npy array"
+)
 
 _PICTURE = "a single picture", "put the pictures into one folder and give the folder"
 _UNPACK = "{}, which is not read", "unpack it and give the folder or file inside"
@@ -32,10 +37,6 @@ _NOT_DATA: tuple[tuple[bytes, tuple[str, str]], ...] = (
     (b"\xfd7zXZ\x00", (_UNPACK[0].format("compressed with xz"), _UNPACK[1])),
     (b"\x28\xb5\x2f\xfd", (_UNPACK[0].format("compressed with zstd"), _UNPACK[1])),
     (b"7z\xbc\xaf", (_UNPACK[0].format("a 7z archive"), _UNPACK[1])),
-    (b"\x80\x02", ("a Python pickle, which is never opened: it can run code", "save the array with numpy.savez")),
-    (b"\x80\x03", ("a Python pickle, which is never opened: it can run code", "save the array with numpy.savez")),
-    (b"\x80\x04", ("a Python pickle, which is never opened: it can run code", "save the array with numpy.savez")),
-    (b"\x80\x05", ("a Python pickle, which is never opened: it can run code", "save the array with numpy.savez")),
     (b"version https://git-lfs", ("a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`")),
 )
 
@@ -89,7 +90,8 @@ def kind_of(handle: BinaryIO, expected: str = ACCEPTED) -> tuple[str, bool]:
         expected: what the messages say should be there.
 
     Returns:
-        one of "idx", "tar", "zip", "npy", and whether gzip is around it.
+        one of "idx", "tar", "zip", "npy", "pickle" or "records" (a binary batch of CIFAR-10), and whether gzip is
+        around it.
 
     Raises:
         DataError: it is none of these. The message names what it is, where that is known.
@@ -102,7 +104,9 @@ def kind_of(handle: BinaryIO, expected: str = ACCEPTED) -> tuple[str, bool]:
             head = gzip.GzipFile(fileobj=handle).read(_HEAD)
         handle.seek(0)
     kind = _recognised(head)
-    if kind is None or (gzipped and kind in ("zip", "npy")):
+    if kind is None and not gzipped and _is_records(head, handle):
+        kind = "records"
+    if kind is None or (gzipped and kind in ("zip", "npy", "pickle")):
         raise _unknown(head, gzipped, kind, expected)
     return kind, gzipped
 
@@ -114,7 +118,17 @@ def _recognised(head: bytes) -> str | None:
         return "zip"
     if head.startswith(b"\x93NUMPY"):
         return "npy"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "pickle"
     return "tar" if len(head) == _HEAD and _is_tar_header(head) else None
+
+
+def _is_records(head: bytes, handle: BinaryIO) -> bool:
+    """Records have no magic number: what nothing else claims is known by its first label, and its size or its name."""
+    if head[0] >= CLASSES:
+        return False
+    as_many = os.fstat(handle.fileno()).st_size == BATCH_IMAGES * RECORD_BYTES
+    return as_many or re.fullmatch(r"(data_batch_[1-5]|test_batch)\.bin", os.path.basename(handle.name)) is not None
 
 
 def _is_tar_header(block: bytes) -> bool:

@@ -76,13 +76,12 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
 
 
 def read_archive(
-    handle: BinaryIO, kind: str, gzipped: bool, wanted: Wanted
+    handle: BinaryIO, kind: str, gzipped: bool, everything: list[str], wanted: Wanted
 ) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Read all pictures of an open archive, sorted by their paths; otherwise as `read_folder`.
 
-    The archive is walked twice: once to judge every member before one is decoded, once to decode.
+    `everything` is the names of all its members, from a walk that judged every one before the first is decoded.
     """
-    everything = [name for name, _ in archives.members(handle, kind, gzipped)]
     names = [name for name in everything if _is_picture(name)]
     described = f"a {kind}{'.gz' if gzipped else ''} archive"
     members = archives.members(handle, kind, gzipped)

@@ -1,0 +1,220 @@
+"""Fetch a published data set: resumable, no larger than it should be, and kept only if its checksums are right.
+
+What is known, and where it is, stands in `catalogue`; one transfer is `transfer`'s. A file is written as NAME.part,
+which survives whatever happens (Ctrl-C, a dead network, a full disk) and is gone on with the next time; it gets its name
+only when size and checksums are right, so a file of that name is always whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from tools.data.catalogue import CATALOGUE, Published
+from tools.data.errors import DataError
+from tools.data.transfer import Unavailable, complete, note_path, unwritable
+
+_CHUNK = 2**20
+
+
+def download(name: str, folder: str | Path | None = None, *, progress: bool = False) -> Path:
+    """Fetch a data set unless it is there already.
+
+    Args:
+        name: a key of `catalogue.CATALOGUE`: mnist, cifar10, cifar10-binary or lfw.
+        folder: where data sets are kept, made if need be; `cache_folder()` by default. The files go into the folder
+            `name` in it.
+        progress: show a bar a file on stderr, if that is a terminal.
+
+    Returns:
+        what `load` reads: a file, or the folder of MNIST's four. Files that are there are compared with their checksums
+        and need no network.
+
+    Raises:
+        DataError: the name is unknown, no address gives the file, its checksum is wrong (then what came is deleted),
+            or it cannot be written. What has come of a file is kept, and the next call goes on from there.
+    """
+    if name not in CATALOGUE:
+        close = difflib.get_close_matches(name, CATALOGUE, 1)
+        raise DataError(
+            f"{name!r} is no data set that can be downloaded",
+            f"one of {', '.join(CATALOGUE)}",
+            f"did you mean {close[0]!r}?" if close else "choose one of them, or download it yourself and give its path",
+        )
+    known = CATALOGUE[name]
+    target = (cache_folder() if folder is None else Path(folder)) / name
+    path = target
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file in known.files:
+            path = target / file.name
+            with _bar(file, progress) as report:
+                _fetch(file, path, report)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return target / known.read if known.read else target
+
+
+def cache_folder() -> Path:
+    """Where data sets are kept by default: ganspec in $XDG_CACHE_HOME, or in ~/.cache where that is not set.
+
+    Source: XDG Base Directory Specification 0.8, which has relative paths ignored.
+    """
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(given) if os.path.isabs(given) else Path.home() / ".cache") / "ganspec"
+    except RuntimeError as error:  # no home
+        raise DataError("the home folder is unknown", "HOME or XDG_CACHE_HOME to be set", "give a folder") from error
+
+
+def _fetch(file: Published, path: Path, report: Callable[[int], None]) -> None:
+    """Make `path` the published file, from the first address that gives it."""
+    if os.path.lexists(path):
+        _refuse_other(file, path)
+        return
+    part_path = path.with_name(f"{path.name}.part")
+    with _opened(part_path) as part:
+        reasons = _fetch_part(file, part, part_path, report)
+        kept = part.seek(0, 2)
+    if reasons is not None:
+        if not kept:
+            _forget(part_path, part_path)
+        again = f" (it goes on after the {kept:,} bytes that have come)" if kept else ""
+        raise DataError(
+            f"cannot be downloaded: {'; '.join(reasons)}",
+            _described(file),
+            f"check the connection, then download again{again}, or put the file there yourself",
+            path=path,
+        )
+    try:
+        os.replace(part_path, path)
+    except FileNotFoundError:
+        if not os.path.exists(path):  # else another process was as quick
+            raise
+    _forget(part_path)
+
+
+def _fetch_part(file: Published, part: BinaryIO, path: Path, report: Callable[[int], None]) -> list[str] | None:
+    """Make the open `part` the published file; None, or why each address did not give it."""
+    reasons = []
+    for url in file.urls:
+        for _ in range(2):  # a wrong file that was begun in another run is begun anew, once
+            begun = part.seek(0, 2)
+            if begun > file.size:
+                begun = part.truncate(0)
+            _refuse_small_disk(path, file.size - begun)
+            try:
+                complete(part, path, url, file.size, report)
+            except Unavailable as error:
+                reasons.append(f"{url} {error}")
+                break
+            wrong = _wrong(file, part)
+            if wrong is None:
+                os.fsync(part.fileno())
+                return None
+            part.truncate(0)
+            if not begun:
+                reasons.append(f"{url} gave another file ({wrong}), which is deleted")
+                break
+    return reasons
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The partial file, kept from other processes as long as it is open."""
+    with open(path, "a+b", buffering=0) as part:
+        try:
+            import fcntl
+        except ImportError:  # Windows: two downloads at once spoil each other, and the checksum tells
+            yield part
+            return
+        try:
+            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = os.path.samestat(os.fstat(part.fileno()), os.stat(path))  # not finished and renamed meanwhile
+        except OSError:
+            free = False
+        if not free:
+            raise DataError(
+                "is being downloaded by another process", "one download of it at a time", "wait for it", path=path
+            )
+        yield part
+
+
+def _refuse_other(file: Published, path: Path) -> None:
+    """Raise `DataError` unless a file that is there is the published one."""
+    try:
+        with open(path, "rb") as handle:
+            wrong = _wrong(file, handle)
+    except OSError as error:
+        raise DataError(
+            f"cannot be read ({error.strerror or error})",
+            _described(file),
+            "move it away, or check its permissions",
+            path=path,
+        ) from error
+    if wrong is not None:
+        raise DataError(
+            f"is there, and is not the published file ({wrong})",
+            _described(file),
+            "move it away, then download again",
+            path=path,
+        )
+
+
+def _refuse_small_disk(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise DataError(
+            f"does not fit on its disk, which has {free:,} bytes free",
+            f"{needed:,} bytes",
+            "make room or choose another folder, then download again: what has come is kept",
+            path=path,
+        )
+
+
+def _wrong(file: Published, handle: BinaryIO) -> str | None:
+    """What of an open file is not as published; None if it is that file."""
+    size = handle.seek(0, 2)
+    if size != file.size:
+        return f"{size:,} bytes"
+    handle.seek(0)
+    digests = {"MD5": (hashlib.md5(usedforsecurity=False), file.md5)}
+    if file.sha256 is not None:
+        digests["SHA-256"] = (hashlib.sha256(), file.sha256)
+    while piece := handle.read(_CHUNK):
+        for digest, _ in digests.values():
+            digest.update(piece)
+    for name, (digest, expected) in digests.items():
+        if digest.hexdigest() != expected:
+            return f"{name} {digest.hexdigest()}"
+    return None
+
+
+def _described(file: Published) -> str:
+    return f"{file.size:,} bytes with MD5 {file.md5}"
+
+
+def _forget(path: Path, *others: Path) -> None:
+    for gone in (note_path(path), *others):
+        gone.unlink(missing_ok=True)
+
+
+@contextmanager
+def _bar(file: Published, progress: bool) -> Iterator[Callable[[int], None]]:
+    """A function that shows how many bytes of a file are there."""
+    try:
+        from tqdm import tqdm
+    except ImportError:  # a comfort, not a need
+        progress = False
+    if not progress or not sys.stderr.isatty():
+        yield lambda have: None
+        return
+    with tqdm(total=file.size, desc=file.name, unit="B", unit_scale=True, delay=1, leave=False) as bar:
+        yield lambda have: bar.update(have - bar.n)  # backwards where a download is begun anew
