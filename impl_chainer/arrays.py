@@ -31,6 +31,11 @@ class Place:
         """NumPy or CuPy."""
         return chainer.backends.cuda.cupy if self.device == "cuda" else np
 
+    @property
+    def floating(self) -> np.dtype:
+        """NumPy's own name of the dtype."""
+        return np.dtype(self.dtype)
+
     def array(self, values: np.ndarray) -> Array:
         """Returns: a copy of NumPy values here; whole numbers stay whole (int64), all others become `dtype`."""
         if values.dtype.kind in "iu":

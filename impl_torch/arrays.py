@@ -27,17 +27,18 @@ class Place:
             raise DeviceError("PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of PyTorch")
 
     @property
-    def torch_dtype(self) -> torch.dtype:
+    def floating(self) -> torch.dtype:
+        """PyTorch's own name of the dtype."""
         return torch.float64 if self.dtype == "float64" else torch.float32
 
     def array(self, values: np.ndarray) -> Array:
         """Returns: a copy of NumPy values here; whole numbers stay whole (int64), all others become `dtype`."""
         if values.dtype.kind in "iu":
             return torch.tensor(values, dtype=torch.int64, device=self.device)
-        return torch.tensor(values, dtype=getattr(torch, self.dtype), device=self.device)
+        return torch.tensor(values, dtype=self.floating, device=self.device)
 
     def filled(self, count: int, value: float) -> Array:
-        return torch.full((count,), value, dtype=getattr(torch, self.dtype), device=self.device)
+        return torch.full((count,), value, dtype=self.floating, device=self.device)
 
 
 def to_numpy(array: Any) -> np.ndarray:

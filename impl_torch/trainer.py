@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +14,9 @@ from impl_torch.draws import Draws
 from impl_torch.layers import Mode
 from impl_torch.network import evaluate
 from impl_torch.operations import evaluate as evaluate_operation
-from impl_torch.optimizers import KINDS, Parts
-from spec.architecture import Architecture, Layer
+from impl_torch.trained import Trained
+from spec.architecture import Layer
 from spec.graph import Node
-from spec.optimizers import Clip
 from spec.plan import StepPlan
 from spec.state import TrainingState, array_shapes, initial_state, recalled_reports
 from spec.streams import Position
@@ -38,61 +36,6 @@ class Moment:
     plan: StepPlan
     values: list[Any]
     gradients: dict[str, Array]
-
-
-class Trained:
-    """One network in training: parameters as one flat vector with named views, statistics, optimiser, moving average.
-
-    `optimizer` is None where there is nothing to train, `average` where none is kept.
-    """
-
-    def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, place: Place) -> None:
-        self.architecture = architecture
-        shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
-        self.flat = place.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
-        self.shapes = shapes
-        self.constants = self.views(self.flat)
-        # Leaves that share the flat vector's memory: an update of the vector moves them.
-        self.variables = {path: view.detach().requires_grad_() for path, view in self.constants.items()}
-        self.statistics = {path: place.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
-        self.optimizer = KINDS[optimizer.kind](optimizer, self.flat.numel(), place) if optimizer else None
-        self.averages = {path: a.detach().clone() for path, a in self._arrays()} if averaged else {}
-
-    def views(self, flat: Array) -> dict[str, Array]:
-        """Returns: the part of a flat vector that belongs to each parameter, in its shape."""
-        views, start = {}, 0
-        for path, shape in self.shapes.items():
-            end = start + math.prod(shape)
-            views[path] = flat[start:end].view(shape)
-            start = end
-        return views
-
-    def parts(self, architecture: Architecture) -> Parts:
-        """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
-        evaluated = {f"{layer.name}/{p.name}" for layer in architecture.layers for p in layer.parameters}
-        parts: Parts = []
-        start = 0
-        for path, shape in self.shapes.items():
-            end = start + math.prod(shape)
-            if path in evaluated and parts and parts[-1][1] == start:
-                parts[-1] = (parts[-1][0], end)
-            elif path in evaluated:
-                parts.append((start, end))
-            start = end
-        return parts
-
-    def clip(self, definition: Clip | None, when: str) -> None:
-        """Move every parameter into the bounds, if this is when that is done."""
-        if definition and definition.when == when:
-            self.flat.clamp_(-definition.bound, definition.bound)
-
-    def average(self, decay: float) -> None:
-        """Move the averages of parameters and statistics: average <- decay average + (1 - decay) value."""
-        for path, array in self._arrays():
-            self.averages[path].mul_(decay).add_(array, alpha=1.0 - decay)
-
-    def _arrays(self) -> Iterable[tuple[str, Array]]:
-        return [*self.constants.items(), *self.statistics.items()]
 
 
 class Trainer:
@@ -305,7 +248,7 @@ class Trainer:
         parameters, statistics = network.variables if updated else network.constants, network.statistics
         if averaged and network.averages:
             parameters = statistics = network.averages
-        mode = Mode(training, mask, fade, self.place.torch_dtype)
+        mode = Mode(training, mask, fade, self.place.floating)
         return evaluate(self._stage.networks[name], parameters, statistics, inputs, mode)
 
     def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:

@@ -54,6 +54,7 @@ class Builder:
         lasting: whether a draw, by its name, lives for a whole iteration.
         recalled: reports that the formula being built may read.
         computed: reports that this step has computed, with their nodes.
+        failed: reports of this step that have no meaning (noted).
         keeps: nodes whose values a later step reuses, by the name that it has for them.
     """
 
@@ -67,6 +68,7 @@ class Builder:
     lasting: Callable[[str], bool]
     recalled: tuple[str, ...] = ()
     computed: dict[str, int] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
     keeps: dict[str, int] = field(default_factory=dict)
     graph: Graph = field(default_factory=Graph)
     _expanding: list[str] = field(default_factory=list)
@@ -148,6 +150,8 @@ class Builder:
             raise self._stop(tree, f"'{name}' is a network; give it its inputs in parentheses: {name}({inputs})")
         if name in (*loss.definitions, *FUNCTIONS):
             raise self._stop(tree, f"'{name}' is a function; give it arguments in parentheses")
+        if name in self.failed:
+            raise _Stop  # said where it stands
         if name in loss.reports:
             raise self._stop(tree, f"the report '{name}' can be read in states and in later reports only")
         raise self._stop(tree, f"unknown name '{name}': {expected_one_of(valid)}", did_you_mean(name, valid))
@@ -158,7 +162,9 @@ class Builder:
         if function in self.loss.definitions:
             return self._definition(function, arguments)
         graph = self.graph
-        wanted = {"clip": (3,), "grad": (2,), "norm": (1, 2)}.get(function, (2,) if function in CLASSIFICATIONS else (1,))
+        wanted = {"clip": (3,), "grad": (2,), "norm": (1, 2)}.get(
+            function, (2,) if function in CLASSIFICATIONS else (1,)
+        )
         if function in FUNCTIONS and len(arguments) not in wanted:
             counts = " or ".join(map(str, wanted))
             raise MeaningError(f"{function} takes {counts} argument{'s' * (wanted != (1,))}, found {len(arguments)}")
@@ -218,9 +224,7 @@ class Builder:
                 return self._network(function, [self._walk(a, bound) for a in inputs], tree, name, False)
         raise MeaningError("inference(...) takes one evaluation of a network, such as inference(D(x))")
 
-    def _network(
-        self, name: str, arguments: list[int], tree: Expression, output: str, training: bool = True
-    ) -> int:
+    def _network(self, name: str, arguments: list[int], tree: Expression, output: str, training: bool = True) -> int:
         network = self.networks[name]
         inputs = network.inputs
         if len(arguments) != len(inputs):
@@ -261,10 +265,10 @@ class Builder:
                 hint = "let it live for the whole iteration: redraw." + ("data" if draw.value in "xy" else "noise")
                 raise MeaningError(f"{node.value} cannot be reused: '{draw.value}' is drawn anew in this step; {hint}")
         known: dict[tuple[object, ...], int] = {}
-        meanings = _meanings(self.graph, known)
+        meanings = self.graph.meanings(known)
         wanted = [meanings[i] for i in node.inputs]
         for number, other in reversed(list(enumerate(self.earlier, 1))):
-            theirs = _meanings(other.graph, known)
+            theirs = other.graph.meanings(known)
             for i, candidate in enumerate(other.graph.nodes):
                 same = candidate.op == "network" and candidate.value == node.value
                 if same and [theirs[j] for j in candidate.inputs] == wanted and other.step.always_runs:
@@ -294,15 +298,6 @@ class Builder:
         if self._root is not None and self._root.key != formula.key:
             message += f" (in {self._root.key})"
         self.problems.add(formula.file, formula.key, message, hint, text=text, span=span)
-
-
-def _meanings(graph: Graph, known: dict[tuple[object, ...], int]) -> list[int]:
-    """Returns: a number for what each node computes, equal in every graph that is numbered with the same `known`."""
-    numbers: list[int] = []
-    for node in graph.nodes:
-        key = (node.op, node.value, node.training, *(numbers[i] for i in node.inputs))
-        numbers.append(known.setdefault(key, len(known)))
-    return numbers
 
 
 def _counted(names: Collection[str], what: str) -> str:

@@ -116,10 +116,10 @@ def check_manifold(table: Table, manifold: Manifold | None, networks: Mapping[st
 def check_plan(
     table: Table, plan: Plan, networks: Mapping[str, Architecture], loss: Loss, decay: Decay | None, run: Run
 ) -> None:
-    for name, network in networks.items():
+    for name, architecture in networks.items():
         if not any(node.op == "network" and node.value == name for step in plan.steps for node in step.nodes):
             table.note(f"networks.{name}", f"no formula of the loss '{loss.name}' evaluates it")
-        if any(layer.kind == "batch_norm" for layer in network.layers) and run.batch < 2:
+        if any(layer.kind == "batch_norm" for layer in architecture.layers) and run.batch < 2:
             table.note("run.batch", "batch norm needs at least 2 images a batch")
     for step in plan.steps:
         until = step.step.until
@@ -134,7 +134,9 @@ def check_plan(
                 message = f"it does not depend on {network}, the network that it trains"
                 table.problems.add(formula.file, formula.key, message, text=formula.text, span=(0, len(formula.text)))
         evaluated = {node.value for node in step.nodes if node.op == "network"}
-        kept = {name for node in step.nodes if node.op == "kept" for name in networks if node.value.startswith(f"{name} ")}
+        kept = {
+            name for node in step.nodes if node.op == "kept" for name in networks if node.value.startswith(f"{name} ")
+        }
         for network in step.step.reuse:
             if network not in kept:
                 table.note("schedule", f"the step {step.step.name} does not evaluate {network}, listed under reuse")

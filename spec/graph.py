@@ -1,8 +1,8 @@
 """Formulas as a graph of operations: nodes with shapes, equal ones shared.
 
 A `Graph` gives equal operations on equal inputs one node, which is how `D(G(z))` written three times is evaluated
-once. The batch axis is the symbol "N". Two operands broadcast from the left: the batch axes meet, missing axes are
-added on the right, so that one number a sample (N,) scales images (N, 3, 32, 32). Backends give each operation its
+once. The batch axis is the symbol "N". Two operands have equally many axes, an axis of size 1 meets any; or one of
+them is a single number, or one number a sample, so that (N,) scales images (N, 3, 32, 32). Backends give each operation its
 meaning by name.
 """
 
@@ -100,6 +100,8 @@ class Graph:
         for i in (a, b):
             self._float(i, operator)
         rank = max(len(self.shape(a)), len(self.shape(b)))
+        if any(1 < len(self.shape(i)) < rank for i in (a, b)):
+            raise MeaningError(f"the shapes {shown(self.shape(a))} and {shown(self.shape(b))} do not meet")
         a, b = self._expand(a, rank), self._expand(b, rank)
         shape = self.shape(a) or self.shape(b)
         if self.shape(a) and self.shape(b):
@@ -153,7 +155,9 @@ class Graph:
         """
         shape = self.shape(self._float(a, function))
         if len(shape) != 2 or shape[0] != "N" or shape[1] == 1:
-            raise MeaningError(f"{function} takes logits of shape (N, classes), at least 2 classes; found {shown(shape)}")
+            raise MeaningError(
+                f"{function} takes logits of shape (N, classes), at least 2 classes; found {shown(shape)}"
+            )
         number = self._number(label)
         if number is None and self.nodes[label].dtype != "label":
             raise MeaningError(f"the second argument of {function} is a label: drawn, or a whole number")
@@ -203,6 +207,14 @@ class Graph:
             if self.nodes[i].op not in FLAT and not found.isdisjoint(self.nodes[i].inputs):
                 found.add(i)
         return found
+
+    def meanings(self, known: dict[tuple[object, ...], int]) -> list[int]:
+        """Returns: a number for what each node computes, equal in every graph that is numbered with the same `known`."""
+        numbers: list[int] = []
+        for node in self.nodes:
+            key = (node.op, node.value, node.training, *(numbers[i] for i in node.inputs))
+            numbers.append(known.setdefault(key, len(known)))
+        return numbers
 
     def _number(self, a: int) -> float | None:
         node = self.nodes[a]

@@ -74,9 +74,9 @@ class Adam:
 class RMSProp:
     """RMSProp (Tieleman and Hinton 2012, Coursera lecture 6.5), of which frameworks made several things.
 
-        v <- decay v + (1 - decay) g^2, from v = start
-        outside:  p <- p - learning_rate g / (sqrt(v) + epsilon)      PyTorch, Chainer, Keras: start = 0
-        inside:   p <- p - learning_rate g / sqrt(v + epsilon)        TensorFlow 1: start = 1
+    v <- decay v + (1 - decay) g^2, from v = start
+    outside:  p <- p - learning_rate g / (sqrt(v) + epsilon)      PyTorch, Chainer, Keras: start = 0
+    inside:   p <- p - learning_rate g / sqrt(v + epsilon)        TensorFlow 1: start = 1
     """
 
     learning_rate: float

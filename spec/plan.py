@@ -88,6 +88,8 @@ def make_plan(
                 reports[name] = builder.build_scalar(report.value)
                 if (node := reports[name]) is not None:
                     builder.computed[name] = node
+                else:
+                    builder.failed.add(name)
         builder.recalled = tuple(loss.reports)
         states = {n: builder.build_scalar(s.next) for n, s in loss.states.items() if s.network in step.update}
         computed_before += builder.computed
@@ -100,9 +102,7 @@ def _known(nodes: Mapping[str, int | None]) -> dict[str, int]:
     return {name: node for name, node in nodes.items() if node is not None}
 
 
-def _finish(
-    builder: Builder, losses: dict[str, int], reports: dict[str, int], states: dict[str, int]
-) -> StepPlan:
+def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], states: dict[str, int]) -> StepPlan:
     """Prune to what is needed, renumber, and mark what needs gradients."""
     step, graph, keeps = builder.step, builder.graph, builder.keeps
     roots = {i for group in (losses, reports, states, keeps) for i in group.values()}

@@ -191,7 +191,7 @@ def read_averages(outer: Table, networks: Iterable[str]) -> dict[str, float]:
         if name not in networks:
             message = f"there is no network '{name}' with parameters: {expected_one_of(networks)}"
             table.note(name, message, did_you_mean(name, networks))
-    return {name: table.number(name, least=0, most=1 - 1e-12) for name in table.data}
+    return {name: table.number(name, least=0, most=1 - 1e-9) for name in table.data}
 
 
 def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimizer]:

@@ -48,8 +48,8 @@ def array_shapes(system: System) -> dict[str, Shape]:
         for moment in system.optimizers[name].moments() if name in system.optimizers else ():
             shapes |= {f"moments/{name}/{moment}/{path}": p.shape for path, p in parameters.items()}
         if name in system.averages:
-            own = {**parameters, **network.statistic_paths()}
-            shapes |= {f"averages/{name}/{path}": array.shape for path, array in own.items()}
+            shapes |= {f"averages/{name}/{path}": p.shape for path, p in parameters.items()}
+            shapes |= {f"averages/{name}/{path}": s.shape for path, s in network.statistic_paths().items()}
     shapes |= {f"states/{name}": () for name in system.loss.states}
     shapes |= {f"reports/{name}": () for name in recalled_reports(system)}
     return shapes

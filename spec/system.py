@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from spec import checks
-from spec.architecture import Architecture, parameter_names, read_architecture, stages_of
+from spec.architecture import Architecture, stages_of
+from spec.architecture_reader import parameter_names, read_architecture
 from spec.builder import Symbol
 from spec.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
 from spec.library import Library, find_system, names
@@ -136,12 +137,12 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
             message = f"{base} has no variant '{variant}': {expected_one_of(variants)}"
             raise SpecError([Problem(found.file, "variants", message, did_you_mean(variant, variants))])
         own = dict(variants[variant])
-        small = _merged(small, own.pop("reduced", {}), f"{found.file}: variants.{variant}.reduced")
-        data = _merged(data, own, f"{found.file}: variants.{variant}")
+        small = merged(small, own.pop("reduced", {}), f"{found.file}: variants.{variant}.reduced")
+        data = merged(data, own, f"{found.file}: variants.{variant}")
     if reduced:
-        data = _merged(data, small, f"{found.file}: reduced")
+        data = merged(data, small, f"{found.file}: reduced")
     for setting in settings:
-        data = _merged(data, _parse_setting(setting), f"--set {setting}")
+        data = merged(data, _parse_setting(setting), f"--set {setting}")
     shown_name = f"{found.name}/{variant}" if variant else found.name
     return _read(shown_name, Table(data, found.file, "", problems), library, problems)
 
@@ -158,7 +159,7 @@ def _with_base(data: dict[str, Any], file: str, library: Library) -> dict[str, A
         message = f"'{like}' is itself like '{base['like']}'; a system is like one that stands alone"
         raise SpecError([Problem(file, "like", message, "name that one here, and add what differs")])
     base.pop("variants", None)
-    return cast(dict[str, Any], _merged(base, data, file))
+    return cast(dict[str, Any], merged(base, data, file))
 
 
 def system_names() -> list[str]:
@@ -192,7 +193,7 @@ def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _merged(data: Any, changes: Any, where: str) -> Any:
+def merged(data: Any, changes: Any, where: str) -> Any:
     """Returns: `data` with `changes` laid over it, table by table."""
     if not isinstance(changes, dict):
         return changes
@@ -205,10 +206,10 @@ def _merged(data: Any, changes: Any, where: str) -> Any:
             data = {}  # another file, or another kind of optimiser, has other numbers
     if not isinstance(data, dict):
         raise SpecError([Problem(where, "", f"cannot set {', '.join(changes)} inside a value that is not a table")])
-    merged = dict(data)
+    laid = dict(data)
     for key, value in changes.items():
-        merged[key] = _merged(data[key], value, where) if key in data else value
-    return merged
+        laid[key] = merged(data[key], value, where) if key in data else value
+    return laid
 
 
 def _read(name: str, table: Table, library: Library, problems: Problems) -> System:
@@ -226,6 +227,7 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     own_draws = read_draws(table)
     optimizers = read_optimizers(table.table("optimizers"), trained)
     decay, manifold, averages = read_decay(table), read_manifold(table), read_averages(table, trained)
+    table.read |= {"like", "variants", "reduced"}  # read before, by `load_system`
     table.close()
     problems.stop_if_any()  # what follows reads all of it together
     assert loss is not None
@@ -247,7 +249,20 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     checks.check_manifold(table, manifold, networks)
     problems.stop_if_any()
     return System(
-        name, title, source, loss, schedule, draws, tuple(planned), optimizers, averages, decay, growth, data, run, manifold
+        name,
+        title,
+        source,
+        loss,
+        schedule,
+        draws,
+        tuple(planned),
+        optimizers,
+        averages,
+        decay,
+        growth,
+        data,
+        run,
+        manifold,
     )
 
 
@@ -261,7 +276,8 @@ def _read_networks(given: Table, growth: Growth | None, library: Library) -> lis
         found, overrides = _use(given, role, "architectures", library)
         if found is None:
             continue
-        noted, read = given.problems.noted, []
+        noted = given.problems.noted
+        read: list[Architecture] = []
         for stage in reversed(range(len(stages))):
             if given.problems.noted == noted:
                 number = stage if growth else None
@@ -304,5 +320,3 @@ def _use(table: Table, key: str, kind: str, library: Library) -> tuple[Any, dict
     rest.read |= set(valid)
     rest.close()
     return found, numbers
-
-

@@ -39,8 +39,9 @@ BOUNDS: Mapping[str, float] = {
 }
 FLOAT32_FACTOR = 10.0  # sums in another order err differently: up to a few times, hardly ever ten
 FLOAT32_FLOOR = 6e-8  # half a unit in the last place of float32: no error is expected to be below it
-_SMALL = 1e-3  # of a network's whole gradient: what a parameter's gradient is measured against if it is smaller than
-# that. The gradient of the critic's last bias, 1 - 1, is nothing but rounding of terms of the size of the others.
+_SMALL = 1e-2  # of a network's whole gradient: what a parameter's gradient is measured against if it is smaller than
+# that. The gradient of the critic's last bias, 1 - 1, is nothing but rounding of terms of the size of the others, and so is
+# that of a bias before a batch norm, which divides by a small deviation.
 
 
 @dataclass
@@ -235,9 +236,10 @@ def _add_state(kept: Trace, system: System, state: TrainingState, kinds: Mapping
 def _scale(system: System, state: TrainingState, role: str, path: str) -> float:
     """Returns: what an array is at least measured against.
 
-    A moment is measured like the gradient that it comes from, a mean like the deviation of what it is a mean of. A parameter is measured against one step of Adam, and against what
-    Adam makes of a gradient that is nothing but rounding: it divides it by itself. (The true gradient of a bias that feeds a
-    batch norm is 0, also through a leaky ReLU whose inputs all have one sign.)
+    A moment is measured like the gradient that it comes from, a mean like the deviation of what it is a mean of. A parameter is
+    measured against one step of its optimiser, and against what that makes of a gradient that is nothing but rounding: Adam
+    divides it by itself. (The true gradient of a bias that feeds a batch norm is 0, also through a leaky ReLU whose inputs
+    all have one sign.)
     """
     if role == "moments":
         network, moment, _ = path.split("/", 2)

@@ -55,7 +55,9 @@ def minibatch_discrimination(table: Table, inputs: list[Shape]) -> Made:
     (features,) = flat(inputs[0])
     kernels, dimensions = table.size("kernels"), table.size("dimensions")
     if features != kernels * dimensions:
-        raise ShapeError(f"{kernels} kernels of {dimensions} dimensions take {kernels * dimensions} numbers, not {features}")
+        raise ShapeError(
+            f"{kernels} kernels of {dimensions} dimensions take {kernels * dimensions} numbers, not {features}"
+        )
     return Made((kernels,), {"kernels": kernels, "dimensions": dimensions})
 
 

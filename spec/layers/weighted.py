@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from spec.distributions import Distribution
-from spec.layers.made import Made, Parameter, Shape, ShapeError, Statistic, flat, image
+from spec.layers.made import Made, Parameter, Shape, ShapeError, Statistic, constant, flat, image
 from spec.tables import Table
 
 ADVANCES = ("always", "training")
@@ -71,7 +71,8 @@ def _weighted(
     parameters = [Parameter("W", weight, _initial(table, "weight", fan_in, fan_out))]
     if table.take("bias", "absent") != "none":
         parameters.append(Parameter("b", (out,), _initial(table, "bias", fan_in, fan_out)))
-    gain = _initial(table, "gain", fan_in, fan_out, 1)
+    gain = _initial(table, "gain", fan_in, fan_out) if "gain" in table else constant(1.0)
+    table.read.add("gain")
     if gain.kind != "constant" or gain.a == 0:
         table.note("gain", "expected a number other than 0, or arithmetic on fan_in and fan_out")
     normalised, statistics = spectral_norm(table, weight)
@@ -100,9 +101,9 @@ def spectral_norm(table: Table, weight: Shape) -> tuple[dict[str, Any], tuple[St
     return {"spectral_norm": settings}, (Statistic("u", (weight[0],), Distribution("normal", 0.0, 1.0)),)
 
 
-def _initial(table: Table, name: str, fan_in: int, fan_out: int, *default: float) -> Distribution:
+def _initial(table: Table, name: str, fan_in: int, fan_out: int) -> Distribution:
     # A fan of 0 comes only from a shape that is already noted as wrong.
-    return table.distribution(name, *default, also={"fan_in": max(fan_in, 1), "fan_out": max(fan_out, 1)})
+    return table.distribution(name, also={"fan_in": max(fan_in, 1), "fan_out": max(fan_out, 1)})
 
 
 def _padding(table: Table) -> tuple[int, ...]:

@@ -19,9 +19,11 @@ AXES = st.one_of(st.just(()), st.lists(st.sampled_from([1, 2, 3]), max_size=3).m
 
 
 def _meet(a: Axes, b: Axes) -> Axes | None:
-    """The law: axes are matched from the left; a missing one, or one of size 1, takes the other's size."""
+    """The law: a number, or one a sample, meets anything; else ranks are equal and an axis of size 1 takes the other's."""
     if not a or not b:
         return a or b
+    if len(a) != len(b) and min(len(a), len(b)) > 1:
+        return None
     result = []
     for i in range(max(len(a), len(b))):
         x, y = (a[i] if i < len(a) else 1), (b[i] if i < len(b) else 1)

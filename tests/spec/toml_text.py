@@ -12,6 +12,7 @@ from typing import Any
 
 import spec
 from spec.library import names
+from spec.system import merged
 
 ROOT = Path(spec.__file__).parent
 KINDS = ("architectures", "losses", "schedules")
@@ -41,16 +42,43 @@ def _text(text: str) -> str:
 
 
 def own_files(system: str) -> Files:
-    """Returns: a packaged system as "system.toml" and the files that it mentions, all by their own paths."""
+    """Returns: a packaged system as "system.toml" and the files that it mentions, all by their own paths.
+
+    A system that is like another is written out in full.
+    """
     packaged = {name: ROOT / kind / f"{name}.toml" for kind in KINDS for name in names(kind)}
     own = re.compile(rf'(\b(?:use|loss|schedule|[A-Z]\w*) = )"({"|".join(packaged)})"')
-    waiting, files = [("system.toml", ROOT / "systems" / f"{system}.toml")], {}
+    files = {"system.toml": _whole(system, own)}
+    waiting = [files["system.toml"]]
     while waiting:
-        name, path = waiting.pop()
-        text = path.read_text("utf-8")
-        waiting += [(f"{match[2]}.toml", packaged[match[2]]) for match in own.finditer(text)]
-        files[name] = tomllib.loads(own.sub(r'\1"\2.toml"', text))
+        for name in mentioned(waiting.pop()) - set(files):
+            text = packaged[name.removesuffix(".toml")].read_text("utf-8")
+            files[name] = tomllib.loads(own.sub(r'\1"\2.toml"', text))
+            waiting.append(files[name])
     return files
+
+
+def _whole(system: str, own: re.Pattern[str]) -> dict[str, Any]:
+    """Returns: a system's data, laid over that of the one it is like."""
+    data = tomllib.loads(own.sub(r'\1"\2.toml"', (ROOT / "systems" / f"{system}.toml").read_text("utf-8")))
+    if "like" not in data:
+        return data
+    base = _whole(data.pop("like"), own)
+    base.pop("variants", None)
+    return merged(base, data, "")
+
+
+def mentioned(data: Any) -> set[str]:
+    """Returns: the files that data names."""
+    if isinstance(data, str):
+        return {data} if data.endswith(".toml") else set()
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return {name for value in inner for name in mentioned(value)}
+
+
+def top_places(system: str) -> set[Place]:
+    """Returns: the places that a packaged system's own file speaks of."""
+    return set(places(tomllib.loads((ROOT / "systems" / f"{system}.toml").read_text("utf-8"))))
 
 
 def write(files: Files, folder: Path) -> str:

@@ -1,0 +1,73 @@
+"""One network in training in Chainer: parameters, statistics, optimiser, moving average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from impl_chainer.arrays import Array, Place
+from impl_chainer.optimizers import KINDS, Parts
+from spec.architecture import Architecture
+from spec.optimizers import Clip
+
+
+class Trained:
+    """One network in training: parameters as one flat vector with named views, statistics, optimiser, moving average.
+
+    `optimizer` is None where there is nothing to train, `average` where none is kept.
+    """
+
+    def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, place: Place) -> None:
+        self.architecture = architecture
+        shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
+        self.flat = place.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
+        self.shapes = shapes
+        self.constants = self.views(self.flat)
+        # Leaves that share the flat vector's memory: an update of the vector moves them.
+        self.variables = {path: Array(view.array, requires_grad=True) for path, view in self.constants.items()}
+        self.statistics = {path: place.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
+        self.optimizer = KINDS[optimizer.kind](optimizer, self.flat.size, place) if optimizer else None
+        self.averages = (
+            {path: Array(a.array.copy(), requires_grad=False) for path, a in self._arrays()} if averaged else {}
+        )
+
+    def views(self, flat: Array) -> dict[str, Array]:
+        """Returns: the part of a flat vector that belongs to each parameter, in its shape."""
+        views, start = {}, 0
+        for path, shape in self.shapes.items():
+            end = start + math.prod(shape)
+            views[path] = Array(flat.array[start:end].reshape(shape), requires_grad=False)
+            start = end
+        return views
+
+    def parts(self, architecture: Architecture) -> Parts:
+        """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
+        evaluated = {f"{layer.name}/{p.name}" for layer in architecture.layers for p in layer.parameters}
+        parts: Parts = []
+        start = 0
+        for path, shape in self.shapes.items():
+            end = start + math.prod(shape)
+            if path in evaluated and parts and parts[-1][1] == start:
+                parts[-1] = (parts[-1][0], end)
+            elif path in evaluated:
+                parts.append((start, end))
+            start = end
+        return parts
+
+    def clip(self, definition: Clip | None, when: str) -> None:
+        """Move every parameter into the bounds, if this is when that is done."""
+        if definition and definition.when == when:
+            self.flat.array.clip(-definition.bound, definition.bound, out=self.flat.array)
+
+    def average(self, decay: float) -> None:
+        """Move the averages of parameters and statistics: average <- decay average + (1 - decay) value."""
+        for path, array in self._arrays():
+            average = self.averages[path].array
+            average *= decay
+            average += (1.0 - decay) * array.array
+
+    def _arrays(self) -> Iterable[tuple[str, Array]]:
+        return [*self.constants.items(), *self.statistics.items()]
