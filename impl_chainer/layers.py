@@ -34,9 +34,9 @@ Own = Mapping[str, Array]  # a layer's parameters or statistics by their short n
 def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
     """The weight as the layer uses it: after spectral norm, and times its gain."""
     w = parameters["W"]
-    if (settings := layer.settings["spectral_norm"]) is not None:
+    if settings := layer.settings.get("spectral_norm"):
         w = w / F.broadcast_to(largest_singular_value(w, statistics["u"], settings, mode), w.shape)
-    return w * layer.settings["gain"] if layer.settings["gain"] != 1.0 else w
+    return w * layer.settings["gain"] if "gain" in layer.settings else w
 
 
 def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> Array:

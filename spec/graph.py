@@ -200,6 +200,14 @@ class Graph:
                 found.update(self.nodes[i].inputs)
         return found
 
+    def sources(self, of: set[int]) -> set[int]:
+        """Returns: the nodes to which a gradient of those of `of` flows, and themselves."""
+        found = set(of)
+        for i in range(max(found, default=-1), -1, -1):
+            if i in found and self.nodes[i].op not in FLAT:
+                found.update(self.nodes[i].inputs)
+        return found
+
     def dependants(self, on: int) -> set[int]:
         """Returns: the nodes through which a gradient with respect to `on` flows, `on` among them."""
         found = {on}

@@ -131,14 +131,14 @@ def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[f
         through = node.op not in FLAT and any(trains[i] for i in node.inputs)
         trains.append(through or (node.op == "network" and node.value in step.update))
     graph = Graph(list(nodes))
-    tracked = {i for i in graph.ancestors({i for i in losses if trains[i]}) if trains[i]}
+    tracked = {i for i in graph.sources({i for i in losses if trains[i]}) if trains[i]}
     leaves = set()
     for node in nodes:
         if node.op == "grad":
             of, to = node.inputs
             if not trains[to]:
                 leaves.add(to)
-            tracked |= graph.dependants(to) & graph.ancestors({of})
+            tracked |= graph.dependants(to) & graph.sources({of})
     return frozenset(tracked), frozenset(leaves)
 
 

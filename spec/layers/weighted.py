@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from spec.distributions import Distribution
-from spec.layers.made import Made, Parameter, Shape, ShapeError, Statistic, constant, flat, image
+from spec.layers.made import Made, Parameter, Shape, ShapeError, Statistic, flat, image
 from spec.tables import Table
 
 ADVANCES = ("always", "training")
@@ -71,15 +71,20 @@ def _weighted(
     parameters = [Parameter("W", weight, _initial(table, "weight", fan_in, fan_out))]
     if table.take("bias", "absent") != "none":
         parameters.append(Parameter("b", (out,), _initial(table, "bias", fan_in, fan_out)))
-    gain = _initial(table, "gain", fan_in, fan_out) if "gain" in table else constant(1.0)
-    table.read.add("gain")
-    if gain.kind != "constant" or gain.a == 0:
-        table.note("gain", "expected a number other than 0, or arithmetic on fan_in and fan_out")
-    normalised, statistics = spectral_norm(table, weight)
-    return Made(shape, {**settings, "gain": gain.a, **normalised}, tuple(parameters), statistics)
+    table.read |= {"gain", "spectral_norm"}
+    if "gain" in table:
+        gain = _initial(table, "gain", fan_in, fan_out)
+        if gain.kind != "constant" or gain.a == 0:
+            table.note("gain", "expected a number other than 0, or arithmetic on fan_in and fan_out")
+        settings["gain"] = gain.a
+    if "spectral_norm" not in table:
+        return Made(shape, settings, tuple(parameters))
+    settings["spectral_norm"] = spectral_norm(table.table("spectral_norm"))
+    u = Statistic("u", (weight[0],), Distribution("normal", 0.0, 1.0))
+    return Made(shape, settings, tuple(parameters), (u,))
 
 
-def spectral_norm(table: Table, weight: Shape) -> tuple[dict[str, Any], tuple[Statistic, ...]]:
+def spectral_norm(table: Table) -> dict[str, Any]:
     """The weight divided by an estimate of its largest singular value, as a matrix W of one row for each first index.
 
         `iterations` times: v = W^T u / (|W^T u| + epsilon), u = W v / (|W v| + epsilon);   W <- W / (u^T W v)
@@ -88,17 +93,13 @@ def spectral_norm(table: Table, weight: Shape) -> tuple[dict[str, Any], tuple[St
     evaluation ("always"), or only in those in training mode ("training").
     Source: Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
     """
-    if "spectral_norm" not in table:
-        table.read.add("spectral_norm")
-        return {"spectral_norm": None}, ()
-    own = table.table("spectral_norm")
     settings = {
-        "iterations": own.size("iterations", most=1000),
-        "epsilon": own.number("epsilon", least=0),
-        "advance": own.choice("advance", ADVANCES),
+        "iterations": table.size("iterations", most=1000),
+        "epsilon": table.number("epsilon", least=0),
+        "advance": table.choice("advance", ADVANCES),
     }
-    own.close()
-    return {"spectral_norm": settings}, (Statistic("u", (weight[0],), Distribution("normal", 0.0, 1.0)),)
+    table.close()
+    return settings
 
 
 def _initial(table: Table, name: str, fan_in: int, fan_out: int) -> Distribution:
