@@ -11,6 +11,7 @@ import chainer.functions as F
 import numpy as np
 
 from impl_chainer.arrays import Array
+from impl_chainer.convolution import convolution, transposed_convolution
 from spec.architecture import Layer
 
 
@@ -62,17 +63,17 @@ def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
     if (top, left) != (bottom, right):
         h, padding = F.pad(h, ((0, 0), (0, 0), (top, bottom), (left, right)), "constant", constant_values=0.0), (0, 0)
     w = weight(layer, parameters, statistics, mode)
-    return F.convolution_2d(h, w, parameters.get("b"), stride=layer.settings["stride"], pad=padding)
+    return convolution(h, w, parameters.get("b"), layer.settings["stride"], padding)
 
 
 def deconv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    return F.deconvolution_2d(
+    return transposed_convolution(
         x[0],
         weight(layer, parameters, statistics, mode),
         parameters.get("b"),
         stride=layer.settings["stride"],
-        pad=layer.settings["padding"],
-        outsize=layer.shape[1:],
+        padding=(layer.settings["padding"],) * 2,
+        size=layer.shape[1:],
     )
 
 

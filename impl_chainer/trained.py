@@ -43,6 +43,10 @@ class Trained:
             start = end
         return views
 
+    def flattened(self, arrays: list[Any]) -> Array:
+        """Returns: one flat vector of a NumPy or CuPy array for each parameter; the reverse of `views`."""
+        return Array(self.flat.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
+
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
         evaluated = {f"{layer.name}/{p.name}" for layer in architecture.layers for p in layer.parameters}

@@ -115,9 +115,10 @@ class Trainer:
         planned = self._stage.plan.steps[step]
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
-        values = self._evaluate(planned, Position(self.iteration, step, repeat), feed)
-        self._kept |= {name: _constant(values[i]) for name, i in planned.keeps.items()}
-        return Moment(step, repeat, planned, values, self._gradients(planned, values))
+        with chainer.using_config("type_check", False):  # shapes were checked when the plan was made
+            values = self._evaluate(planned, Position(self.iteration, step, repeat), feed)
+            self._kept |= {name: _constant(values[i]) for name, i in planned.keeps.items()}
+            return Moment(step, repeat, planned, values, self._gradients(planned, values))
 
     def update(self, moment: Moment) -> dict[str, Array]:
         """Move the parameters and states as a moment says. Returns: its recorded numbers."""
@@ -259,8 +260,7 @@ class Trainer:
             found = chainer.grad([values[i]], variables)
             xp = self.place.xp
             parts = [xp.zeros_like(v.array) if g is None else g.array for v, g in zip(variables, found, strict=True)]
-            flat = xp.concatenate([part.reshape(-1) for part in parts])
-            gradients[name] = Array(flat, requires_grad=False)
+            gradients[name] = self.networks[name].flattened(parts)
         return gradients
 
 

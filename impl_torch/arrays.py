@@ -43,4 +43,4 @@ class Place:
 
 def to_numpy(array: Any) -> np.ndarray:
     """Returns: the values of an array, or of a plain number, on the host; a copy."""
-    return array.detach().cpu().numpy().copy() if isinstance(array, torch.Tensor) else np.array(array)
+    return np.array(array.numpy(force=True) if isinstance(array, torch.Tensor) else array, order="C")

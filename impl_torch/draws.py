@@ -6,6 +6,7 @@ generator, seeded anew for each draw by the same streams, so that they too depen
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from impl_torch.arrays import Array, Place
@@ -44,8 +45,9 @@ class Draws:
         rate, name = layer.settings["rate"], f"mask/{network}/{layer.name}"
         dtype = getattr(torch, self.place.dtype)
         if not self.on_device:
-            kept = torch.from_numpy(self.streams.mask(rate, name, position, shape))
-            return kept.to(self.place.device).to(dtype).mul_(1.0 / (1.0 - rate))
+            kept = self.streams.mask(rate, name, position, shape)
+            mask = np.multiply(kept, 1.0 / (1.0 - rate), dtype=self.place.dtype)  # several times faster than in PyTorch
+            return torch.from_numpy(mask).to(self.place.device)
         array = torch.empty(shape, dtype=dtype, device=self.place.device)
         return array.bernoulli_(1.0 - rate, generator=self._seeded(name, position)).mul_(1.0 / (1.0 - rate))
 

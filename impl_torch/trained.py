@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import torch
 
 from impl_torch.arrays import Array, Place
 from impl_torch.optimizers import KINDS, Parts
@@ -37,9 +38,24 @@ class Trained:
         views, start = {}, 0
         for path, shape in self.shapes.items():
             end = start + math.prod(shape)
-            views[path] = flat[start:end].view(shape)
+            views[path] = self._shaped(flat[start:end], shape)
             start = end
         return views
+
+    def flattened(self, arrays: list[Array]) -> Array:
+        """Returns: one flat vector of an array for each parameter; the reverse of `views`."""
+        lying = [a.permute(0, 2, 3, 1) if self._is_channels_last(a.shape) else a for a in arrays]
+        return torch.cat([a.reshape(-1) for a in lying])
+
+    def _shaped(self, part: Array, shape: tuple[int, ...]) -> Array:
+        if not self._is_channels_last(shape):
+            return part.view(shape)
+        first, second, height, width = shape
+        return part.view(first, height, width, second).permute(0, 3, 1, 2)
+
+    def _is_channels_last(self, shape: tuple[int, ...]) -> bool:
+        # Weights that lie channels-last make PyTorch's convolutions give channels-last too, which is faster on the CPU.
+        return len(shape) == 4 and self.flat.device.type == "cpu"
 
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""

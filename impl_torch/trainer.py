@@ -260,7 +260,7 @@ class Trainer:
             variables = list(self.networks[name].variables.values())
             found = torch.autograd.grad(values[i], variables, retain_graph=left > 0, allow_unused=True)
             parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=True)]
-            gradients[name] = torch.cat([part.reshape(-1) for part in parts])
+            gradients[name] = self.networks[name].flattened(parts)
         return gradients
 
 

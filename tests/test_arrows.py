@@ -33,7 +33,6 @@ LONGER = {
     "spec/formula.py": (320, "tree, parser and rendering of one grammar, side by side"),
     "spec/system.py": (330, "merging bases, variants and settings, and reading the whole"),
     "spec/tables.py": (330, "one class with a method for each kind of value"),
-    "tools/train.py": (340, "one program from its arguments to its end"),
 }
 
 # Public names that only one twin has, each with its reason.
@@ -41,7 +40,10 @@ ONLY = {
     ("impl_chainer", "arrays", "Place.xp"): "NumPy or CuPy: Chainer's arrays are of the one or the other",
 }
 # Files that only one twin has.
-ONLY_FILES = {("impl_chainer", "compat"): "what makes Chainer import and run on a current stack"}
+ONLY_FILES = {
+    ("impl_chainer", "compat"): "what makes Chainer import and run on a current stack",
+    ("impl_chainer", "convolution"): "matrix products for the CPU, where Chainer's own convolution is slow",
+}
 
 
 def sources(house: str) -> list[Path]:
