@@ -1,102 +1,44 @@
 """The third witness: losses, penalties, states and directional derivatives in plain NumPy float64.
 
 It shares no automatic differentiation and no plan with the backends: it walks the formulas themselves, and differentiates with
-hyper-dual numbers (Fike and Alonso 2011, AIAA 2011-886), exact to rounding in first and mixed second derivatives. The
-gradient inside a penalty is taken one pixel at a time, so it is for small networks only.
+hyper-dual numbers (`oracle_jet`), exact to rounding in first and mixed second derivatives. The gradient inside a penalty takes
+one direction a pixel, so it is for small networks only.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spec.architecture import Layer
 from spec.formula import Binary, Call, Expression, Name, Negative, Number, Output
+from spec.schedule import Step
 from spec.state import TrainingState
 from spec.streams import Position, Streams
-from spec.system import System
+from spec.system import Stage, System
+from tests.oracle_jet import Jet, aligned, jet
+from tests.oracle_layers import Evaluation, evaluate
+
+DIRECTIONS = 256  # at a time, of an image's pixels: they are what takes memory
 
 
-class Jet:
-    """f + a e1 + b e2 + ab e1 e2 with e1^2 = e2^2 = 0; `a` and `b` carry two directional derivatives."""
+@dataclass(frozen=True)
+class Made:
+    """One evaluation of a network: which one it is in its step, the statistics that it found, and its outputs."""
 
-    __array_ufunc__ = None  # let NumPy arrays on the left yield to our operators
-
-    def __init__(self, f: Any, a: Any = 0.0, b: Any = 0.0, ab: Any = 0.0) -> None:
-        f = np.asarray(f, dtype=np.float64)
-        zero = np.zeros_like(f)
-        self.f, self.a, self.b, self.ab = f, zero + a, zero + b, zero + ab
-
-    def linear(self, function: Callable[[np.ndarray], np.ndarray]) -> Jet:
-        return Jet(function(self.f), function(self.a), function(self.b), function(self.ab))
-
-    def map(self, f: np.ndarray, f1: np.ndarray, f2: np.ndarray) -> Jet:
-        """A function of each element, from its value, slope and curvature there."""
-        return Jet(f, f1 * self.a, f1 * self.b, f1 * self.ab + f2 * self.a * self.b)
-
-    def __add__(self, other: Any) -> Jet:
-        o = jet(other)
-        return Jet(self.f + o.f, self.a + o.a, self.b + o.b, self.ab + o.ab)
-
-    def __sub__(self, other: Any) -> Jet:
-        return self + jet(other) * -1.0
-
-    def __mul__(self, other: Any) -> Jet:
-        return bilinear(np.multiply, self, jet(other))
-
-    def __truediv__(self, other: Any) -> Jet:
-        o = jet(other)
-        return self * o.map(1.0 / o.f, -1.0 / o.f**2, 2.0 / o.f**3)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def sqrt(self) -> Jet:
-        # At 0 the norm's derivative is defined to be 0.
-        root = np.sqrt(self.f)
-        safe = np.where(root > 0, root, 1.0)
-        positive = root > 0
-        return self.map(root, np.where(positive, 0.5 / safe, 0.0), np.where(positive, -0.25 / safe**3, 0.0))
-
-
-def jet(value: Any) -> Jet:
-    return value if isinstance(value, Jet) else Jet(value)
-
-
-def bilinear(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Jet, y: Jet) -> Jet:
-    return Jet(
-        function(x.f, y.f),
-        function(x.a, y.f) + function(x.f, y.a),
-        function(x.b, y.f) + function(x.f, y.b),
-        function(x.ab, y.f) + function(x.a, y.b) + function(x.b, y.a) + function(x.f, y.ab),
-    )
-
-
-def convolve(x: np.ndarray, w: np.ndarray, stride: int, padding: tuple[int, ...]) -> np.ndarray:
-    top, bottom, left, right = padding
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, w.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
-    return np.einsum("nchwij,ocij->nohw", windows, w)
-
-
-def transposed(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    """Each input pixel paints its kernel onto the output."""
-    n, _, height, width = x.shape
-    kernel = w.shape[2]
-    out = np.zeros((n, w.shape[1], (height - 1) * stride + kernel, (width - 1) * stride + kernel))
-    for i in range(height):
-        for j in range(width):
-            painted = np.einsum("nc,coij->noij", x[:, :, i, j], w)
-            out[:, :, i * stride : i * stride + kernel, j * stride : j * stride + kernel] += painted
-    return out[:, :, padding : out.shape[2] - padding, padding : out.shape[3] - padding]
+    occurrence: int
+    statistics: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
 
 
 @dataclass
 class Oracle:
     """Values of one repeat of one step.
+
+    Networks' evaluations are numbered as they are first met, so formulas are to be asked for in the plan's order: losses,
+    reports, states. Each evaluation moves the network's statistics, which the next one finds.
 
     Args:
         system: whose formulas.
@@ -104,6 +46,7 @@ class Oracle:
         seed: of the streams.
         at: the position of the repeat.
         data: "x" and "y".
+        earlier: those of the steps before it, whose values it may reuse.
         direction: added to parameters by name ("parameters/D/l1/W"), times e2.
     """
 
@@ -112,201 +55,183 @@ class Oracle:
     seed: int
     at: Position
     data: Mapping[str, np.ndarray]
+    earlier: Sequence[Oracle] = ()
     direction: Mapping[str, np.ndarray] = field(default_factory=dict)
-    evaluations: dict[str, list[bytes]] = field(default_factory=dict)
+    statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    made: dict[str, dict[tuple[bytes, ...], Made]] = field(default_factory=dict)
+    replaced: dict[str, Jet] = field(default_factory=dict)  # by a gradient's variable, wherever its name stands
+    known: dict[str, Jet] = field(default_factory=dict)  # definitions without parameters, along this direction
+
+    def __post_init__(self) -> None:
+        for name in self.system.networks:  # copies of an oracle share what is there
+            self.statistics.setdefault(name, self.state.of(f"statistics/{name}"))
+
+    @property
+    def step(self) -> Step:
+        return self.system.schedule.steps[self.at.step]
+
+    @property
+    def stage(self) -> Stage:
+        return self.system.stages[self.system.at(self.at.iteration)[0]]
+
+    def along(self, direction: Mapping[str, np.ndarray]) -> Oracle:
+        """Returns: an oracle with the same evaluations and another direction."""
+        return replace(self, direction=direction, known={})
 
     def value(self, tree: Expression, bound: Mapping[str, Jet] | None = None) -> Jet:
         """Returns: the value of a formula, with its derivatives."""
         bound = bound or {}
         match tree:
             case Number(value):
-                return Jet(value)
+                return jet(value)
             case Name(name):
                 return self._name(name, bound)
             case Negative(operand):
                 return self.value(operand, bound) * -1.0
             case Binary("^", left, Number(exponent)):
-                x = self.value(left, bound)
-                e = exponent
-                return x.map(x.f**e, e * x.f ** (e - 1), e * (e - 1) * x.f ** (e - 2))
+                return self.value(left, bound).power(exponent)
             case Binary(operator, left, right):
                 x, y = aligned(self.value(left, bound), self.value(right, bound))
                 return {"+": x.__add__, "-": x.__sub__, "*": x.__mul__, "/": x.__truediv__}[operator](y)
+            case Call("detach", (argument,)):
+                flat = replace(self, direction={}, known={}, replaced={})
+                return flat.value(argument, {name: j.flat() for name, j in bound.items()}).flat()
             case Call("grad", (of, Name(name))):
                 return self._gradient(of, name, bound)
+            case Call("inference", (Call(network, inputs),)):
+                return _only(self._network(network, [self.value(i, bound) for i in inputs], False))
+            case Call("inference", (Output(Call(network, inputs), name),)):
+                return self._network(network, [self.value(i, bound) for i in inputs], False)[name]
             case Call(function, arguments):
-                return self._call(function, [self.value(a, bound) for a in arguments], bound)
-            case Output(Call(function, arguments), name):
-                return self._network(function, [self.value(a, bound) for a in arguments])[name]
+                return self._call(function, [self.value(a, bound) for a in arguments])
+            case Output(Call(network, inputs), name):
+                return self._network(network, [self.value(i, bound) for i in inputs])[name]
         raise NotImplementedError(tree)
 
     def _name(self, name: str, bound: Mapping[str, Jet]) -> Jet:
         loss = self.system.loss
         if name in bound:
             return bound[name]
+        if name in self.replaced:
+            return self.replaced[name]
         if name in loss.definitions:
-            return self.value(loss.definitions[name].formula.tree, bound)
+            if self.replaced:
+                return self.value(loss.definitions[name].formula.tree)
+            if name not in self.known:
+                self.known[name] = self.value(loss.definitions[name].formula.tree)
+            return self.known[name]
         if name in loss.constants:
-            return Jet(loss.constants[name])
+            return jet(loss.constants[name])
         if name in self.data:
-            return Jet(self.data[name])
+            return jet(self.data[name])
         if name in loss.states:
-            return Jet(self.state.arrays[f"states/{name}"])
+            return jet(self.state.arrays[f"states/{name}"])
         if name in loss.reports:
-            return self.value(loss.reports[name].value.tree, bound)
-        schedule = self.system.schedule
-        step = 0 if schedule.noise == "iteration" else self.at.step
-        where = Position(self.at.iteration, step, self.at.repeat if schedule.noise == "repeat" else 0)
-        shape = (self.system.run.batch, *self.system.symbols[name].shape)
-        return Jet(Streams(self.seed).sample(self.system.draws[name].distribution, name, where, shape))
+            if set(loss.reports[name].networks).isdisjoint(self.step.update):
+                return jet(self.state.arrays[f"reports/{name}"])  # as an earlier step computed it
+            return self.value(loss.reports[name].value.tree)
+        return jet(self._drawn(name))
 
-    def _call(self, function: str, arguments: list[Jet], bound: Mapping[str, Jet]) -> Jet:
-        if function in self.system.networks:
-            (output,) = self._network(function, arguments).values()
-            return output
+    def _drawn(self, name: str) -> np.ndarray:
+        noise, at, streams = self.system.schedule.noise, self.at, Streams(self.seed)
+        where = Position(at.iteration, 0 if noise == "iteration" else at.step, at.repeat if noise == "repeat" else 0)
+        symbol, distribution, batch = (
+            self.stage.symbols[name],
+            self.system.draws[name].distribution,
+            self.system.run.batch,
+        )
+        if symbol.dtype == "label":
+            return np.floor(streams.sample(distribution, name, where, (batch,)))
+        return streams.sample(distribution, name, where, (batch, *symbol.shape))
+
+    def _call(self, function: str, arguments: list[Jet]) -> Jet:
+        if function in self.stage.networks:
+            return _only(self._network(function, arguments))
         if function in self.system.loss.definitions:
             definition = self.system.loss.definitions[function]
-            inner = {**bound, **dict(zip(definition.parameters, arguments, strict=True))}
-            return self.value(definition.formula.tree, inner)
+            return self.value(definition.formula.tree, dict(zip(definition.parameters, arguments, strict=True)))
         x, *rest = arguments
-        f = x.f
-        one, zero = np.ones_like(f), np.zeros_like(f)
         match function:
             case "mean":
-                return x.linear(np.mean)
+                return x.linear(lambda v: v.reshape(len(v), -1).mean(axis=1))
             case "sum":
-                return x.linear(np.sum)
+                return x.linear(lambda v: v.reshape(len(v), -1).sum(axis=1))
+            case "batch_mean":
+                return x.mean(1)
+            case "sample_mean":
+                return x.linear(lambda v: v.reshape(*v.shape[:2], -1).mean(axis=2))
             case "norm":
-                return (x * x).linear(lambda v: v.reshape(len(v), -1).sum(axis=1)).sqrt()
-            case "detach":
-                return Jet(f)
-            case "abs":
-                return x.map(abs(f), np.sign(f), zero)
+                return ((x * x).sample_sum() + (rest[0].f[0] if rest else 0.0)).sqrt()
             case "clip":
-                low, high = rest[0].f, rest[1].f
-                inside = (f >= low) & (f <= high)
-                return x.map(np.clip(f, low, high), one * inside, zero)
-            case "sqrt":
-                return x.sqrt()
-            case "exp":
-                return x.map(np.exp(f), np.exp(f), np.exp(f))
-            case "log":
-                return x.map(np.log(f), 1 / f, -1 / f**2)
-            case "tanh":
-                t = np.tanh(f)
-                return x.map(t, 1 - t**2, -2 * t * (1 - t**2))
+                return x.clip(rest[0].f, rest[1].f)
+            case "cross_entropy":
+                largest = x.f.max(axis=2, keepdims=True)
+                total = (x - Jet(largest)).exp().linear(lambda v: v.sum(axis=2)).log() + largest[0, :, 0]
+                return total - x.linear(lambda v: v[:, np.arange(v.shape[1]), rest[0].f[0].astype(int)])
+            case "correct":
+                return jet(x.f[0].argmax(axis=1) == rest[0].f[0])
             case "relu":
-                return x.map(f * (f > 0), one * (f > 0), zero)
-            case "sigmoid" | "softplus":
-                s = 1 / (1 + np.exp(-f))
-                if function == "sigmoid":
-                    return x.map(s, s * (1 - s), s * (1 - s) * (1 - 2 * s))
-                return x.map(np.logaddexp(f, 0.0), s, s * (1 - s))
+                return x.kinked(0.0)
+            case "abs" | "sqrt" | "exp" | "log" | "tanh" | "sigmoid" | "softplus":
+                return getattr(x, function)()
         raise NotImplementedError(function)
 
     def _gradient(self, of: Expression, name: str, bound: Mapping[str, Jet]) -> Jet:
+        if self.replaced:
+            raise NotImplementedError("a gradient inside a gradient, other than in detach")
+        self.value(of, bound)  # numbers the evaluations in the order of the formula
         base = self._name(name, bound)
-        first, mixed = np.zeros_like(base.f), np.zeros_like(base.f)
-        for place in np.ndindex(base.f.shape):
-            unit = np.zeros_like(base.f)
-            unit[place] = 1.0
-            out = self.value(of, {**bound, name: Jet(base.f, unit, base.b)})
-            first[place], mixed[place] = out.a.sum(), out.ab.sum()
-        return Jet(first, 0.0, mixed)
+        count = base.f.size
+        first, mixed = np.zeros(count), np.zeros(count)
+        for start in range(0, count, DIRECTIONS):
+            end = min(start + DIRECTIONS, count)
+            units = np.eye(count)[start:end].reshape(end - start, *base.f.shape[1:])
+            tilted = Jet(base.f, units, base.b)
+            inner = replace(self, replaced={} if name in bound else {name: tilted})
+            out = inner.value(of, {**bound, name: tilted} if name in bound else bound)
+            first[start:end] = out.a.reshape(end - start, -1).sum(axis=1)
+            if out.ab is not None:
+                mixed[start:end] = out.ab.reshape(end - start, -1).sum(axis=1)
+        return Jet(first.reshape(base.f.shape), None, mixed.reshape(base.f.shape))
 
-    def _network(self, name: str, inputs: list[Jet]) -> dict[str, Jet]:
-        network = self.system.networks[name]
-        training = name not in self.system.schedule.steps[self.at.step].inference
-        # The masks of the k-th distinct evaluation of a network in a step are those of occurrence k.
-        key = b"".join(x.f.tobytes() for x in inputs)
-        seen = self.evaluations.setdefault(name, [])
-        if key not in seen:
-            seen.append(key)
-        at = Position(self.at.iteration, self.at.step, self.at.repeat, seen.index(key))
+    def _network(self, name: str, inputs: list[Jet], training: bool = True) -> dict[str, Jet]:
+        """The k-th distinct evaluation of a network in a step has the masks of occurrence k."""
+        key = (*(i.f.tobytes() for i in inputs), bytes([training]))
+        for oracle in reversed(self.earlier) if name in self.step.reuse else ():
+            if key in oracle.made.get(name, {}):
+                return {output: Jet(f) for output, f in oracle.made[name][key].outputs.items()}
+        training = training and name not in self.step.inference
+        made = self.made.setdefault(name, {})
+        known = made.get(key, Made(len(made), self.statistics[name], {}))
+        at = Position(self.at.iteration, self.at.step, self.at.repeat, known.occurrence)
+
+        def mask(layer, shape):
+            return Streams(self.seed).mask(layer.settings["rate"], f"mask/{name}/{layer.name}", at, shape)
+
+        how = Evaluation(training, self.system.at(self.at.iteration)[1], mask, known.statistics, dict(known.statistics))
+        network = self.stage.networks[name]
         values = dict(zip(network.inputs, inputs, strict=True))
         for layer in network.layers:
-            values[layer.name] = self._layer(name, layer, [values[i] for i in layer.inputs], training, at)
-        return {output: values[layer] for output, layer in network.outputs.items()}
+            own = {p.name: self._parameter(name, f"{layer.name}/{p.name}") for p in layer.parameters}
+            values[layer.name] = evaluate(layer, [values[i] for i in layer.inputs], own, how)
+        outputs = {output: values[layer] for output, layer in network.outputs.items()}
+        if key not in made:
+            made[key] = replace(known, outputs={output: v.f for output, v in outputs.items()})
+            self.statistics[name] = how.moved
+        return outputs
 
-    def _own(self, network: str, layer: Layer, name: str) -> Jet:
-        path = f"parameters/{network}/{layer.name}/{name}"
-        return Jet(self.state.arrays[path], 0.0, self.direction.get(path, 0.0))
-
-    def _layer(self, network: str, layer: Layer, inputs: list[Jet], training: bool, at: Position) -> Jet:
-        x, settings = inputs[0], layer.settings
-        own = {p.name: self._own(network, layer, p.name) for p in layer.parameters}
-        n = len(x.f)
-        match layer.kind:
-            case "linear":
-                y = bilinear(lambda v, w: v @ w.T, x, own["W"])
-                return y + own["b"] if "b" in own else y
-            case "conv":
-                y = bilinear(lambda v, w: convolve(v, w, settings["stride"], settings["padding"]), x, own["W"])
-                return y + own["b"].linear(lambda b: b[:, None, None]) if "b" in own else y
-            case "deconv":
-                y = bilinear(lambda v, w: transposed(v, w, settings["stride"], settings["padding"]), x, own["W"])
-                return y + own["b"].linear(lambda b: b[:, None, None]) if "b" in own else y
-            case "batch_norm":
-                return self._batch_norm(network, layer, x, own, training)
-            case "leaky_relu":
-                slope = np.where(x.f >= 0, 1.0, settings["slope"])
-                return x.map(slope * x.f, slope, 0 * x.f)
-            case "relu":
-                return x.map(x.f * (x.f > 0), 1.0 * (x.f > 0), 0 * x.f)
-            case "elu":
-                alpha, e = settings["alpha"], np.exp(np.minimum(x.f, 0.0))
-                positive = x.f > 0
-                below = np.where(positive, 0.0, alpha * e)
-                return x.map(np.where(positive, x.f, alpha * (e - 1)), np.where(positive, 1.0, below), below)
-            case "tanh":
-                return self._call("tanh", [x], {})
-            case "sigmoid":
-                return self._call("sigmoid", [x], {})
-            case "dropout":
-                if not training:
-                    return x
-                rate = settings["rate"]
-                kept = Streams(self.seed).mask(rate, f"mask/{network}/{layer.name}", at, x.f.shape)
-                return x * (kept / (1.0 - rate))
-            case "reshape" | "flatten":
-                return x.linear(lambda v: v.reshape(n, *layer.shape))
-            case "upsample":
-                k = settings["factor"]
-                return x.linear(lambda v: v.repeat(k, axis=2).repeat(k, axis=3))
-            case "concat":
-                parts = [[getattr(i, c) for i in inputs] for c in ("f", "a", "b", "ab")]
-                return Jet(*(np.concatenate(part, axis=1) for part in parts))
-            case "add":
-                return sum(inputs[1:], x)
-            case "embedding":
-                return own["W"].linear(lambda w: w[x.f.astype(int)])
-        raise NotImplementedError(layer.kind)
-
-    def _batch_norm(self, network: str, layer: Layer, x: Jet, own: Mapping[str, Jet], training: bool) -> Jet:
-        axes = (0, *range(2, x.f.ndim))
-        wide = (1, -1, *(1,) * (x.f.ndim - 2))
-        if training:
-            mean = x.linear(lambda v: v.mean(axis=axes, keepdims=True))
-            centred = x - mean
-            variance = (centred * centred).linear(lambda v: v.mean(axis=axes, keepdims=True))
-        else:
-            arrays = self.state.of(f"statistics/{network}/{layer.name}")
-            centred = x - arrays["mean"].reshape(wide)
-            variance = Jet(arrays["variance"].reshape(wide))
-        y = centred / (variance + layer.settings["epsilon"]).sqrt()
-        if "gamma" in own:
-            y = y * own["gamma"].linear(lambda g: g.reshape(wide))
-        return y + own["beta"].linear(lambda g: g.reshape(wide)) if "beta" in own else y
+    def _parameter(self, network: str, path: str) -> Jet:
+        name = f"parameters/{network}/{path}"
+        values, direction = self.state.arrays[name], self.direction.get(name)
+        clip = self.system.optimizers[network].clip
+        if clip and clip.when == "before" and network in self.step.update:
+            values = np.clip(values, -clip.bound, clip.bound)
+        return Jet(values[None], None, None if direction is None else direction[None])
 
 
-def aligned(x: Jet, y: Jet) -> tuple[Jet, Jet]:
-    """Broadcasting from the left: the operand with fewer axes gets more on its right."""
-    rank = max(x.f.ndim, y.f.ndim)
-
-    def widen(j: Jet) -> Jet:
-        return j.linear(lambda v: v.reshape(*v.shape, *(1,) * (rank - v.ndim)) if v.ndim else v)
-
-    return widen(x), widen(y)
+def _only(outputs: dict[str, Jet]) -> Jet:
+    (output,) = outputs.values()
+    return output
 
 
 def unit_direction(state: TrainingState, network: str, seed: int) -> dict[str, np.ndarray]:
@@ -316,3 +241,22 @@ def unit_direction(state: TrainingState, network: str, seed: int) -> dict[str, n
     found = {n: generator.standard_normal(a.shape) for n, a in state.arrays.items() if n.startswith(prefix)}
     length = math.sqrt(sum(float((a**2).sum()) for a in found.values()))
     return {n: a / length for n, a in found.items()}
+
+
+def shaken_state(state: TrainingState, seed: int) -> TrainingState:
+    """Returns: a state as training could have left it: no bias at 0, no statistic or state where it started."""
+    generator = np.random.default_rng(seed)
+    arrays = {}
+    for name, values in state.arrays.items():
+        match name.partition("/")[0]:
+            case "states" | "reports":
+                arrays[name] = generator.uniform(0.2, 0.8, values.shape)
+            case "statistics" if name.endswith("/variance"):
+                arrays[name] = values * generator.uniform(0.5, 2.0, values.shape)
+            case "statistics":
+                arrays[name] = values + generator.normal(0, 0.1, values.shape)
+            case "parameters":
+                arrays[name] = values + generator.normal(0, 0.02, values.shape)
+            case _:
+                arrays[name] = values
+    return replace(state, arrays=arrays)

@@ -3,169 +3,63 @@
 Sources: the famous bugs of published GAN code, collected in the design's list of traps.
 """
 
-import dataclasses
-import importlib
+from functools import cache
 
 import numpy as np
 import pytest
 
 from spec import load_system
-from spec.streams import Streams
+from tests import test_layers
+from tests.breakers import (
+    another_kind,
+    biased_variance,
+    cover_all,
+    flipped_mode,
+    forgotten_statistics,
+    module,
+    no_graph,
+    norm_over_rows,
+    one_norm_for_the_batch,
+    other_vector,
+    replace_draw,
+    replace_layer,
+    replace_operation,
+    reversed_fade,
+    set_layer,
+    shared_embedding,
+    softmax,
+    spectral_vector,
+    square_sum,
+    symmetric_padding,
+    total,
+    unbiased_deviation,
+    unscaled_dropout,
+    with_settings,
+    wrong_norm,
+)
+from tests.breakers_training import (
+    adam_without,
+    average_of_parameters_only,
+    changed,
+    count_for_each_parameter,
+    fakes_made_anew,
+    gate_after_the_update,
+    leaking_generator_loss,
+    remade,
+    repeats,
+    reworded,
+    way_not_constant,
+)
+from tools import backends
 from tools.agreement import compare, compare_float32, trace
 
-WGAN, BEGAN = "wgan_gp_mlp_mnist", "began_mnist"
+WGAN, BEGAN, WARMUP, GROWING = "wgan_gp_mlp_mnist", "began_mnist", "wgan_cifar10", "progressive_cifar10"
 # A k that reaches both ends of its interval within three iterations.
 WILD_K = ["loss.lambda_k=20"]
+# An epsilon that matters; steps so large that a loss from after an update is another one; a fade other than 1/2.
+EPSILON, LARGE_STEPS, FADING = ["optimizers.epsilon=1e-3"], ["optimizers.D.learning_rate=0.1"], ["growth.images=10"]
 
-
-def module(backend, name):
-    return importlib.import_module(f"impl_{backend}.{name}")
-
-
-def square_sum(a, axis):
-    squares = (
-        (a * a).sum(axis) if hasattr(a, "detach") else importlib.import_module("chainer.functions").sum(a * a, axis)
-    )
-    return squares**0.5
-
-
-def replace_operation(op, wrong):
-    """Returns: a breaker that gives a formula's operation another meaning."""
-
-    def breaker(patch, backend):
-        trainer = module(backend, "trainer")
-        right = trainer.evaluate_operation
-
-        def evaluate(node, a, again):
-            return wrong(right, node, a, again) if node.op == op else right(node, a, again)
-
-        patch.setattr(trainer, "evaluate_operation", evaluate)
-
-    return breaker
-
-
-def replace_layer(kind, wrong):
-    """Returns: a breaker that gives a kind of layer another meaning."""
-
-    def breaker(patch, backend):
-        layers = module(backend, "layers").LAYERS
-        right = layers[kind]
-        patch.setitem(layers, kind, lambda layer, *rest: wrong(right, layer, *rest))
-
-    return breaker
-
-
-def with_settings(right, layer, rest, **changed):
-    return right(dataclasses.replace(layer, settings={**layer.settings, **changed}), *rest)
-
-
-def replace_draw(name, wrong):
-    def breaker(patch, backend):
-        right = Streams.sample
-
-        def sample(self, distribution, stream, position, shape):
-            if stream == name:
-                return wrong(self, distribution, stream, position, shape, right)
-            return right(self, distribution, stream, position, shape)
-
-        patch.setattr(Streams, "sample", sample)
-
-    return breaker
-
-
-def wrong_norm(shape_of_norm):
-    return replace_operation("norm", lambda right, node, a, again: shape_of_norm(a[0]))
-
-
-def total(a):
-    return a.sum() if hasattr(a, "detach") else importlib.import_module("chainer.functions").sum(a)
-
-
-def memory(statistic):
-    """Returns: the array behind a running statistic, without PyTorch's watch over in-place changes."""
-    return statistic.array if hasattr(statistic, "array") else statistic.data
-
-
-def one_norm_for_the_batch(a):
-    flat = a.reshape(1, -1)
-    return square_sum(flat, 1)
-
-
-def norm_over_rows(a):
-    return square_sum(square_sum(a, 1), 1)[:, 0] if a.ndim == 4 else square_sum(a, 1)
-
-
-def no_graph(right, node, a, again):
-    return right(node, a, False)
-
-
-def biased_variance(right, layer, x, parameters, statistics, mode):
-    """Running variance from the biased batch variance."""
-    n = x[0].shape[0]
-    raw = memory(statistics["variance"])
-    before = raw * 1.0
-    result = right(layer, x, parameters, statistics, mode)
-    if mode.training:
-        momentum = layer.settings["momentum"]
-        moved = (raw - (1 - momentum) * before) * ((n - 1) / n)
-        raw[...] = (1 - momentum) * before + moved
-    return result
-
-
-def forgotten_statistics(right, layer, x, parameters, statistics, mode):
-    """The statistics of an evaluation without a graph are thrown away."""
-    raw = memory(statistics["mean"])
-    before = raw * 1.0
-    result = right(layer, x, parameters, statistics, mode)
-    raw[...] = before
-    return result
-
-
-def flipped_mode(right, layer, x, parameters, statistics, mode):
-    return right(layer, x, parameters, statistics, dataclasses.replace(mode, training=not mode.training))
-
-
-def unscaled_dropout(right, layer, x, parameters, statistics, mode):
-    return right(layer, x, parameters, statistics, mode) * (1.0 - layer.settings["rate"])
-
-
-def leaking_generator_loss(patch, backend):
-    """D also minimises G's loss: both were summed and propagated together."""
-    trainer = module(backend, "trainer").Trainer
-    right = trainer._gradients
-
-    def gradients(self, planned, values):
-        (network,) = planned.losses
-        i = planned.losses[network]
-        changed = list(values)
-        changed[i] = values[i] * 2.0
-        return right(self, planned, changed)
-
-    patch.setattr(trainer, "_gradients", gradients)
-
-
-def adam_without(correction):
-    def breaker(patch, backend):
-        from spec.optimizers import Adam
-
-        right = Adam.step_size
-
-        def step_size(self, t, learning_rate):
-            if correction == "bias correction":
-                return learning_rate, self.epsilon
-            return right(self, t + 1, learning_rate)  # the count is off by one
-
-        patch.setattr(Adam, "step_size", step_size)
-
-    return breaker
-
-
-def changed(*settings):
-    """Returns: the settings that a wrong implementation behaves as if it had."""
-    return list(settings)
-
-
-# name: (system, its settings, what is wrong: a breaker, or the settings of another system)
+# name: (system, its settings, what is wrong: a breaker, or the settings of another system, iterations if not 3)
 CATALOGUE = {
     "gradient norm over the channel axis only": (WGAN, [], wrong_norm(norm_over_rows)),
     "one gradient norm for the whole batch": (WGAN, [], wrong_norm(one_norm_for_the_batch)),
@@ -213,23 +107,120 @@ CATALOGUE = {
         replace_layer("conv", lambda right, layer, *rest: with_settings(right, layer, rest, padding=(0, 2, 0, 2))),
     ),
     "alpha of ELU": (BEGAN, [], replace_layer("elu", lambda right, layer, *rest: with_settings(right, layer, rest, alpha=0.9))),
+    # From here on: one system each.
+    "DRAGAN: sigmoid's gradient for the logit's": (
+        "dragan_cifar10", [], reworded("grad(D(x_hat), x_hat)", "grad(sigmoid(D(x_hat)), x_hat)"), 1,
+    ),
+    "DRAGAN: one deviation for all pixels": (
+        "dragan_cifar10", [], reworded("sqrt(batch_mean((x - batch_mean(x)) ^ 2))", "sqrt(mean((x - mean(x)) ^ 2))"), 1,
+    ),
+    "DRAGAN: unbiased deviation": (
+        "dragan_cifar10", [], reworded("batch_mean((x - batch_mean(x)) ^ 2)", "batch_mean((x - batch_mean(x)) ^ 2) * 5 / 4"), 1,
+    ),
+    "DRAGAN: one number a sample for one a pixel": (
+        "dragan_cifar10", [], replace_draw("u", lambda s, d, n, p, shape, right: np.full(shape, 0.5)), 1,
+    ),
+    "k from the wrong losses": (BEGAN, [], reworded("gamma * L(x) - L(G(z))", "gamma * L(G(z)) - L(x)")),
+    "weights clipped before the step": (WARMUP, [], changed("optimizers.D.clip.when=before"), 1),
+    "weights clipped after the step": (
+        WARMUP, ["optimizers.D.clip.when=before"], changed("optimizers.D.clip.when=after"), 1,
+    ),
+    "critic steps: one boosted iteration too many": (
+        WARMUP, [], repeats(lambda often, i: i <= often.first or i % often.every == 0),
+    ),
+    "critic steps: boosted iterations counted from 1": (
+        WARMUP, ["schedule.warmup=0", "schedule.period=3"], repeats(lambda often, i: (i + 1) % often.every == 0),
+    ),
+    "spectral norm: u stands still": ("sndcgan_cifar10", [], spectral_vector(0)),
+    "spectral norm: u moves twice": ("sndcgan_cifar10", [], spectral_vector(2)),
+    "spectral norm: u drawn from another distribution": ("sndcgan_cifar10", [], other_vector),
+    "an average without batch norm's statistics": ("dcgan_cifar10", ["averages.G=0.9"], average_of_parameters_only),
+    "another decay of an average": ("dcgan_cifar10", ["averages.G=0.9"], changed("averages.G=0.8")),
+    "RMSProp's epsilon outside the root": (
+        "cgan_mnist", EPSILON, changed(*EPSILON, "optimizers.epsilon_place=outside"),
+    ),
+    "RMSProp from 0 for 1": ("cgan_mnist", [], changed("optimizers.start=0")),
+    "the mean of a window for its maximum": ("cgan_mnist", [], another_kind("max_pool", "avg_pool")),
+    "asymmetric padding made symmetric": ("cgan_mnist", [], replace_layer("conv", symmetric_padding)),
+    "a gate by the loss from after the update": ("cgan_mnist", LARGE_STEPS, gate_after_the_update, 4),
+    "minibatch discrimination with the sample itself": (
+        "minibatch_cifar10", [],
+        replace_layer("minibatch_discrimination", lambda right, *rest: right(*rest) + 1.0),
+    ),
+    "minibatch deviation unbiased": (GROWING, [], replace_layer("minibatch_std", unbiased_deviation)),
+    "equalised layers without their gain": (GROWING, [], set_layer("conv", gain=1.0)),
+    "the fade in reverse": (GROWING, FADING, replace_layer("fade", reversed_fade)),
+    "Adam's count for each parameter": (GROWING, FADING, count_for_each_parameter),
+    "one-hot codes of 0 and 1 for -1 and 1": ("ac_wgan_gp_cifar10", [], set_layer("one_hot", off=0.0)),
+    "fakes made anew after the generator moved": ("ac_wgan_gp_cifar10", [], remade("schedules", fakes_made_anew)),
+    "one embedding for both networks": ("cwgan_gp_mlp_mnist", [], shared_embedding),
+    "labels of fakes that are not theirs": ("cwgan_gp_mlp_mnist", [], reworded("mean(D(G(z, y), y))", "mean(D(G(z, c), y))")),
+    "the denoiser in training mode": ("dfm_cifar10", [], reworded("inference(R(f_fake))", "R(f_fake)")),
+    "softmax before cross-entropy": (
+        "gan_mlp_mnist", [],
+        replace_operation("cross_entropy", lambda right, node, a, again: right(node, [softmax(a[0]), *a[1:]], again)),
+    ),
+    "cross-entropy summed": ("gan_mlp_mnist", [], reworded("mean(cross_entropy", "sum(cross_entropy")),
+    "Cramer: df/dh not held constant": ("cramer_cifar10", [], remade("losses", way_not_constant), 1),
+    "Cramer: h_2 held constant": ("cramer_cifar10", [], reworded("f(h_1, h_2)", "f(h_1, detach(h_2))"), 1),
 }  # fmt: skip
+
+
+@cache
+def reference(system_name, settings, backend, iterations):
+    """Returns: the other backend's trace, with which this backend agrees."""
+    system = load_system(system_name, settings, reduced=True)
+    options = {"seed": 0, "dtype": "float64", "device": "cpu", "iterations": iterations}
+    found = trace("chainer" if backend == "torch" else "torch", system, **options)
+    assert all(f.agrees for f in compare(found, trace(backend, system, **options, states=found.states)))
+    return found
+
+
+def compared(name, catalogue, backend, monkeypatch):
+    """Returns: whether a backend with something wrong agrees with the other one."""
+    system_name, settings, wrong, *iterations = catalogue[name]
+    options = {"seed": 0, "dtype": "float64", "device": "cpu", "iterations": iterations[0] if iterations else 3}
+    right = reference(system_name, tuple(settings), backend, options["iterations"])
+    if callable(wrong):
+        wrong(monkeypatch, backend)
+        wrong = settings
+    broken = trace(backend, load_system(system_name, wrong, reduced=True), **options, states=right.states)
+    return all(f.agrees for f in compare(right, broken))
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_comparison_rejects(name, backend, monkeypatch):
-    system_name, settings, wrong = CATALOGUE[name]
-    right = load_system(system_name, settings, reduced=True)
-    options = {"seed": 0, "dtype": "float64", "device": "cpu", "iterations": 3}
-    reference = trace("chainer" if backend == "torch" else "torch", right, **options)
-    options["states"] = reference.states
-    assert all(f.agrees for f in compare(reference, trace(backend, right, **options)))
-    if callable(wrong):
-        wrong(monkeypatch, backend)
-        broken = trace(backend, right, **options)
-    else:
-        broken = trace(backend, load_system(system_name, wrong, reduced=True), **options)
-    assert not all(f.agrees for f in compare(reference, broken))
+    assert not compared(name, CATALOGUE, backend, monkeypatch)
+
+
+# The same tools where they change nothing, so that it is not they that are rejected.
+HARMLESS = {
+    "spectral norm: u moves once": ("sndcgan_cifar10", [], spectral_vector(1)),
+    "critic steps as they are": (WARMUP, [], repeats(lambda often, i: i < often.first or i % often.every == 0)),
+    "the same words": ("dragan_cifar10", [], reworded("x_hat", "x_hat"), 1),
+    "a gate that is reached at once": (
+        "cgan_mnist",
+        ["schedule.good_enough=9", "schedule.too_good=-9"],
+        gate_after_the_update,
+    ),
+    "Adam's count for each parameter of a network that does not grow": ("dcgan_cifar10", [], count_for_each_parameter),
+    "an average of a network without batch norm": ("began_cifar10", ["averages.G=0.9"], average_of_parameters_only),
+    "padding that is symmetric": (BEGAN, [], replace_layer("conv", symmetric_padding)),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_the_comparison_accepts_what_changes_nothing(name, backend, monkeypatch):
+    assert compared(name, HARMLESS, backend, monkeypatch)
+
+
+def test_max_pooling_of_windows_that_do_not_fit_whole_is_rejected(backend, tmp_path, monkeypatch):
+    """They make a larger map, which the next layer does not take."""
+    system = load_system(test_layers.write_system(tmp_path, "max_pool", size=5, stride=2))
+    backends.load(backend)
+    cover_all(monkeypatch, backend)
+    with pytest.raises(Exception, match=r"(?i)shape|invalid operation"):
+        trace(backend, system, seed=0, dtype="float64", device="cpu", iterations=1)
 
 
 def test_a_float32_implementation_with_too_large_an_error_is_rejected(backend, monkeypatch):
@@ -251,7 +242,7 @@ def test_the_norm_has_the_gradient_zero_at_zero_where_the_naive_one_has_nan(back
         zero.requires_grad_()
     else:
         zero = arrays.Array(zero.array, requires_grad=True)
-    right = operations.gradient(operations.norm(zero), zero, False)
+    right = operations.gradient(operations.norm(zero, 0.0), zero, False)
     assert np.array_equal(arrays.to_numpy(right), np.zeros((2, 3)))
     with np.errstate(invalid="ignore", divide="ignore"):
         naive = arrays.to_numpy(operations.gradient(square_sum(zero, 1), zero, False))

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from spec import load_system
 from spec.layers import KINDS
+from tests import tiny_systems
+from tests.tiny_systems import GENERATOR, NORMAL, critic
 from tools.agreement import compare, trace
 
 # One critic for each kind of layer, between what brings it an image and what makes one number a sample of it.
@@ -27,7 +29,24 @@ MIDDLES = {
     "upsample": '{ kind = "upsample", factor = 2 }',
     "concat": '{ kind = "tanh", name = "t" }, { kind = "concat", from = ["x", "t"] }',
     "add": '{ kind = "tanh", name = "t" }, { kind = "add", from = ["x", "t"] }',
+    "pixel_norm": '{ kind = "pixel_norm", epsilon = 1e-3 }',
+    "minibatch_std": '{ kind = "minibatch_std", epsilon = 1e-3 }',
+    "minibatch_discrimination": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 6 }, '
+    '{ kind = "minibatch_discrimination", kernels = 3, dimensions = 2 }',
+    "scale": '{ kind = "scale", factor = SLOPE }',
+    "max_pool": '{ kind = "max_pool", kernel = 2, stride = STRIDE }',
+    "avg_pool": '{ kind = "avg_pool", kernel = 2, stride = STRIDE }',
+    "planes": '{ kind = "flatten" }, { kind = "planes", height = 2, width = 3 }',
+    # What the weighted kinds take besides.
+    "linear, gain": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3, gain = "sqrt(2 / fan_in)" }',
+    "conv, gain": '{ kind = "conv", name = "m", channels = 3, kernel = 2, stride = 1, padding = 0, gain = SLOPE }',
+    "linear, spectral": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3, spectral_norm = SPECTRAL }',
+    "conv, spectral": '{ kind = "conv", name = "m", channels = 3, kernel = 2, stride = STRIDE, padding = 1, '
+    "gain = SLOPE, spectral_norm = SPECTRAL }",
+    "deconv, spectral": '{ kind = "deconv", name = "m", channels = 2, kernel = 3, stride = 2, padding = 1, '
+    "spectral_norm = SPECTRAL }",
 }
+ELSEWHERE = {"embedding", "one_hot", "fade"}  # in the conditional system and in the one that grows
 CRITIC = """
 title = "a critic with one kind of layer"
 source = "none"
@@ -77,14 +96,19 @@ epochs = 1
 samples_every = 1
 checkpoint_every = 1
 grid = [1, 1]
+moving_average = 1
 """
 
 
-def write_system(folder, kind, channels=2, size=5, batch=4, kernel=3, stride=2, slope=0.3):
-    middle = MIDDLES[kind].replace("KERNEL", str(kernel)).replace("STRIDE", str(stride)).replace("SLOPE", str(slope))
+def write_system(folder, kind, channels=2, size=5, batch=4, kernel=3, stride=2, slope=0.3, advance="always"):
+    spectral = f'{{ iterations = {stride}, epsilon = 1e-12, advance = "{advance}" }}'
+    values = {"KERNEL": str(kernel), "STRIDE": str(stride), "SLOPE": str(slope), "SPECTRAL": spectral}
+    middle = MIDDLES[kind]
+    for word, value in values.items():
+        middle = middle.replace(word, value)
     critic = CRITIC.replace("MIDDLE", middle)
     for name in ("conv", "deconv"):
-        if name != kind:
+        if f'"{name}"' not in middle:
             critic = critic.replace(f'[settings.{name}]\nweight = "normal(0, 0.3)"\nbias = "normal(0, 0.3)"\n', "")
     (folder / "critic.toml").write_text(critic)
     text = SYSTEM.replace("CHANNELS", str(channels)).replace("SIZE", str(size)).replace("BATCH", str(batch))
@@ -93,7 +117,7 @@ def write_system(folder, kind, channels=2, size=5, batch=4, kernel=3, stride=2, 
 
 
 def test_every_kind_of_layer_is_tried():
-    assert {*MIDDLES, "embedding"} == set(KINDS)
+    assert {kind.partition(",")[0] for kind in MIDDLES} | ELSEWHERE == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", MIDDLES)
@@ -107,46 +131,62 @@ def test_backends_agree_on_a_critic_with(kind, data, tmp_path_factory):
         "kernel": data.draw(st.integers(1, 4)),
         "stride": data.draw(st.integers(1, 3)),
         "slope": data.draw(st.floats(0.05, 0.95)),
+        "advance": data.draw(st.sampled_from(["always", "training"])),
     }
     system = load_system(write_system(tmp_path_factory.mktemp("layers"), kind, **sizes))
-    options = {"seed": data.draw(st.integers(0, 10**6)), "dtype": "float64", "device": "cpu", "iterations": 2}
-    torch = trace("torch", system, **options)
-    findings = compare(torch, trace("chainer", system, **options, states=torch.states))
-    assert [(f.kind, f.where, f.worst) for f in findings if not f.agrees] == []
+    agree(system, seed=data.draw(st.integers(0, 10**6)))
 
 
-def test_backends_agree_on_a_conditional_system(tmp_path):
-    write_system(tmp_path, "tanh", channels=1, size=3)
-    for name, inputs, first in (("generator", "z = [2]", "z"), ("critic", 'x = [1, "size", "size"]', "f")):
-        flatten = '{ kind = "flatten", name = "f", from = "x" },' if name == "critic" else ""
-        last = (
-            '{ kind = "linear", name = "out", units = 1 }'
-            if name == "critic"
-            else '{ kind = "linear", name = "out", units = "size ^ 2" }, '
-            '{ kind = "tanh" }, { kind = "reshape", shape = [1, "size", "size"] }'
-        )
-        (tmp_path / f"{name}.toml").write_text(
-            f'title = "conditional"\nsource = "none"\n[parameters]\nsize = 3\n[inputs]\n{inputs}\ny = {{ labels = 4 }}\n'
-            '[settings.linear]\nweight = "normal(0, 0.5)"\nbias = 0\n[settings.embedding]\nweight = "normal(0, 1)"\n'
-            f'[network]\nlayers = [ {flatten} {{ kind = "embedding", name = "e", from = "y", units = 3 }}, '
-            f'{{ kind = "concat", from = ["{first}", "e"] }}, {{ kind = "linear", name = "l", units = 5 }}, '
-            f'{{ kind = "tanh" }}, {last} ]\n'
-        )
-    (tmp_path / "loss.toml").write_text(
-        'title = "conditional WGAN"\nsource = "none"\n'
-        '[draws]\nc = { sample = "uniform(0, 4)", shape = "G.y" }\neps = { sample = "uniform(0, 1)", shape = [] }\n'
-        '[define]\nx_hat = "detach(eps * x + (1 - eps) * G(z, y))"\n[losses]\n'
-        'D = "mean(D(G(z, y), y)) - mean(D(x, y)) + mean((norm(grad(D(x_hat, y), x_hat)) - 1) ^ 2)"\n'
-        'G = "-mean(D(G(z, c), c))"\n'
-    )
-    text = (
-        (tmp_path / "system.toml").read_text().replace('"wgan_gp"', '"loss.toml"').replace("[run]", "labels = 4\n[run]")
-    )
-    lines = [line for line in text.splitlines() if not line.startswith(("G =", "D ="))]
-    text = "\n".join(lines).replace("[networks]", '[networks]\nG = "generator.toml"\nD = "critic.toml"')
-    (tmp_path / "system.toml").write_text(text)
-    system = load_system(str(tmp_path / "system.toml"))
-    options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 3}
+CODES = {
+    "embedding": '{ kind = "embedding", name = "e", from = "y", units = 3, weight = "normal(0, 1)" }',
+    "one_hot": '{ kind = "one_hot", name = "e", from = "y", on = 1, off = -1 }',
+}
+CONDITIONAL = """
+title = "conditional WGAN"
+source = "none"
+[draws]
+c = { sample = "uniform(0, 4)", shape = "G.y" }
+eps = { sample = "uniform(0, 1)", shape = [] }
+[define]
+x_hat = "detach(eps * x + (1 - eps) * G(z, y))"
+[losses]
+D = "mean(D(G(z, y), y)) - mean(D(x, y)) + mean((norm(grad(D(x_hat, y), x_hat)) - 1) ^ 2)"
+G = "-mean(D(G(z, c), c))"
+"""
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
+    (tmp_path / "loss.toml").write_text(CONDITIONAL)
+    joined = f'{CODES[code]}, {{ kind = "concat", from = ["FIRST", "e"] }},'
+    image = '{ kind = "linear", name = "l", units = 9, NORMAL }, { kind = "reshape", shape = [1, 3, 3] }'
+    networks = {
+        "G": f"z = [2]\ny = {{ labels = 4 }} | {joined.replace('FIRST', 'z')} {image.replace('NORMAL', NORMAL)}",
+        "D": critic(1, "", "x = [1, 3, 3]\ny = { labels = 4 }", joined.replace("FIRST", "pixels")),
+    }
+    agree(tiny_systems.write_system(tmp_path, "loss.toml", networks, shape=(1, 3, 3), labels=4, batch=5), iterations=3)
+
+
+def test_backends_agree_on_a_critic_that_grows_while_its_new_layer_fades_in(tmp_path):
+    body = '{ kind = "tanh", name = "t" }, { kind = "fade", from = ["x", "t"], stages = [0, 0] }, { kind = "flatten" }'
+    networks = {
+        "G": GENERATOR,
+        "D": f'x = [1, 2, 2] | {body}, {{ kind = "linear", name = "l", units = 1, {NORMAL}, stages = [0, 0] }}, '
+        f'{{ kind = "linear", name = "m", from = "flatten_1", units = 1, {NORMAL}, stages = [1] }}',
+    }
+    grows = "[growth]\nstages = 2\nimages = 12"
+    system = tiny_systems.write_system(tmp_path, "wgan_gp", networks, batch=4, extra=grows)
+    assert [system.at(i) for i in range(4)] == [
+        (0, 0.0),
+        (0, pytest.approx(1 / 3)),
+        (0, pytest.approx(2 / 3)),
+        (1, 0.0),
+    ]
+    agree(system, iterations=5)
+
+
+def agree(system, **options):
+    options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 2} | options
     torch = trace("torch", system, **options)
     findings = compare(torch, trace("chainer", system, **options, states=torch.states))
     assert [(f.kind, f.where, f.worst) for f in findings if not f.agrees] == []

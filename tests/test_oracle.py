@@ -1,70 +1,104 @@
 """Both backends against the third witness, so that they cannot be wrong together."""
 
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
 from spec import load_system, system_names
+from spec.state import TrainingState, initial_state
 from spec.streams import Position
-from tests.oracle import Oracle, unit_direction
+from tests.oracle import Oracle, shaken_state, unit_direction
 from tools import backends
 from tools.agreement import random_feed
 
 SEED = 5
 
 
-@pytest.mark.parametrize("name", system_names())
-def test_losses_reports_states_and_directional_derivatives_match_the_oracle(name, backend):
+@dataclass(frozen=True)
+class Witnessed:
+    """What the oracle says of the first repeat of a step that starts from `state`."""
+
+    state: TrainingState
+    batch: dict[str, np.ndarray]
+    losses: dict[str, float]
+    slopes: dict[str, float]  # of each loss along a direction of its own network
+    directions: dict[str, dict[str, np.ndarray]]
+    reports: dict[str, float]
+    statistics: dict[str, dict[str, np.ndarray]]
+
+
+@lru_cache(maxsize=4)  # both backends ask for the same, one after the other
+def witnessed(name: str, iteration: int) -> list[Witnessed]:
+    """Each step of an iteration, from states of their own, so that nothing comes from a backend."""
     system = load_system(name, reduced=True)
-    data = random_feed(system, SEED)()
+    feed, found, oracles = random_feed(system, SEED), [], []
+    batch = feed()
+    for number, step in enumerate(system.schedule.steps):
+        state = shaken_state(replace(initial_state(system, SEED), iteration=iteration), number)
+        if number and system.schedule.data != "iteration":
+            batch = feed()
+        oracle = Oracle(system, state, SEED, Position(iteration, number, 0), batch, oracles)
+        oracles.append(oracle)
+        loss = system.loss
+        directions = {network: unit_direction(state, network, number) for network in step.update}
+        # All losses first, for the numbers of the evaluations.
+        losses = {n: float(oracle.value(loss.losses[n].tree).f[0]) for n in step.update}
+        slopes = {n: float(oracle.along(d).value(loss.losses[n].tree).b[0]) for n, d in directions.items()}
+        reports = {n: r.value for n, r in loss.reports.items() if not set(r.networks).isdisjoint(step.update)}
+        formulas = reports | {n: s.next for n, s in loss.states.items() if s.network in step.update}
+        values = {n: float(oracle.value(formula.tree).f[0]) for n, formula in formulas.items()}
+        found.append(Witnessed(state, batch, losses, slopes, directions, values, oracle.statistics))
+    return found
+
+
+def iterations(name):
+    """The first one; of a system that grows one in each stage, in the middle of it where that is mixed with the stage before."""
+    system = load_system(name, reduced=True)
+    chosen = {}
+    for iteration in range(1000):
+        stage, fade = system.at(iteration)
+        if stage not in chosen or 0.2 < fade < 0.8:
+            chosen[stage] = iteration
+        if system.growth is None or (stage == system.growth.stages - 1):
+            break
+    return list(chosen.values())
+
+
+CASES = [(name, iteration) for name in system_names() for iteration in iterations(name)]
+
+
+@pytest.mark.parametrize(("name", "iteration"), CASES)
+def test_losses_reports_states_statistics_and_directional_derivatives_match_the_oracle(name, iteration, backend):
+    system = load_system(name, reduced=True)
     trainer = backends.make_trainer(backend, system, SEED, dtype="float64")
     to_numpy = backends.load(backend).to_numpy
     checked = 0
-
-    for step in range(len(system.schedule.steps)):
-        state = trainer.state()
-        moment = trainer.compute(step, 0, lambda: data)
-        at = Position(0, step, 0)
-        oracle = Oracle(system, state, SEED, at, data)
-        for network in moment.plan.losses:  # numbers the evaluations, as the plan does: losses first
-            oracle.value(system.loss.losses[network].tree)
-        for network, node in moment.plan.losses.items():
-            direction = unit_direction(state, network, seed=moment.step)
-            tilted = Oracle(system, state, SEED, at, data, direction).value(system.loss.losses[network].tree)
-            assert float(to_numpy(moment.values[node])) == pytest.approx(float(tilted.f), rel=1e-12)
-            gradients = {path: to_numpy(g) for path, g in trainer.gradients_by_path(moment)[network].items()}
-            along = sum(float((g * direction[f"parameters/{network}/{p}"]).sum()) for p, g in gradients.items())
-            assert along == pytest.approx(float(tilted.b), rel=1e-10, abs=1e-14)
+    for number, expected in enumerate(witnessed(name, iteration)):
+        trainer.load(expected.state)
+        moment = trainer.compute(number, 0, lambda batch=expected.batch: batch)
+        values = {n: float(to_numpy(moment.values[i])) for n, i in moment.plan.losses.items()}
+        assert values == {n: pytest.approx(loss, rel=1e-12, abs=1e-13) for n, loss in expected.losses.items()}
+        for network, gradients in trainer.gradients_by_path(moment).items():
+            direction = expected.directions[network]
+            parts = [(to_numpy(g) * direction[f"parameters/{network}/{p}"]).sum() for p, g in gradients.items()]
+            assert sum(parts) == pytest.approx(expected.slopes[network], rel=1e-10, abs=1e-13)
             checked += 1
-        for report, node in moment.plan.reports.items():
-            if report in system.loss.reports:
-                expected = float(oracle.value(system.loss.reports[report].value.tree).f)
-                assert float(to_numpy(moment.values[node])) == pytest.approx(expected, rel=1e-12)
-        for state_name, node in moment.plan.states.items():
-            expected = float(oracle.value(system.loss.states[state_name].next.tree).f)
-            assert float(to_numpy(moment.values[node])) == pytest.approx(expected, rel=1e-12)
-
-        trainer.update(moment)
+        reports = {
+            n: float(to_numpy(moment.values[i])) for n, i in moment.plan.reports.items() if n in expected.reports
+        }
+        assert reports == {n: pytest.approx(value, rel=1e-12, abs=1e-13) for n, value in expected.reports.items()}
+        after = trainer.state()
+        for network, statistics in expected.statistics.items():
+            for path, value in statistics.items():
+                found = after.arrays[f"statistics/{network}/{path}"]
+                np.testing.assert_allclose(found, value, rtol=1e-11, atol=1e-13, err_msg=f"{network}/{path}")
     assert checked == sum(len(step.update) for step in system.schedule.steps)
 
 
-def test_a_linear_critics_penalty_is_the_square_of_its_norm_minus_one(backend, tmp_path):
-    (tmp_path / "linear.toml").write_text(
-        'title = "a linear critic"\nsource = "none"\n[parameters]\nside = 3\n[inputs]\nx = [1, "side", "side"]\n'
-        '[network]\nlayers = [{ kind = "flatten" }, { kind = "linear", name = "l", units = 1, bias = "none", '
-        'weight = "normal(0, 1)" }]\n'
-    )
-    (tmp_path / "system.toml").write_text(
-        'title = "a linear critic"\nsource = "none"\nloss = "wgan_gp"\n'
-        'schedule = { use = "critic_repeats", critic_steps = 1 }\n'
-        '[networks]\nG = { use = "mlp_generator", size = 3, latent = 2, width = 4 }\nD = "linear.toml"\n'
-        '[draws]\nz = { sample = "normal(0, 1)", shape = "G.z" }\n'
-        '[optimizers]\nkind = "adam"\nlearning_rate = 1e-3\nbeta1 = 0\nbeta2 = 0.9\nepsilon = 0\n'
-        'epsilon_place = "corrected"\n[data]\nshape = [1, 3, 3]\nrange = [-1, 1]\nfit = "exact"\n'
-        "[run]\nbatch = 4\nepochs = 1\nsamples_every = 1\ncheckpoint_every = 1\ngrid = [1, 1]\n"
-    )
-    system = load_system(str(tmp_path / "system.toml"))
-    trainer = backends.make_trainer(backend, system, 0, dtype="float64")
-    weight = trainer.state().arrays["parameters/D/l/W"]
-    recorded = trainer.iterate(random_feed(system, 0))
-    penalty = float(backends.load(backend).to_numpy(recorded["gradient_penalty"]))
-    assert penalty == pytest.approx((np.linalg.norm(weight) - 1.0) ** 2, rel=1e-14)
+def test_every_stage_of_growth_is_tried_and_some_in_the_middle_of_a_mixture():
+    system = load_system("progressive_cifar10", reduced=True)
+    places = [system.at(iteration) for iteration in iterations("progressive_cifar10")]
+    assert [stage for stage, _ in places] == list(range(7))
+    assert all(0.2 < fade < 0.8 for stage, fade in places if stage % 2)

@@ -33,6 +33,7 @@ BOUNDS: Mapping[str, float] = {
     "statistic, 1 iteration": 1e-12,  # a mean over the batch
     "parameter, 1 iteration": 1e-12,  # Adam divides a gradient by its own size, which keeps its relative error
     "moment, 1 iteration": 1e-12,  # gradients and their squares
+    "average, 1 iteration": 1e-12,  # of parameters and statistics
     "report, all iterations": 1e-11,  # training multiplies differences from step to step
     "state, all iterations": 1e-11,  # parameters, statistics and moments after the last iteration, likewise
     "sample, all iterations": 1e-11,  # G in inference, after the last iteration
@@ -199,12 +200,12 @@ def _trace_run(kept: Trace, backend: str, trainer: Any, feed: Any, iterations: i
         for name, value in trainer.iterate(feed).items():
             series.setdefault(name, []).append(to_numpy(value))
         if iteration == 0:
-            first = {role: f"{role}, 1 iteration" for role in ("parameter", "statistic", "moment")}
+            first = {role: f"{role}, 1 iteration" for role in ("parameter", "statistic", "moment", "average")}
             _add_state(kept, trainer.system, trainer.state(), first)
     for name, values in series.items():
         # As one series: a loss that crosses zero has no relative precision of its own there.
         kept.add("report, all iterations", name, np.stack(values))
-    last = dict.fromkeys(("parameter", "statistic", "moment", "state"), "state, all iterations")
+    last = dict.fromkeys(("parameter", "statistic", "moment", "average", "state"), "state, all iterations")
     _add_state(kept, trainer.system, trainer.state(), last)
 
 

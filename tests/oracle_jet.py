@@ -1,0 +1,178 @@
+"""Hyper-dual numbers in NumPy float64: values with two directional derivatives, exact to rounding.
+
+    f + a e1 + b e2 + ab e1 e2        with e1^2 = e2^2 = 0
+
+Every component has a leading axis of directions: 1 long for `f` and `b`, and for `a` and `ab` as long as there are directions
+e1, so that the gradient with respect to an image takes one evaluation with one direction a pixel. What stays of a shape
+after that axis is what a formula sees. A component that is None is 0 everywhere.
+
+Source: Fike and Alonso 2011, AIAA 2011-886.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Part = np.ndarray | None
+
+
+class Jet:
+    """One value with its derivatives; see the module."""
+
+    __array_ufunc__ = None  # let NumPy arrays on the left yield to our operators
+
+    def __init__(self, f: np.ndarray, a: Part = None, b: Part = None, ab: Part = None) -> None:
+        self.f, self.a, self.b, self.ab = f, a, b, ab
+
+    @property
+    def rank(self) -> int:
+        return self.f.ndim - 1
+
+    def linear(self, function: Callable[[np.ndarray], np.ndarray]) -> Jet:
+        return Jet(*(None if part is None else function(part) for part in (self.f, self.a, self.b, self.ab)))
+
+    def map(self, f: np.ndarray, f1: np.ndarray, f2: np.ndarray) -> Jet:
+        """A function of each element, from its value, slope and curvature there."""
+        bend = _times(np.multiply, self.a, self.b)
+        return Jet(
+            f,
+            _times(np.multiply, f1, self.a),
+            _times(np.multiply, f1, self.b),
+            _sum(_times(np.multiply, f1, self.ab), _times(np.multiply, f2, bend)),
+        )
+
+    def flat(self) -> Jet:
+        """The same value, as a constant."""
+        return Jet(self.f)
+
+    def __add__(self, other: Any) -> Jet:
+        o = jet(other)
+        return Jet(self.f + o.f, _sum(self.a, o.a), _sum(self.b, o.b), _sum(self.ab, o.ab))
+
+    def __sub__(self, other: Any) -> Jet:
+        return self + jet(other) * -1.0
+
+    def __mul__(self, other: Any) -> Jet:
+        return bilinear(np.multiply, self, jet(other))
+
+    def __truediv__(self, other: Any) -> Jet:
+        o = jet(other)
+        return self * o.map(1.0 / o.f, -1.0 / o.f**2, 2.0 / o.f**3)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def sqrt(self) -> Jet:
+        # At 0 the norm's derivative is defined to be 0.
+        root = np.sqrt(self.f)
+        positive = root > 0
+        safe = np.where(positive, root, 1.0)
+        return self.map(root, np.where(positive, 0.5 / safe, 0.0), np.where(positive, -0.25 / safe**3, 0.0))
+
+    def power(self, e: float) -> Jet:
+        return self.map(self.f**e, e * self.f ** (e - 1), e * (e - 1) * self.f ** (e - 2))
+
+    def abs(self) -> Jet:
+        return self.map(abs(self.f), np.sign(self.f), 0 * self.f)
+
+    def exp(self) -> Jet:
+        e = np.exp(self.f)
+        return self.map(e, e, e)
+
+    def log(self) -> Jet:
+        return self.map(np.log(self.f), 1 / self.f, -1 / self.f**2)
+
+    def tanh(self) -> Jet:
+        t = np.tanh(self.f)
+        return self.map(t, 1 - t**2, -2 * t * (1 - t**2))
+
+    def sigmoid(self) -> Jet:
+        s = 1 / (1 + np.exp(-self.f))
+        return self.map(s, s * (1 - s), s * (1 - s) * (1 - 2 * s))
+
+    def softplus(self) -> Jet:
+        s = 1 / (1 + np.exp(-self.f))
+        return self.map(np.logaddexp(self.f, 0.0), s, s * (1 - s))
+
+    def kinked(self, left: float) -> Jet:
+        """x where x >= 0, left x elsewhere."""
+        slope = np.where(self.f >= 0, 1.0, left)
+        return self.map(slope * self.f, slope, 0 * slope)
+
+    def clip(self, low: float, high: float) -> Jet:
+        inside = 1.0 * ((self.f >= low) & (self.f <= high))
+        return self.map(np.clip(self.f, low, high), inside, 0 * inside)
+
+    def sample_sum(self) -> Jet:
+        """The sum over all axes but the batch's."""
+        return self.linear(lambda v: v.reshape(*v.shape[:2], -1).sum(axis=2))
+
+    def mean(self, axis: int | tuple[int, ...]) -> Jet:
+        """The mean over axes, which stay with a length of 1; axis 1 is the batch's."""
+        return self.linear(lambda v: v.mean(axis=axis, keepdims=True))
+
+    def each_sample(self, function: Callable[[np.ndarray], np.ndarray]) -> Jet:
+        """A linear function of each sample, given as one of a batch."""
+        return self.linear(lambda v: _samples(function, v))
+
+
+def _samples(function: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> np.ndarray:
+    result = function(v.reshape(-1, *v.shape[2:]))
+    return result.reshape(*v.shape[:2], *result.shape[1:])
+
+
+def jet(value: Any) -> Jet:
+    return value if isinstance(value, Jet) else Jet(np.asarray(value, dtype=np.float64)[None])
+
+
+def bilinear(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Jet, y: Jet) -> Jet:
+    return Jet(
+        function(x.f, y.f),
+        _sum(_times(function, x.a, y.f), _times(function, x.f, y.a)),
+        _sum(_times(function, x.b, y.f), _times(function, x.f, y.b)),
+        _sum(
+            _sum(_times(function, x.ab, y.f), _times(function, x.f, y.ab)),
+            _sum(_times(function, x.a, y.b), _times(function, x.b, y.a)),
+        ),
+    )
+
+
+def weigh(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Jet, w: Jet) -> Jet:
+    """A function of a batch and of a weight, linear in each."""
+    return bilinear(lambda v, u: _samples(lambda batch: function(batch, u[0]), v), x, w)
+
+
+def joined(parts: list[Jet]) -> Jet:
+    """Concatenation along the axis after the batch's."""
+
+    def component(name: str) -> Part:
+        found = [getattr(part, name) for part in parts]
+        length = max((len(v) for v in found if v is not None), default=0)
+        if not length:
+            return None
+        shapes = [(length, *part.f.shape[1:]) for part in parts]
+        filled = [np.zeros(s) if v is None else np.broadcast_to(v, s) for v, s in zip(found, shapes, strict=True)]
+        return np.concatenate(filled, axis=2)
+
+    return Jet(np.concatenate([part.f for part in parts], axis=2), component("a"), component("b"), component("ab"))
+
+
+def aligned(x: Jet, y: Jet) -> tuple[Jet, Jet]:
+    """Broadcasting from the left: the operand with fewer axes gets more on its right."""
+    rank = max(x.rank, y.rank)
+
+    def widen(j: Jet) -> Jet:
+        missing = (1,) * (rank - j.rank)
+        return j.linear(lambda v: v.reshape(*v.shape, *missing)) if missing else j
+
+    return widen(x), widen(y)
+
+
+def _sum(x: Part, y: Part) -> Part:
+    return y if x is None else x if y is None else x + y
+
+
+def _times(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Part, y: Part) -> Part:
+    return None if x is None or y is None else function(x, y)

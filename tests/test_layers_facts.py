@@ -1,0 +1,194 @@
+"""What layers compute, in both backends, against loops and numbers by hand: the places where frameworks differ."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from spec.architecture_reader import read_architecture
+from spec.errors import Problems
+from spec.library import Library
+from tools import backends
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture
+def forward(backend, tmp_path):
+    """Returns: a function that evaluates a network of the layers given as TOML, and what it leaves of its statistics."""
+
+    def evaluate(layers, x, parameters=None, statistics=None, *, training=True, fade=0.0, inputs=None):
+        inputs = inputs or f"x = {list(x.shape[1:])}"
+        (tmp_path / "net.toml").write_text(
+            f'title = "t"\nsource = "none"\n[inputs]\n{inputs}\n[network]\nlayers = [ {layers} ]\n'
+        )
+        problems, library = Problems(), Library(tmp_path)
+        network = read_architecture(library.find("architectures", "net.toml", "", ""), library, {}, problems)
+        problems.stop_if_any()
+        backends.load(backend)  # which mends Chainer before anything imports it
+        module, arrays, kinds = (
+            importlib.import_module(f"impl_{backend}.{n}") for n in ("network", "arrays", "layers")
+        )
+        place = arrays.Place("cpu", "float64")
+        dtype = place.array(np.zeros(1)).dtype  # PyTorch and NumPy have names of their own for it
+        placed = {path: place.array(a) for path, a in (parameters or {}).items()}
+        kept = {path: place.array(a) for path, a in (statistics or {}).items()}
+        mode = kinds.Mode(training, None, fade, dtype)
+        (out,) = module.evaluate(network, placed, kept, [place.array(x)], mode).values()
+        return arrays.to_numpy(out), {path: arrays.to_numpy(a) for path, a in kept.items()}
+
+    return evaluate
+
+
+@pytest.mark.parametrize(("kind", "reduce"), [("max_pool", np.max), ("avg_pool", np.mean)])
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(5, 2, 2), (6, 3, 2), (5, 3, 1), (4, 4, 4)])
+def test_pooling_takes_whole_windows_only(kind, reduce, size, kernel, stride, forward):
+    x = RANDOM.standard_normal((2, 3, size, size))
+    n = (size - kernel) // stride + 1  # Chainer's own default has one more where windows do not fit
+    expected = np.zeros((2, 3, n, n))
+    for i in range(n):
+        for j in range(n):
+            window = x[:, :, i * stride : i * stride + kernel, j * stride : j * stride + kernel]
+            expected[:, :, i, j] = reduce(window, axis=(2, 3))
+    found, _ = forward(f'{{ kind = "{kind}", kernel = {kernel}, stride = {stride} }}', x)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_max_pooling_leaves_out_what_is_beyond_the_last_whole_window(forward):
+    x = np.zeros((1, 1, 5, 5))
+    x[0, 0, 4, 4] = 9.0
+    found, _ = forward('{ kind = "max_pool", kernel = 2, stride = 2 }', x)
+    assert found.shape == (1, 1, 2, 2)
+    assert found.max() == 0.0
+
+
+def test_upsampling_repeats_every_pixel_and_gives_2n_and_not_2n_minus_1(forward):
+    x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    found, _ = forward('{ kind = "upsample", factor = 2 }', x)
+    assert found[0, 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+
+
+@pytest.mark.parametrize(("size", "kernel", "padding", "before"), [(28, 7, [2, 3, 2, 3], 2), (8, 3, [0, 1, 0, 1], 0)])
+def test_tensorflows_same_padding_at_stride_2_has_its_larger_half_after(size, kernel, padding, before, forward):
+    row, column = 5, 2
+    x = np.zeros((1, 1, size, size))
+    x[0, 0, row, column] = 1.0
+    w = np.arange(1.0, kernel**2 + 1).reshape(1, 1, kernel, kernel)
+    layer = f'{{ kind = "conv", name = "c", channels = 1, kernel = {kernel}, stride = 2, padding = {padding}, '
+    found, _ = forward(layer + 'weight = 0, bias = "none" }', x, {"c/W": w})
+    assert found.shape == (1, 1, size // 2, size // 2)
+    for i in range(size // 2):
+        for j in range(size // 2):
+            r, c = row - 2 * i + before, column - 2 * j + before  # where the pixel falls in this output's kernel
+            inside = 0 <= r < kernel and 0 <= c < kernel
+            assert found[0, 0, i, j] == (w[0, 0, r, c] if inside else 0.0)
+
+
+def test_pixel_norm_divides_by_the_root_mean_square_of_the_channels(forward):
+    x = RANDOM.standard_normal((2, 3, 2, 2))
+    found, _ = forward('{ kind = "pixel_norm", epsilon = 0.25 }', x)
+    for n, i, j in np.ndindex(2, 2, 2):
+        v = x[n, :, i, j]
+        np.testing.assert_allclose(found[n, :, i, j], v / np.sqrt((v @ v) / 3 + 0.25), rtol=1e-14)
+
+
+def test_pixel_norm_of_a_latent_gives_it_the_length_of_the_root_of_its_size(forward):
+    found, _ = forward('{ kind = "pixel_norm", epsilon = 1e-8 }', RANDOM.standard_normal((4, 512)))
+    np.testing.assert_allclose((found**2).sum(axis=1), 512, rtol=1e-7)
+
+
+def test_minibatch_std_appends_one_channel_with_the_mean_deviation_over_the_batch(forward):
+    x = RANDOM.standard_normal((4, 2, 3, 3))
+    found, _ = forward('{ kind = "minibatch_std", epsilon = 1e-8 }', x)
+    deviations = []
+    for place in np.ndindex(2, 3, 3):
+        values = x[(slice(None), *place)]
+        average = sum(values) / 4
+        deviations.append(np.sqrt(sum((v - average) ** 2 for v in values) / 4 + 1e-8))  # by 4, not by 3
+    assert found.shape == (4, 3, 3, 3)
+    assert np.array_equal(found[:, :2], x)
+    np.testing.assert_allclose(found[:, 2], np.mean(deviations), rtol=1e-13)
+
+
+def test_minibatch_discrimination_sums_over_the_other_samples_only(forward):
+    x = RANDOM.standard_normal((4, 6))
+    found, _ = forward('{ kind = "minibatch_discrimination", kernels = 3, dimensions = 2 }', x)
+    m = x.reshape(4, 3, 2)
+    for i in range(4):
+        for b in range(3):
+            others = [np.exp(-abs(m[i, b] - m[j, b]).sum()) for j in range(4) if j != i]
+            assert found[i, b] == pytest.approx(sum(others), rel=1e-13)
+
+
+def test_one_hot_codes_have_the_two_values_that_are_asked_for(forward):
+    found, _ = forward('{ kind = "one_hot", on = 1, off = -1 }', np.array([2, 0]), inputs="x = { labels = 3 }")
+    assert found.tolist() == [[-1, -1, 1], [1, -1, -1]]
+    assert found.dtype == np.float64
+
+
+def test_planes_are_filled_with_one_number_each(forward):
+    found, _ = forward('{ kind = "planes", height = 2, width = 3 }', np.array([[1.0, 2.0]]))
+    assert found.tolist() == [[[[1, 1, 1], [1, 1, 1]], [[2, 2, 2], [2, 2, 2]]]]
+
+
+@pytest.mark.parametrize("a", [0.0, 0.25, 1.0])
+def test_fade_goes_from_its_first_input_to_its_second(a, forward):
+    x = RANDOM.standard_normal((2, 3))
+    layers = '{ kind = "tanh", name = "t" }, { kind = "fade", from = ["x", "t"] }'
+    found, _ = forward(layers, x, fade=a)
+    np.testing.assert_allclose(found, (1 - a) * x + a * np.tanh(x), rtol=1e-14)
+
+
+def test_a_gain_multiplies_the_weight_and_not_the_bias(forward):
+    x, w, b = (RANDOM.standard_normal(shape) for shape in ((2, 8), (3, 8), 3))
+    layer = '{ kind = "linear", name = "l", units = 3, weight = "normal(0, 1)", bias = 0, gain = "sqrt(2 / fan_in)" }'
+    found, _ = forward(layer, x, {"l/W": w, "l/b": b})
+    np.testing.assert_allclose(found, x @ (0.5 * w).T + b, rtol=1e-13)
+
+
+SPECTRAL = (
+    'weight = "normal(0, 1)", bias = "none", '
+    'spectral_norm = { iterations = ITERATIONS, epsilon = 1e-12, advance = "ADVANCE" } }'
+)
+LINEAR = '{ kind = "linear", name = "l", units = 4, ' + SPECTRAL
+CONV = '{ kind = "conv", name = "l", channels = 4, kernel = 2, stride = 1, padding = 0, ' + SPECTRAL
+DECONV = '{ kind = "deconv", name = "l", channels = 4, kernel = 2, stride = 1, padding = 0, ' + SPECTRAL
+
+
+def spectral(text, iterations, advance="always"):
+    return text.replace("ITERATIONS", str(iterations)).replace("ADVANCE", advance)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "weight"),
+    [(LINEAR, (2, 6), (4, 6)), (CONV, (2, 3, 2, 2), (4, 3, 2, 2)), (DECONV, (2, 3, 1, 1), (3, 4, 2, 2))],
+)
+def test_spectral_norm_divides_by_the_largest_singular_value(text, shape, weight, forward):
+    # With one output pixel a convolution is a matrix; a deconvolution's matrix has one row for each input channel.
+    x, w, u = RANDOM.standard_normal(shape), RANDOM.standard_normal(weight), RANDOM.standard_normal(weight[0])
+    found, kept = forward(spectral(text, 400), x, {"l/W": w}, {"l/u": u})
+    matrix = w.reshape(len(w), -1)
+    left, values, _ = np.linalg.svd(matrix)
+    out = x.reshape(2, -1) @ (matrix if text == DECONV else matrix.T) / values[0]
+    np.testing.assert_allclose(found.reshape(2, -1), out, rtol=1e-10)
+    assert abs(kept["l/u"] @ left[:, 0]) == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize(("advance", "training", "moves"), [
+    ("always", True, True), ("always", False, True), ("training", True, True), ("training", False, False),
+])  # fmt: skip
+def test_spectral_norms_vector_makes_one_step_an_evaluation(advance, training, moves, forward):
+    x, w, u = RANDOM.standard_normal((2, 6)), RANDOM.standard_normal((4, 6)), RANDOM.standard_normal(4)
+    found, kept = forward(spectral(LINEAR, 1, advance), x, {"l/W": w}, {"l/u": u}, training=training)
+    v = w.T @ u / np.linalg.norm(w.T @ u)
+    step = w @ v / np.linalg.norm(w @ v)
+    # The estimate is that of the step also where the vector is not kept.
+    np.testing.assert_allclose(found, x @ w.T / (step @ w @ v), rtol=1e-12)
+    np.testing.assert_allclose(kept["l/u"], step if moves else u, rtol=1e-12)
+
+
+def test_one_power_iteration_is_not_yet_the_largest_singular_value(forward):
+    x, w, u = RANDOM.standard_normal((2, 6)), RANDOM.standard_normal((4, 6)), RANDOM.standard_normal(4)
+    once, _ = forward(spectral(LINEAR, 1), x, {"l/W": w}, {"l/u": u})
+    often, _ = forward(spectral(LINEAR, 400), x, {"l/W": w}, {"l/u": u})
+    assert abs(once / often - 1).max() > 1e-3
