@@ -10,7 +10,14 @@ library only; where Chainer is absent it does nothing. The mends stand in the ``
 Source: measured by running Chainer's own test suite on an old and on a current stack.
 """
 
-from impl_chainer.compat import fixes_chainer, fixes_cupy, fixes_libraries, fixes_numpy, fixes_python  # noqa: F401
+from impl_chainer.compat import (  # noqa: F401
+    fixes_chainer,
+    fixes_cupy,
+    fixes_double_backprop,
+    fixes_libraries,
+    fixes_numpy,
+    fixes_python,
+)
 from impl_chainer.compat.hook import apply
 from impl_chainer.compat.mend import TABLE
 

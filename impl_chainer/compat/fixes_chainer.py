@@ -10,3 +10,12 @@ declare(
     why="Backward fails when x needs no gradient, as in a generator's first layer on raw z.",
     needed=always,
 )
+
+declare(
+    "hdf5-exc_info",
+    "chainer.serializers.hdf5",
+    ("sys.exec_info()", "sys.exc_info()"),
+    broken_by="Chainer 7.8.1",
+    why="What HDF5 cannot hold, such as a LogReport, is reported as an AttributeError of sys instead of what it is.",
+    needed=always,
+)

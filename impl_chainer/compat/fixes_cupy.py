@@ -78,3 +78,12 @@ declare(
     why="In float16 the kernel does not compile: the product is a float, and a float16 takes only its own kind.",
     needed=cupy_14,
 )
+
+declare(
+    "negative_sampling-half",
+    "chainer.functions.loss.negative_sampling",
+    ("gi * x[(i / m) * c + j]);", "(T)(gi * x[(i / m) * c + j]));"),
+    broken_by="CuPy 14",
+    why="In float16 the kernel does not compile: the product is a float, and a float16 takes only its own kind.",
+    needed=cupy_14,
+)

@@ -4,6 +4,8 @@ from importlib.util import find_spec
 
 import pytest
 
+from impl_chainer.compat.versions import at_least
+
 pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
 
 DATASET = """
@@ -53,6 +55,22 @@ def test_iterator_works_whose_main_module_does_not(method, folder, python):
     program = f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv[1:] = [{method!r}]\n{MAIN}"
     done = python("-c", program, cwd=folder)
     assert done.stdout == DONE, done.stderr
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_iterator_needs_its_mend_for_that(method, folder, python):
+    if not at_least("numpy", 2)():
+        pytest.skip("this stack imports chainer unmended")
+    arguments = [method, "multiprocess_iterator-child"]
+    program = f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv[1:] = {arguments!r}\n{MAIN}"
+    # Without the mend the worker dies at its import of chainer, again and again; the parent would wait for ever.
+    program = program.replace(
+        "    batches = list(iterator)\n",
+        "    import threading; threading.Timer(3, os._exit, [7]).start()\n    batches = list(iterator)\n",
+    )
+    done = python("-c", "import os\n" + program, cwd=folder)
+    assert done.returncode == 7, done.stdout
+    assert "chainer" in done.stderr
 
 
 def test_runner_s_children_run_the_script_mended(folder, python):

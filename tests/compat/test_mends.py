@@ -1,10 +1,6 @@
 """Each mend is needed and sufficient: its probe fails without it and succeeds with it."""
 
-import re
-from concurrent.futures import ThreadPoolExecutor
-from importlib.machinery import PathFinder
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
@@ -13,17 +9,9 @@ from impl_chainer.compat.hook import mended
 from impl_chainer.compat.mend import Mend, Table
 
 from . import probes
+from .upstream import upstream
 
 pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
-
-
-def upstream(module):
-    """The source of a module as it lies on the disk, found without importing anything."""
-    path = None
-    for end in [match.start() for match in re.finditer(r"\.", module)] + [len(module)]:
-        spec = PathFinder.find_spec(module[:end], path)
-        path = spec.submodule_search_locations
-    return Path(spec.origin).read_text(encoding="utf-8")
 
 
 def failures(done):
@@ -35,21 +23,15 @@ def failures(done):
 
 @pytest.fixture(scope="module")
 def with_all(python):
-    return python(probes.__file__, "--all")
-
-
-@pytest.fixture(scope="module")
-def without(python):
-    names = [name for name in probes.PROBES if not probes.skipped(name)]
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(names, pool.map(lambda name: python(probes.__file__, name), names), strict=True))
+    return python("-m", probes.__name__, "--all")
 
 
 @pytest.mark.parametrize("name", sorted(probes.PROBES))
-def test_mend_is_needed(name, without):
+def test_mend_is_needed(name, python):
     if why := probes.skipped(name):
         pytest.skip(why)
-    assert failures(without[name]) == {name}, without[name].stderr
+    done = python("-m", probes.__name__, name)
+    assert failures(done) == {name}, done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(probes.PROBES))
@@ -60,8 +42,8 @@ def test_mend_is_sufficient(name, with_all):
 
 
 def test_every_mend_has_a_probe_or_a_reason():
-    assert probes.PROBES.keys() | probes.UNSEEN.keys() == TABLE.names
-    assert not probes.PROBES.keys() & probes.UNSEEN.keys()
+    assert probes.PROBES.keys() | probes.ELSEWHERE.keys() == TABLE.names
+    assert not probes.PROBES.keys() & probes.ELSEWHERE.keys()
 
 
 @pytest.mark.parametrize("module", sorted(TABLE.modules))
