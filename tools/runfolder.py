@@ -1,13 +1,15 @@
 """The folder of a training run: what is in it, and how it is written so that nothing is lost.
 
     run.json            what was asked for, and the resolved system
-    log.csv             one row an iteration, every recorded value
+    log.csv             one row an iteration, every recorded value; an empty cell where it was not computed
     losses.png          plots of the log
-    samples/000500.png  what G makes of the same latents, as training goes on
-    checkpoints/000500.safetensors    the newest `KEPT`
+    samples/NNNNNNNN.png              what G makes of the same latents, as training goes on
+    manifold/LABEL/NNNNNNNN.png       what it makes of all latents of two numbers, where the system says so
+    manifold-LABEL.gif, interpolation.png
+    checkpoints/NNNNNNNN.safetensors  the newest `KEPT`
 
-Rows are on the disk before the checkpoint that follows them, so that resuming from a checkpoint finds every row before it and
-drops those after it.
+Rows and pictures are on the disk before the checkpoint that follows them, so that resuming from a checkpoint finds every one
+before it and drops those after it, which training makes again.
 """
 
 from __future__ import annotations
@@ -136,9 +138,25 @@ class RunFolder:
         if self._log is not None:
             self._log.close()
 
+    def pictures(self, name: str) -> list[Path]:
+        """Returns: the pictures in a folder of this one that are named for an iteration, in their order."""
+        found = (self.path / name).glob("*.png")
+        return sorted((path for path in found if _numbered(path.stem)), key=lambda path: int(path.stem))
+
+    def drop_later_pictures(self, iteration: int) -> None:
+        """Delete the pictures of iterations after one."""
+        for path in (self.path / name for name in ("samples", "manifold")):
+            for picture in path.rglob("*.png"):
+                if _numbered(picture.stem) and int(picture.stem) > iteration:
+                    try:
+                        picture.unlink(missing_ok=True)
+                    except OSError as error:
+                        raise cannot_write(picture, error) from None
+
     def write(self, name: str, content: bytes) -> None:
-        """Write a file of the folder, whole or not at all."""
+        """Write a file of the folder, whole or not at all; its own folder is made if need be."""
         try:
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path / name, content)
         except OSError as error:
             raise cannot_write(self.path / name, error) from None
@@ -155,6 +173,10 @@ def free_folder(name: str) -> Path:
     while (path := Path("runs") / f"{name.replace('/', '-')}-{number:03}").exists():
         number += 1
     return path
+
+
+def _numbered(name: str) -> bool:
+    return name.isascii() and name.isdigit()
 
 
 def _is_up_to(row: str, iteration: int) -> bool:

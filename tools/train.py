@@ -1,4 +1,7 @@
-"""Train a system: a run folder with the resolved system, a log, sample grids, plots and checkpoints.
+"""Train a system: a run folder with the resolved system, a log, pictures, plots and checkpoints.
+
+This module settles what is asked for, and `training` does it. What the command line does not say comes from the run that is
+resumed, else from the system.
 
 A run killed at any instant resumes from its newest checkpoint and then gives what an unbroken run gives; in the other backend,
 to rounding.
@@ -9,37 +12,45 @@ from __future__ import annotations
 import argparse
 import math
 import platform
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from spec import System, load_system
-from spec.checkpoint import CheckpointError, Record, read_checkpoint, read_record, write_checkpoint
+from spec.checkpoint import CheckpointError, Record, read_checkpoint, read_record
 from spec.description import describe, differences
 from spec.plan import describe_plan
 from spec.state import array_shapes
-from tools import backends, pictures
-from tools.data import Dataset, embedded_digits, load
-from tools.errors import INTERRUPTED, STOPPED, UserError
+from tools import backends
+from tools.album import Album
+from tools.data import Dataset, download, embedded_digits, load
+from tools.errors import UserError
 from tools.feed import Feed
+from tools.pictures import draw_of
+from tools.progress import End
 from tools.runfolder import RunFolder, free_folder
+from tools.training import Training
 
 _ASKED = ("backend", "device", "dtype", "draws", "seed")
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
-_FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU: each is a synchronisation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("system", metavar="SYSTEM", nargs="?", help="a name, NAME/VARIANT, or the path of a TOML file")
     parser.add_argument("--backend", choices=backends.NAMES, help="default: torch")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")
-    parser.add_argument("--data", type=Path, metavar="PATH", help="IDX, a folder, tar or zip of images, .npz or .npy")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data", type=Path, metavar="PATH", help="IDX, CIFAR-10, a folder, tar or zip of images, .npz or .npy"
+    )
+    source.add_argument(
+        "--download", action="store_true", help="train on the data set of the system's source; fetch it"
+    )
+    parser.add_argument(
+        "--download-to", type=Path, metavar="DIR", help="where data sets are kept; default: a cache folder"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; default: runs/SYSTEM-NNN")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--iterations", type=_positive, metavar="N", help="train up to this iteration in all")
@@ -59,186 +70,22 @@ def run(arguments: argparse.Namespace) -> int:
     asked = _asked(arguments, folder)
     checkpoint = folder.newest_checkpoint() if folder else None
     if arguments.dry_run:
-        return _dry_run(arguments, system, asked)
-    data = _data(arguments, system, folder)
+        return _dry_run(arguments, system, asked, folder)
+    backends.load(asked["backend"])  # before a download, say, is waited for
+    path = _data(arguments, system, folder)
+    data = _load(path, system)
     state, record = _resumed(system, checkpoint, asked, data) if checkpoint else (None, None)
     feed = Feed(system, data, asked["seed"], asked["dtype"], record.batches if record else 0)
     options = {key: asked[key] for key in ("dtype", "device", "draws")}
     trainer = backends.make_trainer(asked["backend"], system, asked["seed"], state, **options)
     if folder is None:
-        path = arguments.out or free_folder(f"{system.name}-{asked['backend']}")
-        folder = RunFolder.create(path, _record(arguments, system, asked, data))
+        out = arguments.out or free_folder(f"{system.name}-{asked['backend']}")
+        folder = RunFolder.create(out, _record(arguments, system, asked, path, data))
     print(f"{system.name}: {system.title}\n{data.source}\nrun folder: {folder.path}")
-    return _Training(system, folder, trainer, feed, asked, data.fingerprint, record).train(
-        _end(arguments, system, feed)
+    album = Album(system, folder, trainer, asked["seed"])
+    return Training(system, folder, trainer, feed, album, asked, data.fingerprint, record).train(
+        _end(arguments, system)
     )
-
-
-class _Stop(Exception):
-    """Training cannot go on; the message says why."""
-
-
-class _Training:
-    """The loop, and what happens around an iteration."""
-
-    def __init__(
-        self,
-        system: System,
-        folder: RunFolder,
-        trainer: Any,
-        feed: Feed,
-        asked: dict[str, Any],
-        data: str,
-        record: Record | None,
-    ) -> None:
-        self.system, self.folder, self.trainer, self.feed = system, folder, trainer, feed
-        self.asked, self.data = asked, data
-        self.to_numpy = backends.load(asked["backend"]).to_numpy
-        self.columns = ("iteration", "epoch", *system.plan.columns())
-        self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
-        self.pending: list[tuple[int, int, dict[str, Any]]] = []
-        self.saved = trainer.iteration if record else -1
-        self.latents = pictures.latents(system, asked["seed"])
-        self.without = pictures.missing()
-
-    def train(self, end: tuple[int, int]) -> int:
-        """Train up to an iteration or an epoch, whichever comes first. Returns: the exit code."""
-        if self.without:
-            print(
-                f"no pictures: {' and '.join(self.without)} missing; pip install 'ganspec[pictures]'", file=sys.stderr
-            )
-        iterations, epochs = end
-        start = self.trainer.iteration
-        self.folder.open_log(self.columns, start)
-        total = min(iterations, start + self._iterations_to(epochs))
-        try:
-            with _interrupts() as interrupted, _bar(start, total) as bar:
-                if start == 0:
-                    self._checkpoint()
-                    self._pictures()
-                while self.trainer.iteration < iterations and self.feed.epoch < epochs and not interrupted:
-                    self._iterate(bar)
-                self._fetch(bar)
-                self._checkpoint()
-                self._pictures()
-        except _Stop as stop:
-            print(f"stopped: {stop}\nthe last good checkpoint is {self.folder.newest_checkpoint()}", file=sys.stderr)
-            return STOPPED
-        except CheckpointError as error:
-            raise UserError(str(error)) from None
-        finally:
-            self.folder.close()
-        if interrupted:
-            print(f"interrupted and saved; go on with: ganspec train --resume {self.folder.path}", file=sys.stderr)
-            return INTERRUPTED
-        print(f"done: {self.trainer.iteration} iterations, {self.feed.epoch} epochs")
-        return 0
-
-    def _iterations_to(self, epochs: int) -> int:
-        """Returns: about how many iterations are left until an epoch."""
-        schedule = self.system.schedule
-        steps = [step for step in self.system.plan.steps if {"x", "y"} & set(step.draws())]
-        each = {"iteration": 1, "step": len(steps), "repeat": sum(step.step.repeat for step in steps)}[schedule.data]
-        return -(-(epochs * self.feed.per_epoch - self.feed.batches) // each)
-
-    def _iterate(self, bar: Any) -> None:
-        epoch = self.feed.epoch
-        recorded = self.trainer.iterate(self.feed)
-        iteration = self.trainer.iteration
-        self.pending.append((iteration, epoch, recorded))
-        bar.update()
-        run, new_epoch = self.system.run, self.feed.epoch > epoch
-        sample, save = iteration % run.samples_every == 0, iteration % run.checkpoint_every == 0
-        if self.asked["device"] == "cpu" or len(self.pending) == _FETCH_EVERY or new_epoch or sample or save:
-            self._fetch(bar)
-        if new_epoch:
-            self._end_epoch()
-        if save:
-            self._checkpoint()
-        if sample:
-            self._pictures()
-
-    def _fetch(self, bar: Any) -> None:
-        """Bring the recorded numbers of the pending iterations to the log."""
-        rows = []
-        for iteration, epoch, recorded in self.pending:
-            values = {name: float(self.to_numpy(value)) for name, value in recorded.items()}
-            bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
-            if bad:
-                self.folder.log(rows)
-                self.pending.clear()
-                raise _Stop(f"{' and '.join(bad)} in iteration {iteration}")
-            rows.append((iteration, epoch, *(values[name] for name in self.columns[2:])))
-            if self.system.decay:
-                self.epoch["sum"] += values[self.system.decay.watch]
-                self.epoch["count"] += 1
-        self.folder.log(rows)
-        if self.pending:
-            first = self.columns[2]
-            bar.set_postfix_str(f"{first} {rows[-1][2]:.4g}", refresh=False)
-        self.pending.clear()
-
-    def _end_epoch(self) -> None:
-        decay = self.system.decay
-        if decay is None:
-            return
-        mean = self.epoch["sum"] / self.epoch["count"]
-        if self.epoch["last"] is not None and mean >= self.epoch["last"]:
-            self.trainer.scale_learning_rates(decay.factor, decay.minimum)
-        self.epoch = {"sum": 0.0, "count": 0, "last": mean}
-
-    def _checkpoint(self) -> None:
-        if self.saved == self.trainer.iteration:
-            return
-        self.folder.settle_log()
-        record = Record(
-            describe(self.system),
-            self.asked["seed"],
-            self.asked["dtype"],
-            self.asked["draws"],
-            self.feed.batches,
-            self.data,
-            self.epoch,
-        )
-        state = self.trainer.state()
-        bad = [name for name, array in state.arrays.items() if not np.isfinite(array).all()]
-        if bad:
-            raise _Stop(f"{bad[0]} has a value that is not finite after iteration {state.iteration}")
-        write_checkpoint(self.folder.checkpoint_path(state.iteration), state, record)
-        self.folder.drop_old_checkpoints()
-        self.saved = state.iteration
-
-    def _pictures(self) -> None:
-        if "Pillow" not in self.without:
-            images = self.trainer.generate(*self.latents)
-            pictures.save_grid(self.folder, self.system, images, self.trainer.iteration)
-        if "matplotlib" not in self.without and self.trainer.iteration:
-            pictures.save_plots(self.folder)
-
-
-def _bar(start: int, total: int) -> Any:
-    # A log file wants a line now and then, a terminal a moving bar.
-    every = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(initial=start, total=total, unit="it", dynamic_ncols=True, mininterval=every, maxinterval=every)
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying in the middle of an iteration; a second one kills at once."""
-    caught: list[int] = []
-
-    def note(number: int, _frame: Any) -> None:
-        caught.append(number)
-        signal.signal(number, before[number])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
@@ -251,6 +98,8 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
     system = load_system(name, settings)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")
+    for name in (name for name, wanted in system.networks["G"].inputs.items() if wanted.dtype == "float"):
+        draw_of(system, name)  # or there is nothing to give it
     return system
 
 
@@ -267,16 +116,33 @@ def _asked(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[str,
     return asked
 
 
-def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Dataset:
-    path = arguments.data
-    if path is None and folder is not None and folder.record["data"]:
-        path = Path(folder.record["data"])
-    if path is None:
-        if not system.data.embedded:
-            raise UserError(f"{system.name}: no data ships with ganspec for it; give some with --data PATH")
-        path = embedded_digits()
+def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Path | None:
+    """Returns: where the data are, fetched if that was asked for; None for those that ship with ganspec."""
     wanted = system.data
-    return load(path, shape=wanted.shape, fit=wanted.fit, skip_grey=wanted.skip_grey, progress=sys.stderr.isatty())
+    if arguments.download or arguments.download_to:
+        if arguments.data:
+            raise UserError("--data and --download-to exclude each other: data that are given need no download")
+        if not wanted.dataset:
+            raise UserError(
+                f"{system.name}: its source names no data set that can be downloaded; give some with --data PATH"
+            )
+        return download(wanted.dataset, arguments.download_to, progress=sys.stderr.isatty()).resolve()
+    if arguments.data:
+        return Path(arguments.data).resolve()
+    if folder is not None and folder.record["data"]:
+        return Path(folder.record["data"])
+    if not wanted.embedded:
+        ways = [f"--download fetches {wanted.dataset}, which its source trains on"] * bool(wanted.dataset)
+        raise UserError(
+            f"{system.name}: no data ships with ganspec for it; {'; or '.join([*ways, 'give some with --data PATH'])}"
+        )
+    return None
+
+
+def _load(path: Path | None, system: System) -> Dataset:
+    wanted, progress = system.data, sys.stderr.isatty()
+    found = path or embedded_digits()
+    return load(found, shape=wanted.shape, fit=wanted.fit, skip_grey=wanted.skip_grey, progress=progress)
 
 
 def _resumed(system: System, checkpoint: Path, asked: dict[str, Any], data: Dataset) -> tuple[Any, Record]:
@@ -296,30 +162,49 @@ def _resumed(system: System, checkpoint: Path, asked: dict[str, Any], data: Data
         raise UserError(f"{error}\nto go on from an earlier checkpoint, move this file away") from None
 
 
-def _record(arguments: argparse.Namespace, system: System, asked: dict[str, Any], data: Dataset) -> dict[str, Any]:
+def _record(
+    arguments: argparse.Namespace, system: System, asked: dict[str, Any], path: Path | None, data: Dataset
+) -> dict[str, Any]:
     return {
-        "system": str(Path(arguments.system).resolve()) if arguments.system.endswith(".toml") else arguments.system,
+        "system": _absolute(arguments.system),
         "settings": arguments.set,
         **asked,
-        "data": str(arguments.data.resolve()) if arguments.data else "",
+        "data": str(path) if path else "",
         "data_source": data.source,
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "resolved": describe(system),
     }
 
 
-def _end(arguments: argparse.Namespace, system: System, feed: Feed) -> tuple[int, int]:
-    """Returns: the iteration and the epoch to train up to; the one that was not asked for is out of reach."""
-    if arguments.iterations:
-        return arguments.iterations, sys.maxsize // feed.per_epoch
-    return sys.maxsize, arguments.epochs or system.run.epochs
+def _absolute(name: str) -> str:
+    """Returns: a system's name, that of a file such that it can be found from anywhere."""
+    base, dot, variant = name.rpartition(".toml")
+    return str(Path(base + dot).resolve()) + variant if dot and variant[:1] in ("", "/") else name
 
 
-def _dry_run(arguments: argparse.Namespace, system: System, asked: dict[str, Any]) -> int:
+def _end(arguments: argparse.Namespace, system: System) -> End:
+    """Returns: what to train up to: as asked for, else to the system's own end."""
+    if arguments.iterations or arguments.epochs:
+        return End(arguments.iterations or math.inf, arguments.epochs or math.inf)
+    return End(system.run.iterations or math.inf, system.run.epochs or math.inf)
+
+
+def _dry_run(arguments: argparse.Namespace, system: System, asked: dict[str, Any], folder: RunFolder | None) -> int:
+    where = str(arguments.data or (folder.record["data"] if folder else ""))
+    if arguments.download or arguments.download_to:
+        known = system.data.dataset
+        where = f"{known}, downloaded" if known else "none: its source names no data set that can be downloaded"
+    elif not where:
+        where = f"the embedded {system.data.embedded}" if system.data.embedded else "none: give --data PATH"
+        where += f", or --download, which fetches {system.data.dataset}" * bool(
+            system.data.dataset and not system.data.embedded
+        )
     print(f"{system.name}: {system.title}")
     print(", ".join(f"{key} {value}" for key, value in asked.items()))
-    where = arguments.data or (system.data.embedded and f"the embedded {system.data.embedded}") or "none: give --data"
     print(f"data: {where}")
+    print(f"up to {_end(arguments, system)}, in batches of {system.run.batch}")
+    if system.growth:
+        print(f"{system.growth.stages} stages of growth, each for {system.growth.images:,} images; the last one:")
     print("\n".join(describe_plan(system.plan, system.schedule)))
     return 0
 

@@ -33,7 +33,7 @@ def test_train_leaves_a_whole_run_folder(backend, images, tmp_path):
     with Image.open(out / "losses.png") as plot:
         assert plot.width > 100
     record = json.loads((out / "run.json").read_text())
-    assert record["resolved"]["loss"]["constants"] == {"penalty_weight": 10.0}
+    assert record["resolved"]["loss"]["constants"] == {"penalty_weight": 10.0, "stabiliser": 0.0}
     assert record["backend"] == backend
     assert len(list((out / "checkpoints").iterdir())) == 3
 
@@ -53,11 +53,11 @@ def test_a_system_of_ones_own_trains_from_its_path(images, tmp_path):
     (tmp_path / "mine.toml").write_text(
         'title = "mine"\nsource = "mine"\nloss = "wgan_gp"\nschedule = "critic_repeats"\n[networks]\n'
         'G = { use = "mlp_generator", latent = 3, width = 6, size = 6 }\n'
-        'D = { use = "mlp_critic", width = 5, size = 6 }\n'
+        'D = { use = "mlp_discriminator", width = 5, size = 6 }\n'
         '[draws]\nz = { sample = "normal(0, 1)", shape = "G.z" }\n'
         '[optimizers]\nkind = "adam"\nlearning_rate = 1e-3\nbeta1 = 0\nbeta2 = 0.9\nepsilon = 1e-8\n'
         'epsilon_place = "corrected"\n[data]\nshape = [1, 6, 6]\nrange = [-1, 1]\nfit = "exact"\n'
-        "[run]\nbatch = 4\nepochs = 1\nsamples_every = 9\ncheckpoint_every = 9\ngrid = [1, 2]\n"
+        "[run]\nbatch = 4\nepochs = 1\nsamples_every = 9\ncheckpoint_every = 9\ngrid = [1, 2]\nmoving_average = 9\n"
     )
     process = ganspec("train", "mine.toml", "--data", images, "--out", "run", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
@@ -87,7 +87,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
         (["train", "wgan_gp_mnist"], ["no system 'wgan_gp_mnist'", "did you mean 'wgan_gp_mlp_mnist'?"]),
         (["train", "began_mnist", "--set", "loss.gama=1"], ["gama", "did you mean 'gamma'?"]),
         (["train", "began_mnist", "--data", "nowhere.npz"], ["nowhere.npz"]),
-        (["train", "began_faces64"], ["no data ships with ganspec", "--data PATH"]),
+        (["train", "began_faces64"], ["no data ships with ganspec", "--download fetches lfw", "--data PATH"]),
         (["train", "began_mnist", "--backend", "jax"], ["invalid choice: 'jax'"]),
         (["train", "began_mnist", "--iterations", "0"], ["whole number from 1"]),
         (["train", "began_mnist", "--set", "networks.G.code=2000000000"], ["networks.G", "parameters, at most"]),

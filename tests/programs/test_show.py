@@ -1,0 +1,62 @@
+"""What `ganspec show`, `ganspec systems` and `--dry-run` say of every system."""
+
+import pytest
+
+from spec import load_system, system_names
+from tests.programs.conftest import here
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_every_system_is_shown_whole_and_planned(name, capsys):
+    system = load_system(name)
+    assert here("show", name) == 0
+    text = capsys.readouterr().out
+    for network in system.networks.values():
+        assert f"{network.parameter_count:,} parameters" in text
+        assert all(f"\n  {layer.name} " in text for layer in network.layers)
+    assert all(part in text for part in (system.title, system.source, system.loss.title, system.schedule.title))
+    assert all(f"report {report}, with " in text for report in system.loss.reports)
+    assert all(
+        f"  {name}: {o.kind}, learning_rate = {o.learning_rate}" in text for name, o in system.optimizers.items()
+    )
+    assert here("show", name, "--reduced") == 0
+    assert here("train", name, "--dry-run") == 0
+    assert system.plan.steps[0].step.update[0] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("cgan_mnist", [
+            "rmsprop, learning_rate = 0.0001, decay = 0.9, start = 1.0, epsilon = 1e-10, epsilon_place = inside",
+            "5,000 iterations, in batches of 256", "every 20 iterations, every 200 after 2,000",
+            "15x15 quantiles of its latent, from 0.05 to 0.95", "5 times, at most, until L_D is below 1",
+            "report L_D, with D and G", "--download fetches mnist", "the digits that ship",
+        ]),
+        ("progressive_cifar10", [
+            "growth: 7 stages, each for 400,000 images", "stage 3, from iteration 75,000", "out: 3x16x16, 26 layers, fading in",
+            "G: average <- 0.999 average + 0.001 value, after each iteration", "in the last stage",
+        ]),
+        ("wgan_cifar10", ["clipped to [-0.01, 0.01] after each update", "100 times in the first 25 iterations and every 500th"]),
+        ("wgan_cifar10/authors", ["clipped to [-0.01, 0.01] before each step that updates it"]),
+        ("sndcgan_cifar10", ["spectral_norm (iterations 1"]),
+        ("began_mnist", ["50 epochs", "plots show means of 1,000", "whose mean M did not fall"]),
+        ("ac_wgan_gp_cifar10", ["keep %", "kept "]),
+    ],
+)  # fmt: skip
+def test_what_is_special_about_a_system_is_shown(name, texts, capsys):
+    assert here("show", name) == 0
+    shown = capsys.readouterr().out
+    for text in texts:
+        assert text in shown, text
+
+
+def test_systems_are_listed_in_a_table_with_data_set_and_title(capsys):
+    assert here("systems") == 0
+    heading, *rows = capsys.readouterr().out.splitlines()[:-2]
+    assert heading.split() == ["SYSTEM", "DATA", "SET", "IMAGES", "TITLE"]
+    assert [row.split()[0] for row in rows] == system_names()
+    column = heading.index("TITLE")
+    assert [row[column:] for row in rows] == [load_system(name).title for name in system_names()]
+    assert next(row for row in rows if row.startswith("cgan_mnist ")).split()[1:3] == ["mnist*", "1x28x28"]
+    assert next(row for row in rows if row.startswith("began_faces64 ")).split()[1:3] == ["lfw", "3x64x64"]
