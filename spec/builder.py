@@ -154,7 +154,8 @@ class Builder:
             raise _Stop  # said where it stands
         if name in loss.reports:
             raise self._stop(tree, f"the report '{name}' can be read in states and in later reports only")
-        raise self._stop(tree, f"unknown name '{name}': {expected_one_of(valid)}", did_you_mean(name, valid))
+        hint = "labels come with data.labels, and go to networks that take them" if name == "y" else ""
+        raise self._stop(tree, f"unknown name '{name}': {expected_one_of(valid)}", hint or did_you_mean(name, valid))
 
     def _call(self, function: str, arguments: list[int], tree: Expression) -> int:
         if function in self.networks:

@@ -206,7 +206,8 @@ def merged(data: Any, changes: Any, where: str) -> Any:
             data = {}  # another file, or another kind of optimiser, has other numbers
     if not isinstance(data, dict):
         raise SpecError([Problem(where, "", f"cannot set {', '.join(changes)} inside a value that is not a table")])
-    laid = dict(data)
+    rivals = {"epochs": "iterations", "iterations": "epochs"}  # the one takes the other's place
+    laid = {key: value for key, value in data.items() if rivals.get(key) not in changes}
     for key, value in changes.items():
         laid[key] = merged(data[key], value, where) if key in data else value
     return laid

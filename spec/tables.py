@@ -175,7 +175,7 @@ class Table:
         if number is None:
             return max(least, min(1.0, most))
         if not least <= number <= most:
-            bounds = f"at least {least:g}" if most == 1e15 else f"from {least:g} to {most:.10g}"
+            bounds = f"at least {least:g}" if most == 1e15 and number < least else f"from {least:g} to {most:.10g}"
             self.note(name, f"expected a number {bounds}, found {number:g}")
             return least
         return float(number)
