@@ -50,11 +50,14 @@ class Network(chainer.Chain):
         architecture: what it is.
         name: its name in its system, which initial values depend on.
         seed: the seed of the initial values.
+        fade: of a growing network, how far its stage is, from 0 to 1.
     """
 
-    def __init__(self, architecture: Architecture, name: str, seed: int = 0, dtype: str = "float32") -> None:
+    def __init__(
+        self, architecture: Architecture, name: str, seed: int = 0, dtype: str = "float32", fade: float = 0.0
+    ) -> None:
         super().__init__()
-        self.architecture = architecture
+        self.architecture, self.fade = architecture, fade
         place = Place("cpu", dtype)
         for path, values in Streams(seed).initial_parameters(name, architecture).items():
             owner, leaf = self._owner(path)
@@ -65,14 +68,18 @@ class Network(chainer.Chain):
             owner.add_persistent(leaf, place.array(values).array)
 
     @classmethod
-    def from_system(cls, system: str, name: str, seed: int = 0, dtype: str = "float32") -> Network:
-        """Returns: a network of a system, such as ("began_mnist", "G").
+    def from_system(
+        cls, system: str, name: str, seed: int = 0, dtype: str = "float32", iteration: int | None = None
+    ) -> Network:
+        """Returns: a network of a system, such as ("began_mnist", "G"); a growing one as it is in an iteration, or at its end.
 
         Raises:
             SpecError: there is no such system, or it is wrong.
             KeyError: the system has no such network.
         """
-        return cls(load_system(system).networks[name], name, seed, dtype)
+        loaded = load_system(system)
+        stage, fade = (-1, 0.0) if iteration is None else loaded.at(iteration)
+        return cls(loaded.stages[stage].networks[name], name, seed, dtype, fade)
 
     def forward(self, *inputs: Array) -> Array | dict[str, Array]:
         """Returns: the output, or each output by name where there are several."""
@@ -80,12 +87,15 @@ class Network(chainer.Chain):
         statistics = {path: chainer.as_variable(self._statistic(path)) for path in self.architecture.statistic_paths()}
         given = [chainer.as_variable(x) for x in inputs]
         dtype = next((p.dtype for p in parameters.values()), chainer.get_dtype())
-        mode = Mode(chainer.config.train, _random_mask, 0.0, dtype)
+        mode = Mode(chainer.config.train, _random_mask, self.fade, dtype)
         outputs = evaluate(self.architecture, parameters, statistics, given, mode)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
     def load_training_state(self, state: TrainingState, name: str) -> None:
-        """Take the parameters and statistics of the network `name`, or their moving averages, from a checkpoint's state."""
+        """Take the parameters and statistics of the network `name`, or their moving averages, from a checkpoint's state.
+
+        A growing network must be the one of that iteration: from_system(..., iteration=state.iteration).
+        """
         arrays = {**state.of(f"parameters/{name}"), **state.of(f"statistics/{name}"), **state.of(f"averages/{name}")}
         parameters = dict(self.namedparams())
         for path, values in arrays.items():

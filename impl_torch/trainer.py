@@ -99,6 +99,7 @@ class Trainer:
 
     def repeats(self) -> Iterator[tuple[int, int]]:
         """Yields: every repeat of every step of an iteration, as (step, repeat); each must be done before the next."""
+        self._forget("iteration")
         for number, planned in enumerate(self._stage.plan.steps):
             until = planned.step.until
             for repeat in range(planned.step.repeats(self.iteration)):
@@ -111,19 +112,21 @@ class Trainer:
 
         Running statistics move; parameters do not, but for weight clipping that comes "before".
         """
-        self._forget(step, repeat)
+        self._forget("repeat")
+        if repeat == 0:
+            self._forget("step")
         planned = self._stage.plan.steps[step]
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         values = self._evaluate(planned, Position(self.iteration, step, repeat), feed)
-        self._kept |= {name: _constant(values[i]) for name, i in planned.keeps.items()}
+        self._kept |= {name: _constant(values[i], self.place) for name, i in planned.keeps.items()}
         return Moment(step, repeat, planned, values, self._gradients(planned, values))
 
     def update(self, moment: Moment) -> dict[str, Array]:
         """Move the parameters and states as a moment says. Returns: its recorded numbers."""
-        recorded = {name: _constant(moment.values[i]) for name, i in moment.plan.reports.items()}
+        recorded = {name: _constant(moment.values[i], self.place) for name, i in moment.plan.reports.items()}
         self.reports |= recorded
-        self.states |= {name: _constant(moment.values[i]) for name, i in moment.plan.states.items()}
+        self.states |= {name: _constant(moment.values[i], self.place) for name, i in moment.plan.states.items()}
         for name, gradient in moment.gradients.items():
             network = self.networks[name]
             network.optimizer.update(network.flat, gradient, self._parts[self.system.at(self.iteration)[0]][name])
@@ -183,11 +186,10 @@ class Trainer:
     def _stage(self) -> Stage:
         return self.system.stages[self.system.at(self.iteration)[0]]
 
-    def _forget(self, step: int, repeat: int) -> None:
-        """Drop the draws whose life is over, so that they are drawn anew."""
+    def _forget(self, lifetime: str) -> None:
+        """Drop the draws that live for one "iteration", "step" or "repeat", so that they are drawn anew."""
         for name in list(self._drawn):
-            lifetime = self.system.schedule.lifetime(name in ("x", "y"))
-            if lifetime == "repeat" or (repeat == 0 and (lifetime == "step" or step == 0)):
+            if self.system.schedule.lifetime(name in ("x", "y")) == lifetime:
                 del self._drawn[name]
 
     def _evaluate(self, planned: StepPlan, at: Position, feed: Feed) -> list[Any]:
@@ -246,8 +248,9 @@ class Trainer:
             return self.draws.mask(name, layer, at, shape)
 
         parameters, statistics = network.variables if updated else network.constants, network.statistics
-        if averaged and network.averages:
-            parameters = statistics = network.averages
+        if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
+            parameters, statistics = (network.averages or a for a in (parameters, statistics))
+            statistics = {path: a.clone() for path, a in statistics.items()}
         mode = Mode(training, mask, fade, self.place.floating)
         return evaluate(self._stage.networks[name], parameters, statistics, inputs, mode)
 
@@ -258,7 +261,9 @@ class Trainer:
         for name, i in planned.losses.items():
             left -= 1
             variables = list(self.networks[name].variables.values())
-            found = torch.autograd.grad(values[i], variables, retain_graph=left > 0, allow_unused=True)
+            found: Any = [None] * len(variables)
+            if variables and values[i].requires_grad:
+                found = torch.autograd.grad(values[i], variables, retain_graph=left > 0, allow_unused=True)
             parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=True)]
             gradients[name] = self.networks[name].flattened(parts)
         return gradients
@@ -269,5 +274,9 @@ def _copy(source: Mapping[str, np.ndarray], target: Mapping[str, Array]) -> None
         array.copy_(torch.as_tensor(source[path]))
 
 
-def _constant(value: Any) -> Any:
-    return {name: v.detach() for name, v in value.items()} if isinstance(value, dict) else value.detach()
+def _constant(value: Any, place: Place) -> Any:
+    if isinstance(value, dict):
+        return {name: _constant(v, place) for name, v in value.items()}
+    if isinstance(value, float):  # of a formula without any tensor
+        return place.array(np.array(value))
+    return value.detach()

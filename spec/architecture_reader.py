@@ -38,6 +38,7 @@ def read_architecture(
     problems: Problems,
     inside: tuple[str, ...] = (),
     stage: int | None = None,
+    reads: list[int] | None = None,
 ) -> Architecture:
     """Read an architecture file and settle its sizes.
 
@@ -48,6 +49,7 @@ def read_architecture(
         problems: where problems are noted; after any, the result is only good for finding more.
         inside: the files whose networks this one stands in.
         stage: of a growing network; None for one that does not grow.
+        reads: how many layers were read for the network that this one stands in, counted in place.
     """
     table = Table(found.data, found.file, "", problems)
     title, source = table.text("title"), table.text("source")
@@ -58,10 +60,11 @@ def read_architecture(
     table.scope = scope
     inputs = _read_inputs(table)
     settings = table.table("settings", {})
-    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file), stage)
+    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file), stage, reads or [0])
     network = table.table("network")
     for i, layer in enumerate(network.tables("layers")):
-        if i >= MAX_LAYERS or len(builder.layers) > MAX_LAYERS:
+        builder.reads[0] += 1
+        if i >= MAX_LAYERS or builder.reads[0] > MAX_LAYERS:
             network.note("layers", f"more than {MAX_LAYERS} layers")
             break
         builder.add(layer)
@@ -118,6 +121,7 @@ class _Builder:
     problems: Problems
     inside: tuple[str, ...]  # this file and those it stands in
     stage: int | None
+    reads: list[int]
     grows: bool = False  # whether this file's layers come and go with the stage
     layers: list[Layer] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)  # of inputs and layers
@@ -264,7 +268,8 @@ class _Builder:
         for x in inner.layers:
             reads = tuple(outer.get(i, f"{name}/{i}") for i in x.inputs)
             self._append(Layer(f"{name}/{x.name}", x.kind, reads, x.shape, x.settings, x.parameters, x.statistics))
-        self.previous = f"{name}/{next(iter(inner.outputs.values()))}"
+        out = next(iter(inner.outputs.values()))
+        self.previous = outer.get(out, f"{name}/{out}")  # a block that is empty in this stage gives what it is given
         self.real_names[name] = self.previous
 
     def _read_inner(self, layer: Table) -> Architecture | None:
@@ -280,7 +285,7 @@ class _Builder:
         overrides = {key: layer.number(key) for key in layer.data if key in valid}
         layer.read |= {"name", "from", "stages", *valid}
         layer.close()
-        return read_architecture(found, self.library, overrides, self.problems, self.inside, self.stage)
+        return read_architecture(found, self.library, overrides, self.problems, self.inside, self.stage, self.reads)
 
     def outputs(self, network: Table) -> dict[str, str]:
         given = network.table("outputs", {})
@@ -295,6 +300,10 @@ class _Builder:
             outputs[output] = name
         if not self.layers and not self.grows and not self.problems.found:
             network.note("layers", "a network needs at least one layer")
+        if (not outputs and self._dtype(self.previous) == "label") or not (
+            outputs or self.previous or self.problems.found
+        ):
+            network.note("layers", "no layer is there in one of the stages, and so nothing to give")
         return outputs or {"out": self.previous}
 
     def close_settings(self) -> None:

@@ -6,12 +6,12 @@ A number in a spec may be a TOML number or a formula over named numbers. Formula
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from spec.errors import did_you_mean, expected_one_of
 from spec.formula import Binary, Call, Expression, FormulaError, Name, Negative, Number
 
-FUNCTIONS = {"sqrt": math.sqrt, "floor": math.floor}
+FUNCTIONS: dict[str, Callable[[float], float]] = {"sqrt": math.sqrt, "floor": lambda v: float(math.floor(v))}
 _LARGEST = 1e15  # a size or constant beyond this is a mistake or an attack, and int() of it would be slow
 
 

@@ -153,7 +153,8 @@ class Builder:
         if name in self.failed:
             raise _Stop  # said where it stands
         if name in loss.reports:
-            raise self._stop(tree, f"the report '{name}' can be read in states and in later reports only")
+            message = f"the report '{name}' can be read in states and in later reports only"
+            raise self._stop(tree, message, "later in the file, and computed in this step or an earlier one")
         hint = "labels come with data.labels, and go to networks that take them" if name == "y" else ""
         raise self._stop(tree, f"unknown name '{name}': {expected_one_of(valid)}", hint or did_you_mean(name, valid))
 

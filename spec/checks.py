@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +16,9 @@ from spec.plan import Plan
 from spec.running import Data, Decay, Manifold, Run
 from spec.schedule import Schedule
 from spec.tables import Table
+
+MAX_NUMBERS = 10**10  # that one layer makes of a batch: 40 GB in float32
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss, schedule: Schedule) -> None:
@@ -40,6 +45,7 @@ def check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterab
     """A name means one thing."""
     meanings: dict[str, str] = dict.fromkeys(FUNCTIONS, "a function") | dict.fromkeys(("x", "y"), "the data")
     meanings |= dict.fromkeys((f"loss_{n}" for n in loss.losses), "a recorded loss")
+    meanings |= dict.fromkeys(("iteration", "epoch"), "a column of the log")
     groups: tuple[tuple[str, str, Iterable[str]], ...] = (
         ("networks", "a network", networks),
         ("constants", "a constant", loss.constants),
@@ -50,6 +56,9 @@ def check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterab
     )
     for key, meaning, group in groups:
         for name in group:
+            if not NAME.fullmatch(name):
+                file = table.file if name in table.data.get(key, {}) else loss.file
+                table.problems.add(file, f"{key}.{name}", f"'{name}' is not a name: use letters, digits and _")
             if name in meanings:
                 file = table.file if name in table.data.get(key, {}) else loss.file
                 message = f"the name '{name}' means both {meanings[name]} and {meaning}"
@@ -119,6 +128,12 @@ def check_plan(
     for name, architecture in networks.items():
         if not any(node.op == "network" and node.value == name for step in plan.steps for node in step.nodes):
             table.note(f"networks.{name}", f"no formula of the loss '{loss.name}' evaluates it")
+        largest = max((math.prod(layer.shape) for layer in architecture.layers), default=0) * run.batch
+        if largest > MAX_NUMBERS:
+            message = (
+                f"a layer makes {largest:,} numbers of a batch of {run.batch:,}; at most {MAX_NUMBERS:,} are allowed"
+            )
+            table.note(f"networks.{name}", message, "make its sizes or run.batch smaller")
         if any(layer.kind == "batch_norm" for layer in architecture.layers) and run.batch < 2:
             table.note("run.batch", "batch norm needs at least 2 images a batch")
     for step in plan.steps:

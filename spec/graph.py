@@ -115,6 +115,10 @@ class Graph:
             raise MeaningError("an exponent must be a number")
         if (base := self._number(a)) is not None:
             return self.constant(_fold("^", base, exponent))
+        if exponent == 1.0:  # frameworks differ in this power's second derivative at 0
+            return self._float(a, "^")
+        if exponent == 0.0:
+            raise MeaningError("v ^ 0 is 1, whatever v is; write 1")
         return self.add("power", (self._float(a, "^"),), self.nodes[a].shape, value=exponent)
 
     def elementwise(self, function: str, a: int) -> int:
@@ -129,6 +133,8 @@ class Graph:
         bounds = self._number(low), self._number(high)
         if bounds[0] is None or bounds[1] is None or not bounds[0] <= bounds[1]:
             raise MeaningError("clip(v, low, high) needs two numbers, low <= high")
+        if (value := self._number(a)) is not None:
+            return self.constant(min(max(value, bounds[0]), bounds[1]))
         return self.add("clip", (self._float(a, "clip"),), self.nodes[a].shape, value=bounds)
 
     def reduce(self, function: str, a: int) -> int:
@@ -177,11 +183,15 @@ class Graph:
 
     def detach(self, a: int) -> int:
         """Add the same value, through which no gradient flows."""
+        if self._number(a) is not None:
+            return a
         return self.add("detach", (self._float(a, "detach"),), self.nodes[a].shape)
 
     def gradient(self, of: int, to: int) -> int:
         """Add the gradient of the sum of `of` with respect to `to`; it can be differentiated again."""
         self._float(of, "grad"), self._float(to, "grad")
+        if self._number(to) is not None:
+            raise MeaningError("grad(a, b) is with respect to what is computed or drawn; this b is a number")
         if of not in self.dependants(to) or of == to:
             raise MeaningError("grad(a, b) needs an a that depends on b, other than through detach")
         return self.add("grad", (of, to), self.nodes[to].shape)

@@ -135,7 +135,7 @@ _READERS: dict[str, Callable[[Table, float, Clip | None], Optimizer]] = {"adam":
 
 
 def _clip(table: Table) -> Clip | None:
-    if "clip" not in table:
+    if table.data.get("clip", "none") == "none":
         table.read.add("clip")
         return None
     own = table.table("clip")

@@ -29,7 +29,7 @@ class StepPlan:
         reports: the node of each recorded number, the losses ("loss_D") and the states' next values among them.
         states: the node of each state's next value.
         tracked: the nodes to evaluate with a graph for gradients.
-        leaves: the nodes that a gradient is taken with respect to and that nothing trained leads to.
+        leaves: the nodes that a gradient is taken with respect to and that no gradient flows on from.
         occurrences: for each network node, which evaluation of that network in this step it is, from 0.
         keeps: the nodes whose values later steps of the iteration reuse, by the names that "kept" nodes have for them.
     """
@@ -132,13 +132,21 @@ def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[f
         trains.append(through or (node.op == "network" and node.value in step.update))
     graph = Graph(list(nodes))
     tracked = {i for i in graph.sources({i for i in losses if trains[i]}) if trains[i]}
-    leaves = set()
+    wanted = set()
     for node in nodes:
         if node.op == "grad":
             of, to = node.inputs
-            if not trains[to]:
-                leaves.add(to)
+            wanted.add(to)
             tracked |= graph.dependants(to) & graph.sources({of})
+    leaves: set[int] = set()
+    alive: set[int] = set()  # with a way back along which a gradient flows
+    for i, node in enumerate(nodes):
+        trained = node.op == "network" and node.value in step.update
+        if i in tracked and node.op not in FLAT and (trained or not alive.isdisjoint(node.inputs)):
+            alive.add(i)
+        if i in wanted and i not in alive:
+            leaves.add(i)
+            alive.add(i)
     return frozenset(tracked), frozenset(leaves)
 
 

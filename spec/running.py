@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ FITS = ("exact", "pad", "resize")
 EMBEDDED = ("digits",)
 DATASETS = ("mnist", "cifar10", "lfw")
 MAX_STAGES = 64  # of growth; the papers here have under 20
+MAX_GRID = 10_000  # samples in one picture
 MAX_SIDE = 100  # of a manifold: ten thousand images a label
 
 
@@ -133,6 +135,8 @@ def read_run(table: Table) -> Run:
     grid = table.sizes("grid")
     if "grid" in table and len(grid) != 2:
         table.note("grid", f"expected [rows, columns], found {len(grid)} sizes")
+    if math.prod(grid) > MAX_GRID:
+        table.note("grid", f"expected at most {MAX_GRID:,} samples, found {math.prod(grid):,}")
     if "epochs" in table and "iterations" in table:
         table.note("iterations", "a run is counted in epochs or in iterations, not in both")
     later = None
@@ -191,7 +195,8 @@ def read_averages(outer: Table, networks: Iterable[str]) -> dict[str, float]:
         if name not in networks:
             message = f"there is no network '{name}' with parameters: {expected_one_of(networks)}"
             table.note(name, message, did_you_mean(name, networks))
-    return {name: table.number(name, least=0, most=1 - 1e-9) for name in table.data}
+    kept = [name for name in table.data if table.data[name] != "none"]
+    return {name: table.number(name, least=0, most=1 - 1e-9) for name in kept}
 
 
 def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimizer]:
@@ -206,6 +211,10 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
     for n in networks:
         mine = own.get(n, {})
         merged = {**shared, **mine} if isinstance(mine, dict) else mine
+        if isinstance(mine, dict) and mine.get("kind", shared.get("kind")) != shared.get("kind"):
+            merged = {
+                k: v for k, v in shared.items() if k in ("learning_rate", "clip")
+            } | mine  # another has other numbers
         key = table.path(n) if n in own else table.key
         optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems))
     overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
@@ -216,4 +225,4 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
 
 def _optional(outer: Table, name: str) -> Table | None:
     outer.read.add(name)
-    return outer.table(name) if name in outer else None
+    return outer.table(name) if name in outer and outer.data[name] != "none" else None

@@ -21,11 +21,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from spec import checks
 from spec.architecture import Architecture, stages_of
@@ -34,6 +33,7 @@ from spec.builder import Symbol
 from spec.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
 from spec.library import Library, find_system, names
 from spec.loss import Draw, Loss, read_draws, read_loss
+from spec.merging import merged, parse_setting, with_base
 from spec.optimizers import Optimizer
 from spec.plan import Plan, make_plan
 from spec.running import (
@@ -51,7 +51,7 @@ from spec.running import (
     read_run,
 )
 from spec.schedule import Schedule, read_schedule
-from spec.tables import Table, kind_of, read_toml
+from spec.tables import Table, kind_of
 
 MAX_PARAMETERS = 10**9  # of one network; the largest of the papers here has under 10**8
 
@@ -123,7 +123,7 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
     """
     base, variant = _split(name)
     found, library = find_system(base)
-    data = _with_base(copy.deepcopy(found.data), found.file, library)
+    data = with_base(copy.deepcopy(found.data), found.file, library)
     variants, small = data.pop("variants", {}), data.pop("reduced", {})
     problems = Problems()
     tables = {"variants": variants, "reduced": small}
@@ -142,24 +142,9 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
     if reduced:
         data = merged(data, small, f"{found.file}: reduced")
     for setting in settings:
-        data = merged(data, _parse_setting(setting), f"--set {setting}")
+        data = merged(data, parse_setting(setting), f"--set {setting}")
     shown_name = f"{found.name}/{variant}" if variant else found.name
     return _read(shown_name, Table(data, found.file, "", problems), library, problems)
-
-
-def _with_base(data: dict[str, Any], file: str, library: Library) -> dict[str, Any]:
-    """Returns: a system's keys laid over those of the system that it is `like`, if any."""
-    if "like" not in data:
-        return data
-    like = data.pop("like")
-    if not isinstance(like, str):
-        raise SpecError([Problem(file, "like", f"expected the name of a system, found {kind_of(like)}")])
-    base = copy.deepcopy(library.find("systems", like, file, "like").data)
-    if "like" in base:
-        message = f"'{like}' is itself like '{base['like']}'; a system is like one that stands alone"
-        raise SpecError([Problem(file, "like", message, "name that one here, and add what differs")])
-    base.pop("variants", None)
-    return cast(dict[str, Any], merged(base, data, file))
 
 
 def system_names() -> list[str]:
@@ -178,41 +163,6 @@ def _split(name: str) -> tuple[str, str]:
     return (base, variant) if base and (base.endswith(".toml") or "/" not in base) else (name, "")
 
 
-def _parse_setting(setting: str) -> dict[str, Any]:
-    key, equals, value = setting.partition("=")
-    key, value = key.strip(), value.strip()
-    if not equals or not key or not value:
-        raise SpecError([Problem("--set", setting, "expected KEY=VALUE, such as loss.penalty_weight=5")])
-    for text in (f"{key} = {value}", f"{key} = {_quoted(value)}"):
-        with contextlib.suppress(SpecError):
-            return read_toml(text, "--set")
-    raise SpecError([Problem("--set", setting, "the key is not a dotted name", "such as loss.penalty_weight=5")])
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def merged(data: Any, changes: Any, where: str) -> Any:
-    """Returns: `data` with `changes` laid over it, table by table."""
-    if not isinstance(changes, dict):
-        return changes
-    if data == "none":
-        return data  # left out, with all that is in it
-    if isinstance(data, str):
-        data = {"use": data}  # loss = "hinge" is short for loss = { use = "hinge" }
-    for key in ("use", "kind"):
-        if isinstance(changes.get(key), str) and isinstance(data, dict) and changes[key] != data.get(key):
-            data = {}  # another file, or another kind of optimiser, has other numbers
-    if not isinstance(data, dict):
-        raise SpecError([Problem(where, "", f"cannot set {', '.join(changes)} inside a value that is not a table")])
-    rivals = {"epochs": "iterations", "iterations": "epochs"}  # the one takes the other's place
-    laid = {key: value for key, value in data.items() if rivals.get(key) not in changes}
-    for key, value in changes.items():
-        laid[key] = merged(data[key], value, where) if key in data else value
-    return laid
-
-
 def _read(name: str, table: Table, library: Library, problems: Problems) -> System:
     title, source = table.text("title"), table.text("source")
     growth = read_growth(table)
@@ -228,7 +178,6 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     own_draws = read_draws(table)
     optimizers = read_optimizers(table.table("optimizers"), trained)
     decay, manifold, averages = read_decay(table), read_manifold(table), read_averages(table, trained)
-    table.read |= {"like", "variants", "reduced"}  # read before, by `load_system`
     table.close()
     problems.stop_if_any()  # what follows reads all of it together
     assert loss is not None

@@ -26,12 +26,11 @@ MOST_LINES = 300
 # Files that are longer, each with its reason and its own bound.
 LONGER = {
     "spec/architecture_reader.py": (
-        320,
+        330,
         "one builder resolves names, inlining and shapes together; a part alone has no meaning",
     ),
     "spec/builder.py": (320, "what every name can mean and how it is misused, in one walk"),
     "spec/formula.py": (320, "tree, parser and rendering of one grammar, side by side"),
-    "spec/system.py": (330, "merging bases, variants and settings, and reading the whole"),
     "spec/tables.py": (330, "one class with a method for each kind of value"),
 }
 

@@ -38,11 +38,11 @@ BOUNDS: Mapping[str, float] = {
     "state, all iterations": 1e-11,  # parameters, statistics and moments after the last iteration, likewise
     "sample, all iterations": 1e-11,  # G in inference, after the last iteration
 }
+_ROLES = ("parameter", "statistic", "moment", "average")
 FLOAT32_FACTOR = 10.0  # sums in another order err differently: up to a few times, hardly ever ten
 FLOAT32_FLOOR = 6e-8  # half a unit in the last place of float32: no error is expected to be below it
 _SMALL = 1e-2  # of a network's whole gradient: what a parameter's gradient is measured against if it is smaller than
-# that. The gradient of the critic's last bias, 1 - 1, is nothing but rounding of terms of the size of the others, and so is
-# that of a bias before a batch norm, which divides by a small deviation.
+# that. The gradient of the critic's last bias, 1 - 1, is rounding of terms of the others' size, as is that before a batch norm.
 
 
 @dataclass
@@ -113,7 +113,8 @@ def trace(
     _trace_moments(kept, backend, backends.make_trainer(backend, system, seed, **start), random_feed(system, seed))
     trainer = backends.make_trainer(backend, system, seed, **start)
     _trace_run(kept, backend, trainer, random_feed(system, seed), iterations)
-    kept.add("sample, all iterations", "G", trainer.generate(*pictures.latents(system, seed)))
+    if "G" in system.networks:
+        kept.add("sample, all iterations", "G", trainer.generate(*pictures.latents(system, seed)))
     return kept
 
 
@@ -200,13 +201,11 @@ def _trace_run(kept: Trace, backend: str, trainer: Any, feed: Any, iterations: i
         for name, value in trainer.iterate(feed).items():
             series.setdefault(name, []).append(to_numpy(value))
         if iteration == 0:
-            first = {role: f"{role}, 1 iteration" for role in ("parameter", "statistic", "moment", "average")}
-            _add_state(kept, trainer.system, trainer.state(), first)
+            _add_state(kept, trainer.system, trainer.state(), {role: f"{role}, 1 iteration" for role in _ROLES})
     for name, values in series.items():
         # As one series: a loss that crosses zero has no relative precision of its own there.
         kept.add("report, all iterations", name, np.stack(values))
-    last = dict.fromkeys(("parameter", "statistic", "moment", "average", "state"), "state, all iterations")
-    _add_state(kept, trainer.system, trainer.state(), last)
+    _add_state(kept, trainer.system, trainer.state(), dict.fromkeys((*_ROLES, "state"), "state, all iterations"))
 
 
 def _computed(plan: StepPlan, values: list[Any]) -> Iterable[tuple[str, str, Any]]:
@@ -245,6 +244,9 @@ def _scale(system: System, state: TrainingState, role: str, path: str) -> float:
     if role == "moments":
         network, moment, _ = path.split("/", 2)
         return _whole_moment(state, network, moment) * (_SMALL**2 if moment == "v" else _SMALL)
+    if role == "averages":
+        inner = "parameters" if f"parameters/{path}" in state.arrays else "statistics"
+        return _scale(system, state, inner, path)
     if role == "parameters":
         network, path = path.split("/", 1)
         rate = state.learning_rates[network]

@@ -12,7 +12,7 @@ from typing import Any
 
 import spec
 from spec.library import names
-from spec.system import merged
+from spec.merging import merged
 
 ROOT = Path(spec.__file__).parent
 KINDS = ("architectures", "losses", "schedules")
