@@ -25,6 +25,8 @@ from spec.architecture import Architecture, Input, Layer
 from spec.errors import Problems, SpecError, did_you_mean, expected_one_of
 from spec.layers import KINDS, Shape, ShapeError
 from spec.library import Found, Library
+from spec.reading import Reading
+from spec.running import MAX_STAGES
 from spec.tables import MAX_SIZE, Table
 
 MAX_LAYERS = 1000  # the deepest network of the field's papers here has under 100
@@ -38,7 +40,7 @@ def read_architecture(
     problems: Problems,
     inside: tuple[str, ...] = (),
     stage: int | None = None,
-    reads: list[int] | None = None,
+    reading: Reading | None = None,
 ) -> Architecture:
     """Read an architecture file and settle its sizes.
 
@@ -49,22 +51,24 @@ def read_architecture(
         problems: where problems are noted; after any, the result is only good for finding more.
         inside: the files whose networks this one stands in.
         stage: of a growing network; None for one that does not grow.
-        reads: how many layers were read for the network that this one stands in, counted in place.
+        reading: what was read before of this network, in other stages and in those that it stands in.
     """
     table = Table(found.data, found.file, "", problems)
     title, source = table.text("title"), table.text("source")
     scope = table.numbers("parameters", overrides)
+    if stage is not None and "stage" in scope.names:
+        table.note("parameters.stage", "stage is the number of the stage of growth here", "choose another name")
     if stage is not None:
         scope.names["stage"] = stage
         scope.used.add("stage")
     table.scope = scope
     inputs = _read_inputs(table)
     settings = table.table("settings", {})
-    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file), stage, reads or [0])
+    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file), stage, reading or Reading())
     network = table.table("network")
     for i, layer in enumerate(network.tables("layers")):
-        builder.reads[0] += 1
-        if i >= MAX_LAYERS or builder.reads[0] > MAX_LAYERS:
+        builder.reading.layers += 1
+        if i >= MAX_LAYERS or builder.reading.layers > MAX_LAYERS * (1 if stage is None else 1 + MAX_STAGES):
             network.note("layers", f"more than {MAX_LAYERS} layers")
             break
         builder.add(layer)
@@ -72,9 +76,14 @@ def read_architecture(
     network.close()
     builder.close_settings()
     table.close()
-    if not problems.found and not builder.grows:  # after other problems "unused" would mislead
+    read = {name for layer in builder.layers for name in layer.inputs} | set(outputs.values())
+    if not problems.found and builder.grows:
+        there = {layer.name for layer in builder.layers} & read
+        unread = [name for name in builder.listed if name not in there]
+        builder.reading.note_use(table, builder.settings, builder.used_settings, unread)
+    elif not problems.found:  # after other problems "unused" would mislead
         table.close_numbers("parameters", scope)
-        _note_unread(table, inputs, builder.layers, outputs)
+        _note_unread(table, inputs, builder.layers, read)
     layers = tuple(builder.layers)
     return Architecture(found.name, title, source, inputs, layers, outputs, dict(scope.names), layers)
 
@@ -100,8 +109,7 @@ def _read_inputs(table: Table) -> dict[str, Input]:
     return inputs
 
 
-def _note_unread(table: Table, inputs: Mapping[str, Input], layers: list[Layer], outputs: Mapping[str, str]) -> None:
-    read = {name for layer in layers for name in layer.inputs} | set(outputs.values())
+def _note_unread(table: Table, inputs: Mapping[str, Input], layers: list[Layer], read: set[str]) -> None:
     for name in inputs:
         if name not in read:
             table.note(f"inputs.{name}", "no layer reads this input")
@@ -121,8 +129,9 @@ class _Builder:
     problems: Problems
     inside: tuple[str, ...]  # this file and those it stands in
     stage: int | None
-    reads: list[int]
+    reading: Reading
     grows: bool = False  # whether this file's layers come and go with the stage
+    listed: list[str] = field(default_factory=list)  # the layers of this file, those that are not there among them
     layers: list[Layer] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)  # of inputs and layers
     real_names: dict[str, str] = field(default_factory=dict)  # an inlined network's name: its last layer
@@ -148,6 +157,8 @@ class _Builder:
             layer.note("name", f"'{name}' is not a name: use letters, digits and _")
         if name in self.shapes or name in self.real_names:
             layer.note("name", f"the name '{name}' is taken")
+        if kind in KINDS:
+            self.listed.append(name)
         if not self._is_there(layer):
             if inputs:
                 self.real_names[name] = inputs[0]
@@ -285,7 +296,7 @@ class _Builder:
         overrides = {key: layer.number(key) for key in layer.data if key in valid}
         layer.read |= {"name", "from", "stages", *valid}
         layer.close()
-        return read_architecture(found, self.library, overrides, self.problems, self.inside, self.stage, self.reads)
+        return read_architecture(found, self.library, overrides, self.problems, self.inside, self.stage, self.reading)
 
     def outputs(self, network: Table) -> dict[str, str]:
         given = network.table("outputs", {})

@@ -36,6 +36,7 @@ from spec.loss import Draw, Loss, read_draws, read_loss
 from spec.merging import merged, parse_setting, with_base
 from spec.optimizers import Optimizer
 from spec.plan import Plan, make_plan
+from spec.reading import Reading
 from spec.running import (
     Data,
     Decay,
@@ -226,14 +227,16 @@ def _read_networks(given: Table, growth: Growth | None, library: Library) -> lis
         found, overrides = _use(given, role, "architectures", library)
         if found is None:
             continue
-        noted = given.problems.noted
+        noted, reading = given.problems.noted, Reading()
         read: list[Architecture] = []
         for stage in reversed(range(len(stages))):
             if given.problems.noted == noted:
                 number = stage if growth else None
-                read.insert(0, read_architecture(found, library, overrides, given.problems, stage=number))
+                one = read_architecture(found, library, overrides, given.problems, stage=number, reading=reading)
+                read.insert(0, one)
         if given.problems.noted == noted:
             read = stages_of(read, given, role)
+            reading.close(given.problems)
         count = read[-1].parameter_count
         if count > MAX_PARAMETERS:
             message = f"has {count:,} parameters, at most {MAX_PARAMETERS:,} are allowed"

@@ -26,7 +26,7 @@ MOST_LINES = 300
 # Files that are longer, each with its reason and its own bound.
 LONGER = {
     "spec/architecture_reader.py": (
-        330,
+        340,
         "one builder resolves names, inlining and shapes together; a part alone has no meaning",
     ),
     "spec/builder.py": (320, "what every name can mean and how it is misused, in one walk"),
