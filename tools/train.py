@@ -21,6 +21,7 @@ import numpy as np
 from spec import System, load_system
 from spec.checkpoint import CheckpointError, Record, read_checkpoint, read_record
 from spec.description import describe, differences
+from spec.layers import shown
 from spec.plan import describe_plan
 from spec.state import array_shapes
 from tools import backends
@@ -98,6 +99,9 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
     system = load_system(name, settings)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")
+    image = system.networks["G"].output_shape(next(iter(system.networks["G"].outputs)))
+    if len(image) != 3 or image[0] not in (1, 3):
+        raise UserError(f"{system.name}: the first output of G is {shown(image)}, not an image of 1 or 3 channels")
     for name in (name for name, wanted in system.networks["G"].inputs.items() if wanted.dtype == "float"):
         draw_of(system, name)  # or there is nothing to give it
     return system
