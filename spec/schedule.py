@@ -128,8 +128,6 @@ def read_schedule(found: Found, overrides: Mapping[str, float], problems: Proble
         repeat = entry.size("repeat", 1, least=0, most=MAX_REPEATS)
         step = Step(update, repeat, _often(entry), _until(entry), inference, reuse)
         entry.close()
-        if step.until and max(step.repeat, step.often.repeat if step.often else 0) < 2:
-            entry.note("until", "a step that is done once has no repeats to end", "give it a repeat")
         if step.repeat or (step.often and step.often.repeat):
             steps.append(step)
     if not steps:
