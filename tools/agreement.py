@@ -22,8 +22,7 @@ from spec.streams import Position, Streams
 from spec.system import System
 from tools import backends, pictures
 
-# Relative to the quantity's own norm, in float64 (unit roundoff 1.1e-16). The worst seen on the
-# packaged systems at reduced sizes, and on the MLPs at full size, is at least eight times smaller.
+# Relative to the quantity's own norm, in float64 (unit roundoff 1.1e-16).
 BOUNDS: Mapping[str, float] = {
     "output": 1e-13,  # a few hundred roundings in each sum of products
     "loss": 1e-13,  # a mean of outputs
@@ -36,7 +35,7 @@ BOUNDS: Mapping[str, float] = {
     "average, 1 iteration": 1e-12,  # of parameters and statistics
     "report, all iterations": 1e-11,  # training multiplies differences from step to step
     "state, all iterations": 1e-11,  # parameters, statistics and moments after the last iteration, likewise
-    "sample, all iterations": 1e-11,  # G in inference, after the last iteration
+    "sample, all iterations": 1e-11,  # G in inference, after the last iteration; against the range of images
 }
 _ROLES = ("parameter", "statistic", "moment", "average")
 FLOAT32_FACTOR = 10.0  # sums in another order err differently: up to a few times, hardly ever ten
@@ -114,7 +113,8 @@ def trace(
     trainer = backends.make_trainer(backend, system, seed, **start)
     _trace_run(kept, backend, trainer, random_feed(system, seed), iterations)
     if "G" in system.networks:
-        kept.add("sample, all iterations", "G", trainer.generate(*pictures.latents(system, seed)))
+        samples = trainer.generate(*pictures.latents(system, seed))
+        kept.add("sample, all iterations", "G", samples, np.ptp(system.data.range) / 2 * math.sqrt(samples.size))
     return kept
 
 
