@@ -59,7 +59,7 @@ class Trace:
 
     def add(self, kind: str, name: str, value: np.ndarray, scale: float = 0.0) -> None:
         self.values.setdefault(kind, {})[name] = value
-        self.scale[kind, name] = scale
+        self.scale[kind, name] = float(scale)
 
 
 @dataclass(frozen=True)
