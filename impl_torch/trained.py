@@ -18,11 +18,10 @@ from spec.optimizers import Clip
 class Trained:
     """One network in training: parameters as one flat vector with named views, statistics, optimiser, moving average.
 
-    `optimizer` is None where there is nothing to train, `average` where none is kept.
+    `optimizer` is None where there is nothing to train, `averages` is empty where none is kept.
     """
 
     def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, place: Place) -> None:
-        self.architecture = architecture
         shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
         self.flat = place.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
         self.shapes = shapes

@@ -189,7 +189,7 @@ class Trainer:
     def _forget(self, lifetime: str) -> None:
         """Drop the draws that live for one "iteration", "step" or "repeat", so that they are drawn anew."""
         for name in list(self._drawn):
-            if self.system.schedule.lifetime(name in ("x", "y")) == lifetime:
+            if self.system.schedule.lifetime(name) == lifetime:
                 del self._drawn[name]
 
     def _evaluate(self, planned: StepPlan, at: Position, feed: Feed) -> list[Any]:
@@ -224,7 +224,7 @@ class Trainer:
             if name in ("x", "y"):
                 self._drawn |= {key: self.place.array(a) for key, a in feed().items()}
             else:
-                lifetime = self.system.schedule.lifetime(False)
+                lifetime = self.system.schedule.lifetime(name)
                 step = 0 if lifetime == "iteration" else at.step
                 position = Position(at.iteration, step, at.repeat if lifetime == "repeat" else 0)
                 symbol = self._stage.symbols[name]

@@ -6,8 +6,9 @@ are shared, and across steps they are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from spec.architecture import Architecture
 from spec.errors import Problems, did_you_mean, expected_one_of
@@ -15,7 +16,7 @@ from spec.formula import Binary, Call, Expression, Name, Negative, Number, Outpu
 from spec.graph import CLASSIFICATIONS, ELEMENTWISE, REDUCTIONS, Axes, Graph, MeaningError, shown
 from spec.layers import Shape
 from spec.loss import Formula, Loss
-from spec.schedule import Step
+from spec.schedule import Schedule, Step
 
 MAX_LEVELS = 200  # of formulas inside formulas; bounds the recursion on a stranger's file
 MAX_EXPANSIONS = 10_000  # of definitions in one step; bounds the time
@@ -35,6 +36,14 @@ class Symbol:
         return ("N",) if self.dtype == "label" else ("N", *self.shape)
 
 
+class Kept(NamedTuple):
+    """What a later step of the iteration calls a value: the network, the step that evaluates it, from 1, and which node."""
+
+    network: str
+    step: int
+    node: int
+
+
 class _Stop(Exception):
     """The formula cannot be given a meaning; the problem is noted."""
 
@@ -51,7 +60,7 @@ class Builder:
         used: names that were given a meaning are added to it.
         step: whose formulas these are.
         earlier: the builders of the steps before it.
-        lasting: whether a draw, by its name, lives for a whole iteration.
+        schedule: how long draws live.
         recalled: reports that the formula being built may read.
         computed: reports that this step has computed, with their nodes.
         failed: reports of this step that have no meaning (noted).
@@ -65,11 +74,11 @@ class Builder:
     used: set[str]
     step: Step
     earlier: list[Builder]
-    lasting: Callable[[str], bool]
+    schedule: Schedule
     recalled: tuple[str, ...] = ()
     computed: dict[str, int] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
-    keeps: dict[str, int] = field(default_factory=dict)
+    keeps: dict[Kept, int] = field(default_factory=dict)
     graph: Graph = field(default_factory=Graph)
     _expanding: list[str] = field(default_factory=list)
     _expanded: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
@@ -263,7 +272,7 @@ class Builder:
         node = self.graph.nodes[evaluation]
         for i in sorted(self.graph.ancestors({evaluation})):
             draw = self.graph.nodes[i]
-            if draw.op == "draw" and not self.lasting(draw.value):
+            if draw.op == "draw" and self.schedule.lifetime(draw.value) != "iteration":
                 hint = "let it live for the whole iteration: redraw." + ("data" if draw.value in "xy" else "noise")
                 raise MeaningError(f"{node.value} cannot be reused: '{draw.value}' is drawn anew in this step; {hint}")
         known: dict[tuple[object, ...], int] = {}
@@ -274,10 +283,8 @@ class Builder:
             for i, candidate in enumerate(other.graph.nodes):
                 same = candidate.op == "network" and candidate.value == node.value
                 if same and [theirs[j] for j in candidate.inputs] == wanted and other.step.always_runs:
-                    name = next((k for k, v in other.keeps.items() if v == i), f"{node.value} of step {number}")
-                    if other.keeps.setdefault(name, i) != i:
-                        name += f", {len(other.keeps)}"
-                        other.keeps[name] = i
+                    name = Kept(node.value, number, i)
+                    other.keeps[name] = i
                     return self.graph.add("kept", (), node.shape, value=name)
         raise MeaningError(f"no earlier step evaluates {node.value} on these inputs, so there is nothing to reuse")
 

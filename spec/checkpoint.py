@@ -30,6 +30,14 @@ class CheckpointError(Exception):
     """A checkpoint cannot be written or read; the message says why and what to do."""
 
 
+class NotFiniteError(CheckpointError):
+    """A checkpoint is not written, because an array of the state, `array`, has a value that is not finite."""
+
+    def __init__(self, path: Path, array: str) -> None:
+        super().__init__(f"{path}: not written, because {array} has a value that is not finite")
+        self.array = array
+
+
 @dataclass(frozen=True)
 class Record:
     """What a checkpoint says besides its arrays.
@@ -56,11 +64,12 @@ def write_checkpoint(path: Path, state: TrainingState, record: Record) -> None:
     """Write a checkpoint; on any failure nothing by that name is left or changed.
 
     Raises:
-        CheckpointError: an array has a value that is not finite, or the file cannot be written.
+        NotFiniteError: an array has a value that is not finite.
+        CheckpointError: the file cannot be written.
     """
     for name, array in state.arrays.items():
         if not np.isfinite(array).all():
-            raise CheckpointError(f"{path}: not written, because {name} has a value that is not finite")
+            raise NotFiniteError(path, name)
     header = {
         "format": FORMAT,
         "iteration": state.iteration,

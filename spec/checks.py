@@ -56,11 +56,10 @@ def check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterab
     )
     for key, meaning, group in groups:
         for name in group:
+            file = table.file if name in table.data.get(key, {}) else loss.file
             if not NAME.fullmatch(name):
-                file = table.file if name in table.data.get(key, {}) else loss.file
                 table.problems.add(file, f"{key}.{name}", f"'{name}' is not a name: use letters, digits and _")
             if name in meanings:
-                file = table.file if name in table.data.get(key, {}) else loss.file
                 message = f"the name '{name}' means both {meanings[name]} and {meaning}"
                 table.problems.add(file, f"{key}.{name}", message, "choose another name")
             meanings[name] = meaning
@@ -149,9 +148,7 @@ def check_plan(
                 message = f"it does not depend on {network}, the network that it trains"
                 table.problems.add(formula.file, formula.key, message, text=formula.text, span=(0, len(formula.text)))
         evaluated = {node.value for node in step.nodes if node.op == "network"}
-        kept = {
-            name for node in step.nodes if node.op == "kept" for name in networks if node.value.startswith(f"{name} ")
-        }
+        kept = {node.value.network for node in step.nodes if node.op == "kept"}
         for network in step.step.reuse:
             if network not in kept:
                 table.note("schedule", f"the step {step.step.name} does not evaluate {network}, listed under reuse")

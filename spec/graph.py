@@ -204,17 +204,16 @@ class Graph:
 
     def ancestors(self, of: set[int]) -> set[int]:
         """Returns: the nodes that those of `of` are computed from, and themselves."""
-        found = set(of)
-        for i in range(max(found, default=-1), -1, -1):
-            if i in found:
-                found.update(self.nodes[i].inputs)
-        return found
+        return self._behind(of, ())
 
     def sources(self, of: set[int]) -> set[int]:
         """Returns: the nodes to which a gradient of those of `of` flows, and themselves."""
+        return self._behind(of, FLAT)
+
+    def _behind(self, of: set[int], ends: tuple[str, ...]) -> set[int]:
         found = set(of)
         for i in range(max(found, default=-1), -1, -1):
-            if i in found and self.nodes[i].op not in FLAT:
+            if i in found and self.nodes[i].op not in ends:
                 found.update(self.nodes[i].inputs)
         return found
 

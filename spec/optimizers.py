@@ -135,10 +135,8 @@ _READERS: dict[str, Callable[[Table, float, Clip | None], Optimizer]] = {"adam":
 
 
 def _clip(table: Table) -> Clip | None:
-    if table.data.get("clip", "none") == "none":
-        table.read.add("clip")
+    if (own := table.optional("clip", removable=True)) is None:
         return None
-    own = table.table("clip")
     clip = Clip(own.number("bound", least=0), own.choice("when", CLIP_TIMES))
     own.close()
     return clip

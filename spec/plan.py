@@ -8,10 +8,10 @@ differentiates with respect to them, and what is minimised, reported and carried
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spec.architecture import Architecture
-from spec.builder import Builder, Symbol
+from spec.builder import Builder, Kept, Symbol
 from spec.errors import Problems
 from spec.graph import FLAT, Graph, Node, shown
 from spec.loss import Loss
@@ -42,7 +42,7 @@ class StepPlan:
     tracked: frozenset[int]
     leaves: frozenset[int]
     occurrences: Mapping[int, int]
-    keeps: Mapping[str, int]
+    keeps: Mapping[Kept, int]
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""
@@ -74,11 +74,8 @@ def make_plan(
     made: list[tuple[Builder, dict[str, int], dict[str, int], dict[str, int]]] = []
     computed_before: list[str] = []
 
-    def lasting(draw: str) -> bool:
-        return schedule.lifetime(draw in ("x", "y")) == "iteration"
-
     for step in schedule.steps:
-        builder = Builder(loss, networks, symbols, problems, used, step, list(builders), lasting)
+        builder = Builder(loss, networks, symbols, problems, used, step, list(builders), schedule)
         builders.append(builder)
         losses = {n: builder.build_scalar(loss.losses[n]) for n in step.update if n in loss.losses}
         reports = {f"loss_{n}": node for n, node in losses.items()}
@@ -108,10 +105,7 @@ def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], s
     roots = {i for group in (losses, reports, states, keeps) for i in group.values()}
     needed = sorted(graph.ancestors(roots))
     place = {old: new for new, old in enumerate(needed)}
-    nodes = tuple(
-        Node(n.op, tuple(place[i] for i in n.inputs), n.shape, n.dtype, n.value, n.training)
-        for n in (graph.nodes[old] for old in needed)
-    )
+    nodes = tuple(replace(n, inputs=tuple(place[i] for i in n.inputs)) for n in (graph.nodes[old] for old in needed))
     losses, reports, states, keeps = (
         {k: place[v] for k, v in group.items()} for group in (losses, reports, states, keeps)
     )
@@ -164,7 +158,7 @@ def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
             lines.append(f"  minimise %{i} over {network}'s parameters")
         for name, i in planned.states.items():
             lines.append(f"  {name} <- %{i}")
-        lines += [f"  keep %{i} as {name}" for name, i in planned.keeps.items()]
+        lines += [f"  keep %{i} as {_kept(name)}" for name, i in planned.keeps.items()]
         lines.append(f"  report {', '.join(f'{name} = %{i}' for name, i in planned.reports.items())}")
     return lines
 
@@ -182,8 +176,10 @@ def _times(step: Step) -> str:
 def _describe(i: int, node: Node, planned: StepPlan) -> str:
     inputs = [f"{planned.nodes[j].value:g}" if planned.nodes[j].op == "constant" else f"%{j}" for j in node.inputs]
     match node.op:
-        case "draw" | "state" | "recall" | "kept":
+        case "draw" | "state" | "recall":
             return f"{node.op} {node.value}"
+        case "kept":
+            return f"kept {_kept(node.value)}"
         case "network":
             return f"{node.value}({', '.join(inputs)})"
         case "output":
@@ -195,6 +191,10 @@ def _describe(i: int, node: Node, planned: StepPlan) -> str:
         case "clip":
             return f"clip({inputs[0]}, {node.value[0]:g}, {node.value[1]:g})"
     return f"{node.op}({', '.join(inputs)})"
+
+
+def _kept(name: Kept) -> str:
+    return f"{name.network} of step {name.step}"
 
 
 def _remarks(i: int, node: Node, planned: StepPlan) -> str:

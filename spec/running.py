@@ -140,8 +140,7 @@ def read_run(table: Table) -> Run:
     if "epochs" in table and "iterations" in table:
         table.note("iterations", "a run is counted in epochs or in iterations, not in both")
     later = None
-    if "samples_later" in table:
-        own = table.table("samples_later")
+    if (own := table.optional("samples_later")) is not None:
         later = (own.size("after"), own.size("every"))
         own.close()
     counted = "iterations" if "iterations" in table else "epochs"
@@ -156,13 +155,13 @@ def read_run(table: Table) -> Run:
         (grid[0], grid[1]) if len(grid) == 2 else (1, 1),
         table.size("moving_average"),
     )
-    table.read |= {"iterations", "epochs", "samples_later"}
+    table.read |= {"iterations", "epochs"}
     table.close()
     return run
 
 
 def read_decay(outer: Table) -> Decay | None:
-    if (table := _optional(outer, "learning_rate_decay")) is None:
+    if (table := outer.optional("learning_rate_decay", removable=True)) is None:
         return None
     decay = Decay(table.text("watch"), table.number("factor", least=0, most=1), table.number("minimum", least=0))
     table.close()
@@ -170,7 +169,7 @@ def read_decay(outer: Table) -> Decay | None:
 
 
 def read_growth(outer: Table) -> Growth | None:
-    if (table := _optional(outer, "growth")) is None:
+    if (table := outer.optional("growth", removable=True)) is None:
         return None
     growth = Growth(table.size("stages", most=MAX_STAGES), table.size("images"))
     table.close()
@@ -178,7 +177,7 @@ def read_growth(outer: Table) -> Growth | None:
 
 
 def read_manifold(outer: Table) -> Manifold | None:
-    if (table := _optional(outer, "manifold")) is None:
+    if (table := outer.optional("manifold", removable=True)) is None:
         return None
     side = table.size("side", least=2, most=MAX_SIDE)
     low, high = (table.number(key, least=1e-6, most=1 - 1e-6) for key in ("low", "high"))
@@ -221,8 +220,3 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
     for k in overridden:
         table.note(k, "every network has its own value, so this one changes nothing")
     return optimizers
-
-
-def _optional(outer: Table, name: str) -> Table | None:
-    outer.read.add(name)
-    return outer.table(name) if name in outer and outer.data[name] != "none" else None

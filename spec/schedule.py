@@ -91,8 +91,9 @@ class Schedule:
     steps: tuple[Step, ...]
     file: str
 
-    def lifetime(self, is_data: bool) -> str:
-        return self.data if is_data else self.noise
+    def lifetime(self, draw: str) -> str:
+        """Returns: how long a draw lives, by its name."""
+        return self.data if draw in ("x", "y") else self.noise
 
 
 def read_schedule(found: Found, overrides: Mapping[str, float], problems: Problems) -> Schedule:
@@ -139,20 +140,16 @@ def read_schedule(found: Found, overrides: Mapping[str, float], problems: Proble
 
 
 def _often(entry: Table) -> Often | None:
-    if "often" not in entry:
-        entry.read.add("often")
+    if (own := entry.optional("often")) is None:
         return None
-    own = entry.table("often")
     often = Often(own.size("repeat", least=0, most=MAX_REPEATS), own.size("first", least=0), own.size("every"))
     own.close()
     return often
 
 
 def _until(entry: Table) -> Until | None:
-    if "until" not in entry:
-        entry.read.add("until")
+    if (own := entry.optional("until")) is None:
         return None
-    own = entry.table("until")
     sides = [side for side in SIDES if side in own]
     if len(sides) != 1:
         own.note("", "expected a report, and either below = or above = a number")

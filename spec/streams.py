@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from spec.architecture import Architecture
 from spec.distributions import Distribution
-from spec.layers import Shape
+from spec.layers import Parameter, Shape, Statistic
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,14 @@ class Streams:
 
     def initial_parameters(self, network: str, architecture: Architecture) -> dict[str, np.ndarray]:
         """Returns: the initial value of each parameter by its path in the network, float64."""
-        return {
-            path: self.sample(parameter.initial, f"initial/{network}/{path}", Position(), parameter.shape)
-            for path, parameter in architecture.parameter_paths().items()
-        }
+        return self._initial(network, architecture.parameter_paths())
 
     def initial_statistics(self, network: str, architecture: Architecture) -> dict[str, np.ndarray]:
         """Returns: the initial value of each running statistic by its path in the network, float64."""
+        return self._initial(network, architecture.statistic_paths())
+
+    def _initial(self, network: str, arrays: Mapping[str, Parameter | Statistic]) -> dict[str, np.ndarray]:
         return {
-            path: self.sample(statistic.initial, f"initial/{network}/{path}", Position(), statistic.shape)
-            for path, statistic in architecture.statistic_paths().items()
+            path: self.sample(array.initial, f"initial/{network}/{path}", Position(), array.shape)
+            for path, array in arrays.items()
         }

@@ -232,6 +232,12 @@ class Table:
         value = self.take(name, default)
         return Table({} if value is None else value, self.file, self.path(name), self.problems, self.scope)
 
+    def optional(self, name: str, *, removable: bool = False) -> Table | None:
+        """Returns: a table that may be left out, or where it is removable taken out of a base by "none"; None then."""
+        self.read.add(name)
+        left_out = name not in self or (removable and self.data[name] == "none")
+        return None if left_out else self.table(name)
+
     def tables(self, name: str, default: Any = _REQUIRED) -> list[Table]:
         """Returns: a list of tables; messages call each by its place, from 0, and its name or kind."""
         value = self.take(name, default)

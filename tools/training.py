@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from spec import System
-from spec.checkpoint import CheckpointError, Record, write_checkpoint
+from spec.checkpoint import CheckpointError, NotFiniteError, Record, write_checkpoint
 from spec.description import describe
 from tools import backends
 from tools.album import Album
@@ -159,10 +157,11 @@ class Training:
             self.epoch,
         )
         state = self.trainer.state()
-        bad = [name for name, array in state.arrays.items() if not np.isfinite(array).all()]
-        if bad:
-            raise _Stop(f"{bad[0]} has a value that is not finite after iteration {state.iteration}")
-        write_checkpoint(self.folder.checkpoint_path(state.iteration), state, record)
+        try:
+            write_checkpoint(self.folder.checkpoint_path(state.iteration), state, record)
+        except NotFiniteError as error:
+            reason = f"{error.array} has a value that is not finite after iteration {state.iteration}"
+            raise _Stop(reason) from None
         self.folder.drop_old_checkpoints()
         self.saved = state.iteration
 
