@@ -1,20 +1,20 @@
 """Chainer, interpreting the spec. Twin of `impl_torch`: the same files, names, signatures and order.
 
-`impl_chainer.compat` is what makes Chainer import on a current stack; it is also usable alone, so nothing else is imported
-before it is asked for.
+`ganspec.impl_chainer.compat` is what makes Chainer import on a current stack. It is usable alone, too, so nothing else is
+imported before it is asked for.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["DeviceError", "Moment", "Network", "Place", "Trainer", "evaluate", "to_numpy"]
+__all__ = ["ArrayContext", "DeviceError", "Network", "StepResult", "Trainer", "evaluate", "to_numpy"]
 
 _HOMES = {
     "DeviceError": "arrays",
-    "Moment": "trainer",
+    "StepResult": "trainer",
     "Network": "network",
-    "Place": "arrays",
+    "ArrayContext": "arrays",
     "Trainer": "trainer",
     "evaluate": "network",
     "to_numpy": "arrays",
@@ -26,5 +26,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'impl_chainer' has no attribute '{name}'")
     import importlib
 
-    importlib.import_module("impl_chainer.compat")
-    return getattr(importlib.import_module(f"impl_chainer.{_HOMES[name]}"), name)
+    importlib.import_module("ganspec.impl_chainer.compat")
+    return getattr(importlib.import_module(f"ganspec.impl_chainer.{_HOMES[name]}"), name)

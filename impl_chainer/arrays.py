@@ -16,7 +16,7 @@ class DeviceError(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class ArrayContext:
     """A device ("cpu" or "cuda") and a floating-point dtype ("float32" or "float64")."""
 
     device: str

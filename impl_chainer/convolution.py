@@ -14,7 +14,7 @@ import numpy as np
 from chainer import FunctionNode
 from chainer.utils.conv import col2im_cpu, im2col_cpu
 
-from impl_chainer.arrays import Array
+from ganspec.impl_chainer.arrays import Array
 
 Pair = tuple[int, int]  # vertical, horizontal
 

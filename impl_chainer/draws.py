@@ -1,55 +1,57 @@
 """What training draws, as Chainer arrays: noise symbols and dropout masks.
 
-From the host, numbers are those of `spec.streams`, the same for every backend. From the device they come from CuPy's (on the
-CPU NumPy's) own generator, seeded anew for each draw by the same streams, so that they too depend on nothing but seed, name
-and position.
+From the host, numbers are those of a `spec.training.draws.DrawSource`, the same for every backend. From the device they come
+from CuPy's (on the CPU NumPy's) own generator, seeded anew for each draw by the spec's streams, so that they too depend on
+nothing but seed, name and position.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from impl_chainer.arrays import Array, Place
-from spec.architecture import Layer
-from spec.builder import Symbol
-from spec.streams import Position, Streams
-from spec.system import System
+from ganspec.impl_chainer.arrays import Array, ArrayContext
+from ganspec.spec.network.architecture import Layer
+from ganspec.spec.plan.builder import Symbol
+from ganspec.spec.system import System
+from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
+from ganspec.spec.training.streams import Position, Streams
 
 
 class Draws:
-    """Draws for one system. Args: source: "host" or "device"."""
+    """Draws for one system.
 
-    def __init__(self, system: System, seed: int, source: str, place: Place) -> None:
-        self.system, self.streams, self.place = system, Streams(seed), place
+    Args:
+        source: "host" for the spec's streams, "device" for the device's generator, or a source of one's own.
+    """
+
+    def __init__(self, system: System, seed: int, source: str | DrawSource, context: ArrayContext) -> None:
+        self.system, self.streams, self.context = system, Streams(seed), context
         self.on_device = source == "device"
+        self.source = StreamDraws(system, seed) if isinstance(source, str) else source
 
-    def symbol(self, name: str, symbol: Symbol, position: Position, batch: int) -> Array:
-        """Returns: one sample of a noise symbol for a batch."""
-        distribution = self.system.draws[name].distribution
-        if symbol.dtype == "label":
-            return self.place.array(self.streams.labels(distribution, name, position, batch))
-        shape = (batch, *symbol.shape)
-        if not self.on_device:
-            return self.place.array(self.streams.sample(distribution, name, position, shape))
-        generator = self._seeded(name, position)
+    def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
+        """Returns: one draw of a noise symbol for a batch."""
+        if not self.on_device or symbol.dtype == "label":
+            return self.context.array(self.source.symbol(name, symbol, at, batch))
+        distribution, shape = self.system.draws[name].distribution, (batch, *symbol.shape)
+        generator = self._seeded(name, at)
         if distribution.kind == "uniform":
             array = generator.uniform(distribution.a, distribution.b, shape)
         elif distribution.kind == "normal":
             array = generator.normal(distribution.a, distribution.b, shape)
         else:
-            array = self.place.xp.full(shape, distribution.a)
-        return Array(array.astype(self.place.dtype), requires_grad=False)
+            array = self.context.xp.full(shape, distribution.a)
+        return Array(array.astype(self.context.dtype), requires_grad=False)
 
-    def mask(self, network: str, layer: Layer, position: Position, shape: tuple[int, ...]) -> Array:
+    def mask(self, network: str, layer: Layer, at: Position, shape: tuple[int, ...]) -> Array:
         """Returns: a dropout mask of zeros and 1 / (1 - rate)."""
-        rate, name = layer.settings["rate"], f"mask/{network}/{layer.name}"
-        xp = self.place.xp
+        rate, xp = layer.settings["rate"], self.context.xp
         if not self.on_device:
-            kept = xp.asarray(self.streams.mask(rate, name, position, shape))
+            kept = xp.asarray(self.source.mask(network, layer, at, shape))
         else:
-            kept = self._seeded(name, position).random_sample(shape) >= rate
-        return Array(xp.multiply(kept, 1.0 / (1.0 - rate), dtype=self.place.dtype), requires_grad=False)
+            kept = self._seeded(mask_name(network, layer), at).random_sample(shape) >= rate
+        return Array(xp.multiply(kept, 1.0 / (1.0 - rate), dtype=self.context.dtype), requires_grad=False)
 
-    def _seeded(self, name: str, position: Position) -> Any:
+    def _seeded(self, name: str, at: Position) -> Any:
         # Both libraries' seeds have 32 bits.
-        return self.place.xp.random.RandomState(self.streams.device_seed(name, position) % 2**32)
+        return self.context.xp.random.RandomState(self.streams.device_seed(name, at) % 2**32)

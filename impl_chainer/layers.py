@@ -10,9 +10,9 @@ import chainer
 import chainer.functions as F
 import numpy as np
 
-from impl_chainer.arrays import Array
-from impl_chainer.convolution import convolution, transposed_convolution
-from spec.architecture import Layer
+from ganspec.impl_chainer.arrays import Array
+from ganspec.impl_chainer.convolution import convolution, transposed_convolution
+from ganspec.spec.network.architecture import Layer
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import chainer
 
-from impl_chainer.arrays import Array, Place
-from impl_chainer.layers import LAYERS, Mode
-from spec import load_system
-from spec.architecture import Architecture, Layer
-from spec.state import TrainingState
-from spec.streams import Streams
+from ganspec.impl_chainer.arrays import Array, ArrayContext
+from ganspec.impl_chainer.layers import LAYERS, Mode
+from ganspec.spec import load_system
+from ganspec.spec.network.architecture import Architecture, Layer
+from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.streams import Streams
 
 
 def evaluate(
@@ -58,14 +58,14 @@ class Network(chainer.Chain):
     ) -> None:
         super().__init__()
         self.architecture, self.fade = architecture, fade
-        place = Place("cpu", dtype)
+        context = ArrayContext("cpu", dtype)
         for path, values in Streams(seed).initial_parameters(name, architecture).items():
             owner, leaf = self._owner(path)
             with owner.init_scope():
-                setattr(owner, leaf, chainer.Parameter(place.array(values).array))
+                setattr(owner, leaf, chainer.Parameter(context.array(values).array))
         for path, values in Streams(seed).initial_statistics(name, architecture).items():
             owner, leaf = self._owner(path)
-            owner.add_persistent(leaf, place.array(values).array)
+            owner.add_persistent(leaf, context.array(values).array)
 
     @classmethod
     def from_system(

@@ -1,4 +1,4 @@
-"""The operations of formulas in Chainer; `spec.graph` defines them.
+"""The operations of formulas in Chainer; `spec.plan.plan.graph` defines them.
 
 Operands are variables, or plain numbers for constants. Every operation can be differentiated twice.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import chainer
 import chainer.functions as F
 
-from impl_chainer.arrays import Array
-from spec.graph import Node
+from ganspec.impl_chainer.arrays import Array
+from ganspec.spec.plan.graph import Node
 
 
 def norm(a: Array, stabiliser: float) -> Array:
@@ -24,10 +24,10 @@ def norm(a: Array, stabiliser: float) -> Array:
     return F.where(positive, F.sqrt(F.where(positive, square, one)), a.xp.zeros_like(one))
 
 
-def gradient(of: Array, to: Array, again: bool) -> Array:
-    """The gradient of the sum of `of` with respect to `to`, with a graph of its own where it is needed `again`."""
+def gradient(of: Array, to: Array, create_graph: bool) -> Array:
+    """The gradient of the sum of `of` with respect to `to`, with a graph of its own where it is needed at all."""
     ones = Array(of.xp.ones_like(of.array), requires_grad=False)
-    (result,) = chainer.grad([of], [to], grad_outputs=[ones], enable_double_backprop=again)
+    (result,) = chainer.grad([of], [to], grad_outputs=[ones], enable_double_backprop=create_graph)
     return result
 
 
@@ -65,13 +65,13 @@ ELEMENTWISE = {
 }
 
 
-def evaluate(node: Node, a: list[Any], again: bool) -> Any:
+def evaluate(node: Node, a: list[Any], create_graph: bool) -> Any:
     """Evaluate a node from the values of its inputs.
 
     Args:
         node: any operation that needs nothing but its inputs.
         a: their values.
-        again: for "grad", whether its result is differentiated again.
+        create_graph: for "grad", whether its result is differentiated again.
     """
     match node.op:
         case "constant":
@@ -111,5 +111,5 @@ def evaluate(node: Node, a: list[Any], again: bool) -> Any:
         case "detach":
             return Array(a[0].array, requires_grad=False)
         case "grad":
-            return gradient(a[0], a[1], again)
+            return gradient(a[0], a[1], create_graph)
     return ELEMENTWISE[node.op](a[0])

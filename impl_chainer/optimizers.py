@@ -1,9 +1,9 @@
-"""Optimisers in Chainer; `spec.optimizers` defines them. A network's parameters are one flat vector here."""
+"""Optimisers in Chainer; `spec.parts.optimizers` defines them. A network's parameters are one flat vector here."""
 
 from __future__ import annotations
 
-from impl_chainer.arrays import Array, Place
-from spec import optimizers as definitions
+from ganspec.impl_chainer.arrays import Array, ArrayContext
+from ganspec.spec.parts import optimizers as definitions
 
 Parts = list[tuple[int, int]]  # where the parameters lie that take part in an update: [start, end)
 
@@ -11,14 +11,14 @@ Parts = list[tuple[int, int]]  # where the parameters lie that take part in an u
 class Adam:
     """Adam in either definition. `moments` are flat vectors like the parameters; `updates` counts the steps done."""
 
-    def __init__(self, definition: definitions.Adam, count: int, place: Place) -> None:
+    def __init__(self, definition: definitions.Adam, count: int, context: ArrayContext) -> None:
         self.definition = definition
         self.updates = 0
         self.learning_rate = definition.learning_rate
-        self.moments = {name: place.filled(count, start) for name, start in definition.moments().items()}
+        self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        """Move the parameters one step, in place; the gradient's memory is free for use."""
+        """Move the parameters one step, in place."""
         beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
         self.updates += 1
         size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
@@ -27,10 +27,10 @@ class Adam:
             m *= beta1
             m += (1.0 - beta1) * g
             v *= beta2
-            g *= g
-            g *= 1.0 - beta2
-            v += g
-            root = xp.sqrt(v, out=g)
+            square = g * g
+            square *= 1.0 - beta2
+            v += square
+            root = xp.sqrt(v, out=square)
             root += epsilon
             step = xp.divide(m, root, out=root)
             step *= size
@@ -40,14 +40,14 @@ class Adam:
 class RMSProp:
     """RMSProp in every definition. `moments` are flat vectors like the parameters; `updates` counts the steps done."""
 
-    def __init__(self, definition: definitions.RMSProp, count: int, place: Place) -> None:
+    def __init__(self, definition: definitions.RMSProp, count: int, context: ArrayContext) -> None:
         self.definition = definition
         self.updates = 0
         self.learning_rate = definition.learning_rate
-        self.moments = {name: place.filled(count, start) for name, start in definition.moments().items()}
+        self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        """Move the parameters one step, in place; the gradient's memory is free for use."""
+        """Move the parameters one step, in place."""
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         xp = gradient.xp
         self.updates += 1
@@ -56,9 +56,9 @@ class RMSProp:
             v *= decay
             v += (1.0 - decay) * (g * g)
             root = xp.sqrt(v + epsilon) if place == "inside" else xp.sqrt(v) + epsilon
-            g *= self.learning_rate
-            g /= root
-            parameters.array[start:end] -= g
+            step = g * self.learning_rate
+            step /= root
+            parameters.array[start:end] -= step
 
 
 KINDS = {"adam": Adam, "rmsprop": RMSProp}

@@ -8,27 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from impl_chainer.arrays import Array, Place
-from impl_chainer.optimizers import KINDS, Parts
-from spec.architecture import Architecture
-from spec.optimizers import Clip
+from ganspec.impl_chainer.arrays import Array, ArrayContext
+from ganspec.impl_chainer.optimizers import KINDS, Parts
+from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.parts.optimizers import Clip
 
 
-class Trained:
+class TrainedNetwork:
     """One network in training: parameters as one flat vector with named views, statistics, optimiser, moving average.
 
     `optimizer` is None where there is nothing to train, `averages` is empty where none is kept.
     """
 
-    def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, place: Place) -> None:
+    def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, context: ArrayContext) -> None:
         shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
-        self.flat = place.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
+        self.vector = context.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
         self.shapes = shapes
-        self.constants = self.views(self.flat)
+        self.frozen_parameters = self.views(self.vector)
         # Leaves that share the flat vector's memory: an update of the vector moves them.
-        self.variables = {path: Array(view.array, requires_grad=True) for path, view in self.constants.items()}
-        self.statistics = {path: place.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
-        self.optimizer = KINDS[optimizer.kind](optimizer, self.flat.size, place) if optimizer else None
+        self.parameters = {path: Array(view.array, requires_grad=True) for path, view in self.frozen_parameters.items()}
+        self.statistics = {path: context.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
+        self.optimizer = KINDS[optimizer.kind](optimizer, self.vector.size, context) if optimizer else None
         self.averages = (
             {path: Array(a.array.copy(), requires_grad=False) for path, a in self._arrays()} if averaged else {}
         )
@@ -42,9 +42,13 @@ class Trained:
             start = end
         return views
 
-    def flattened(self, arrays: list[Any]) -> Array:
+    def moments(self) -> dict[str, dict[str, Array]]:
+        """Returns: for each moment of the optimiser, its part for each parameter, in its shape."""
+        return {name: self.views(vector) for name, vector in self.optimizer.moments.items()} if self.optimizer else {}
+
+    def as_vector(self, arrays: list[Any]) -> Array:
         """Returns: one flat vector of a NumPy or CuPy array for each parameter; the reverse of `views`."""
-        return Array(self.flat.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
+        return Array(self.vector.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
 
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
@@ -63,7 +67,7 @@ class Trained:
     def clip(self, definition: Clip | None, when: str) -> None:
         """Move every parameter into the bounds, if this is when that is done."""
         if definition and definition.when == when:
-            self.flat.array.clip(-definition.bound, definition.bound, out=self.flat.array)
+            self.vector.array.clip(-definition.bound, definition.bound, out=self.vector.array)
 
     def average(self, decay: float) -> None:
         """Move the averages of parameters and statistics: average <- decay average + (1 - decay) value."""
@@ -73,4 +77,4 @@ class Trained:
             average += (1.0 - decay) * array.array
 
     def _arrays(self) -> Iterable[tuple[str, Array]]:
-        return [*self.constants.items(), *self.statistics.items()]
+        return [*self.frozen_parameters.items(), *self.statistics.items()]

@@ -1,7 +1,7 @@
 """PyTorch, interpreting the spec. Twin of `impl_chainer`: the same files, names, signatures and order."""
 
-from impl_torch.arrays import DeviceError, Place, to_numpy
-from impl_torch.network import Network, evaluate
-from impl_torch.trainer import Moment, Trainer
+from ganspec.impl_torch.arrays import ArrayContext, DeviceError, to_numpy
+from ganspec.impl_torch.network import Network, evaluate
+from ganspec.impl_torch.trainer import StepResult, Trainer
 
-__all__ = ["DeviceError", "Moment", "Network", "Place", "Trainer", "evaluate", "to_numpy"]
+__all__ = ["ArrayContext", "DeviceError", "Network", "StepResult", "Trainer", "evaluate", "to_numpy"]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from impl_torch.arrays import Array
-from spec.architecture import Layer
+from ganspec.impl_torch.arrays import Array
+from ganspec.spec.network.architecture import Layer
 
 
 @dataclass(frozen=True)

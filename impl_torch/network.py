@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import torch
 
-from impl_torch.arrays import Array, Place
-from impl_torch.layers import LAYERS, Mode
-from spec import load_system
-from spec.architecture import Architecture, Layer
-from spec.state import TrainingState
-from spec.streams import Streams
+from ganspec.impl_torch.arrays import Array, ArrayContext
+from ganspec.impl_torch.layers import LAYERS, Mode
+from ganspec.spec import load_system
+from ganspec.spec.network.architecture import Architecture, Layer
+from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.streams import Streams
 
 
 def evaluate(
@@ -58,13 +58,13 @@ class Network(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.architecture, self.fade = architecture, fade
-        place = Place("cpu", dtype)
+        context = ArrayContext("cpu", dtype)
         for path, values in Streams(seed).initial_parameters(name, architecture).items():
             owner, leaf = self._owner(path)
-            owner.register_parameter(leaf, torch.nn.Parameter(place.array(values)))
+            owner.register_parameter(leaf, torch.nn.Parameter(context.array(values)))
         for path, values in Streams(seed).initial_statistics(name, architecture).items():
             owner, leaf = self._owner(path)
-            owner.register_buffer(leaf, place.array(values))
+            owner.register_buffer(leaf, context.array(values))
 
     @classmethod
     def from_system(

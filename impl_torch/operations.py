@@ -1,4 +1,4 @@
-"""The operations of formulas in PyTorch; `spec.graph` defines them.
+"""The operations of formulas in PyTorch; `spec.plan.plan.graph` defines them.
 
 Operands are tensors, or plain numbers for constants. Every operation can be differentiated twice.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from impl_torch.arrays import Array
-from spec.graph import Node
+from ganspec.impl_torch.arrays import Array
+from ganspec.spec.plan.graph import Node
 
 
 def norm(a: Array, stabiliser: float) -> Array:
@@ -23,9 +23,11 @@ def norm(a: Array, stabiliser: float) -> Array:
     return torch.where(positive, torch.sqrt(torch.where(positive, square, 1.0)), 0.0)
 
 
-def gradient(of: Array, to: Array, again: bool) -> Array:
-    """The gradient of the sum of `of` with respect to `to`, with a graph of its own where it is needed `again`."""
-    (result,) = torch.autograd.grad(of, to, grad_outputs=torch.ones_like(of), create_graph=again, retain_graph=True)
+def gradient(of: Array, to: Array, create_graph: bool) -> Array:
+    """The gradient of the sum of `of` with respect to `to`, with a graph of its own where it is needed at all."""
+    (result,) = torch.autograd.grad(
+        of, to, grad_outputs=torch.ones_like(of), create_graph=create_graph, retain_graph=True
+    )
     return result
 
 
@@ -62,13 +64,13 @@ ELEMENTWISE = {
 }
 
 
-def evaluate(node: Node, a: list[Any], again: bool) -> Any:
+def evaluate(node: Node, a: list[Any], create_graph: bool) -> Any:
     """Evaluate a node from the values of its inputs.
 
     Args:
         node: any operation that needs nothing but its inputs.
         a: their values.
-        again: for "grad", whether its result is differentiated again.
+        create_graph: for "grad", whether its result is differentiated again.
     """
     match node.op:
         case "constant":
@@ -108,5 +110,5 @@ def evaluate(node: Node, a: list[Any], again: bool) -> Any:
         case "detach":
             return a[0].detach()
         case "grad":
-            return gradient(a[0], a[1], again)
+            return gradient(a[0], a[1], create_graph)
     return ELEMENTWISE[node.op](a[0])

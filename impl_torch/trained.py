@@ -9,27 +9,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from impl_torch.arrays import Array, Place
-from impl_torch.optimizers import KINDS, Parts
-from spec.architecture import Architecture
-from spec.optimizers import Clip
+from ganspec.impl_torch.arrays import Array, ArrayContext
+from ganspec.impl_torch.optimizers import KINDS, Parts
+from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.parts.optimizers import Clip
 
 
-class Trained:
+class TrainedNetwork:
     """One network in training: parameters as one flat vector with named views, statistics, optimiser, moving average.
 
     `optimizer` is None where there is nothing to train, `averages` is empty where none is kept.
     """
 
-    def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, place: Place) -> None:
+    def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, context: ArrayContext) -> None:
         shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
-        self.flat = place.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
+        self.vector = context.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
         self.shapes = shapes
-        self.constants = self.views(self.flat)
+        self.frozen_parameters = self.views(self.vector)
         # Leaves that share the flat vector's memory: an update of the vector moves them.
-        self.variables = {path: view.detach().requires_grad_() for path, view in self.constants.items()}
-        self.statistics = {path: place.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
-        self.optimizer = KINDS[optimizer.kind](optimizer, self.flat.numel(), place) if optimizer else None
+        self.parameters = {path: view.detach().requires_grad_() for path, view in self.frozen_parameters.items()}
+        self.statistics = {path: context.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
+        self.optimizer = KINDS[optimizer.kind](optimizer, self.vector.numel(), context) if optimizer else None
         self.averages = {path: a.detach().clone() for path, a in self._arrays()} if averaged else {}
 
     def views(self, flat: Array) -> dict[str, Array]:
@@ -41,7 +41,11 @@ class Trained:
             start = end
         return views
 
-    def flattened(self, arrays: list[Array]) -> Array:
+    def moments(self) -> dict[str, dict[str, Array]]:
+        """Returns: for each moment of the optimiser, its part for each parameter, in its shape."""
+        return {name: self.views(vector) for name, vector in self.optimizer.moments.items()} if self.optimizer else {}
+
+    def as_vector(self, arrays: list[Array]) -> Array:
         """Returns: one flat vector of an array for each parameter; the reverse of `views`."""
         lying = [a.permute(0, 2, 3, 1) if self._is_channels_last(a.shape) else a for a in arrays]
         return torch.cat([a.reshape(-1) for a in lying])
@@ -54,7 +58,7 @@ class Trained:
 
     def _is_channels_last(self, shape: tuple[int, ...]) -> bool:
         # Weights that lie channels-last make PyTorch's convolutions give channels-last too, which is faster on the CPU.
-        return len(shape) == 4 and self.flat.device.type == "cpu"
+        return len(shape) == 4 and self.vector.device.type == "cpu"
 
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
@@ -73,7 +77,7 @@ class Trained:
     def clip(self, definition: Clip | None, when: str) -> None:
         """Move every parameter into the bounds, if this is when that is done."""
         if definition and definition.when == when:
-            self.flat.clamp_(-definition.bound, definition.bound)
+            self.vector.clamp_(-definition.bound, definition.bound)
 
     def average(self, decay: float) -> None:
         """Move the averages of parameters and statistics: average <- decay average + (1 - decay) value."""
@@ -81,4 +85,4 @@ class Trained:
             self.averages[path].mul_(decay).add_(array, alpha=1.0 - decay)
 
     def _arrays(self) -> Iterable[tuple[str, Array]]:
-        return [*self.constants.items(), *self.statistics.items()]
+        return [*self.frozen_parameters.items(), *self.statistics.items()]

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from impl_torch.arrays import Array, Place, to_numpy
-from impl_torch.draws import Draws
-from impl_torch.layers import Mode
-from impl_torch.network import evaluate
-from impl_torch.operations import evaluate as evaluate_operation
-from impl_torch.trained import Trained
-from spec.architecture import Layer
-from spec.graph import Node
-from spec.plan import StepPlan
-from spec.state import TrainingState, array_shapes, initial_state, recalled_reports
-from spec.streams import Position
-from spec.system import Stage, System
-
-Feed = Callable[
-    [], Mapping[str, np.ndarray]
-]  # the next batch: "x" in the system's range, and "y" where there are labels
+from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
+from ganspec.impl_torch.draws import Draws
+from ganspec.impl_torch.layers import Mode
+from ganspec.impl_torch.network import evaluate
+from ganspec.impl_torch.operations import evaluate as evaluate_operation
+from ganspec.impl_torch.trained import TrainedNetwork
+from ganspec.spec.network.architecture import Layer
+from ganspec.spec.parts.settings import Decay
+from ganspec.spec.plan.graph import Node
+from ganspec.spec.plan.plan import StepPlan
+from ganspec.spec.system import Stage, System
+from ganspec.spec.training.draws import LiveDraws, NextBatch
+from ganspec.spec.training.state import TrainingState, array_shapes, initial_state, named_arrays, recalled_reports
+from ganspec.spec.training.streams import Position
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepResult:
     """What one repeat of a step computed, before any parameter moves: every node's value, every network's flat gradient."""
 
     step: int
@@ -64,34 +62,34 @@ class Trainer:
         draws: str = "host",
     ) -> None:
         self.system = system
-        self.place = Place(device, dtype)
-        self.draws = Draws(system, seed, draws, self.place)
+        self.context = ArrayContext(device, dtype)
+        self.draws = Draws(system, seed, draws, self.context)
         self.networks = {
-            name: Trained(architecture, system.optimizers.get(name), name in system.averages, self.place)
+            name: TrainedNetwork(architecture, system.optimizers.get(name), name in system.averages, self.context)
             for name, architecture in system.networks.items()
         }
         self._parts = [
             {name: self.networks[name].parts(architecture) for name, architecture in stage.networks.items()}
             for stage in system.stages
         ]
-        self.states: dict[str, Array] = {}
+        self.carried: dict[str, Array] = {}
         self.reports: dict[str, Array] = {}
         self.iteration = 0
-        self._drawn: dict[str, Array] = {}
+        self._alive: LiveDraws[Array] = LiveDraws(system.schedule, self._noise, self.context.array)
         self._kept: dict[str, Any] = {}
         self.load(state if state is not None else initial_state(system, seed))
 
-    def iterate(self, feed: Feed) -> dict[str, Array]:
+    def iterate(self, next_batch: NextBatch) -> dict[str, Array]:
         """Train one iteration.
 
         Args:
-            feed: called for each batch that the schedule draws.
+            next_batch: called for each batch that the schedule draws.
 
         Returns: the recorded numbers, on the device; of several repeats the last.
         """
         recorded: dict[str, Array] = {}
         for step, repeat in self.repeats():
-            recorded |= self.update(self.compute(step, repeat, feed))
+            recorded |= self.update(self.compute(step, repeat, next_batch))
         for name, decay in self.system.averages.items():
             self.networks[name].average(decay)
         self.iteration += 1
@@ -99,61 +97,47 @@ class Trainer:
 
     def repeats(self) -> Iterator[tuple[int, int]]:
         """Yields: every repeat of every step of an iteration, as (step, repeat); each must be done before the next."""
-        self._forget("iteration")
-        for number, planned in enumerate(self._stage.plan.steps):
-            until = planned.step.until
-            for repeat in range(planned.step.repeats(self.iteration)):
-                yield number, repeat
-                if until and until.reached(float(to_numpy(self.reports[until.report]))):
-                    break
+        self._alive.start_iteration()
+        yield from self._stage.plan.repeats(self.iteration, lambda name: float(to_numpy(self.reports[name])))
 
-    def compute(self, step: int, repeat: int, feed: Feed) -> Moment:
+    def compute(self, step: int, repeat: int, next_batch: NextBatch) -> StepResult:
         """Compute one repeat of a step: values and gradients.
 
         Running statistics move; parameters do not, but for weight clipping that comes "before".
         """
-        self._forget("repeat")
-        if repeat == 0:
-            self._forget("step")
-        planned = self._stage.plan.steps[step]
+        planned, at = self._stage.plan.steps[step], Position(self.iteration, step, repeat)
+        self._alive.start_repeat(at, next_batch)
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
-        values = self._evaluate(planned, Position(self.iteration, step, repeat), feed)
-        self._kept |= {name: _constant(values[i], self.place) for name, i in planned.keeps.items()}
-        return Moment(step, repeat, planned, values, self._gradients(planned, values))
+        values = self._evaluate(planned, at)
+        self._kept |= {name: _constant(values[i], self.context) for name, i in planned.keeps.items()}
+        return StepResult(step, repeat, planned, values, self._gradients(planned, values))
 
-    def update(self, moment: Moment) -> dict[str, Array]:
-        """Move the parameters and states as a moment says. Returns: its recorded numbers."""
-        recorded = {name: _constant(moment.values[i], self.place) for name, i in moment.plan.reports.items()}
+    def update(self, result: StepResult) -> dict[str, Array]:
+        """Move the parameters and the carried numbers as a result says. Returns: its recorded numbers."""
+        recorded = {name: _constant(result.values[i], self.context) for name, i in result.plan.reports.items()}
         self.reports |= recorded
-        self.states |= {name: _constant(moment.values[i], self.place) for name, i in moment.plan.states.items()}
-        for name, gradient in moment.gradients.items():
+        self.carried |= {name: _constant(result.values[i], self.context) for name, i in result.plan.carried.items()}
+        for name, gradient in result.gradients.items():
             network = self.networks[name]
-            network.optimizer.update(network.flat, gradient, self._parts[self.system.at(self.iteration)[0]][name])
+            network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
-    def gradients_by_path(self, moment: Moment) -> dict[str, dict[str, Array]]:
+    def gradients_by_path(self, result: StepResult) -> dict[str, dict[str, Array]]:
         """Returns: each updated network's gradient as named arrays."""
-        return {name: self.networks[name].views(flat) for name, flat in moment.gradients.items()}
+        return {name: self.networks[name].views(flat) for name, flat in result.gradients.items()}
 
     def generate(self, *inputs: np.ndarray) -> np.ndarray:
         """Returns: what the network G, or its moving average, makes of its inputs in inference; training is not disturbed."""
         with torch.no_grad():
-            outputs = self._network("G", [self.place.array(a) for a in inputs], False, None, averaged=True)
+            outputs = self._network("G", [self.context.array(a) for a in inputs], False, None, averaged=True)
         return to_numpy(next(iter(outputs.values())))
 
     def state(self) -> TrainingState:
         """Returns: a copy of the whole state, on the host."""
-        arrays: dict[str, Any] = {}
-        for name, network in self.networks.items():
-            arrays |= {f"parameters/{name}/{path}": a for path, a in network.constants.items()}
-            arrays |= {f"statistics/{name}/{path}": a for path, a in network.statistics.items()}
-            for moment, flat in network.optimizer.moments.items() if network.optimizer else ():
-                arrays |= {f"moments/{name}/{moment}/{path}": a for path, a in network.views(flat).items()}
-            arrays |= {f"averages/{name}/{path}": a for path, a in network.averages.items()}
-        arrays |= {f"states/{name}": a for name, a in self.states.items()}
-        arrays |= {f"reports/{name}": self.reports[name] for name in recalled_reports(self.system)}
+        reports = {name: self.reports[name] for name in recalled_reports(self.system)}
+        arrays = named_arrays(self.networks, self.carried, reports)
         return TrainingState(
             self.iteration,
             {name: self.networks[name].optimizer.updates for name in self.system.optimizers},
@@ -164,51 +148,41 @@ class Trainer:
     def load(self, state: TrainingState) -> None:
         """Take over a state; its arrays become this trainer's dtype."""
         self.iteration = state.iteration
-        for name, network in self.networks.items():
-            _copy(state.of(f"parameters/{name}"), network.constants)
-            _copy(state.of(f"statistics/{name}"), network.statistics)
-            _copy(state.of(f"averages/{name}"), network.averages)
-            if network.optimizer:
-                for moment, flat in network.optimizer.moments.items():
-                    _copy(state.of(f"moments/{name}/{moment}"), network.views(flat))
-                network.optimizer.updates = state.updates[name]
-                network.optimizer.learning_rate = state.learning_rates[name]
-        self.states = {name: self.place.array(a) for name, a in state.of("states").items()}
-        self.reports = {name: self.place.array(a) for name, a in state.of("reports").items()}
-
-    def scale_learning_rates(self, factor: float, minimum: float) -> None:
-        """Multiply every learning rate by `factor`, down to `minimum`."""
+        for name, array in named_arrays(self.networks, {}, {}).items():
+            _copy(state.arrays[name], array)
         for name in self.system.optimizers:
             optimizer = self.networks[name].optimizer
-            optimizer.learning_rate = max(optimizer.learning_rate * factor, min(optimizer.learning_rate, minimum))
+            optimizer.updates, optimizer.learning_rate = state.updates[name], state.learning_rates[name]
+        self.carried = {name: self.context.array(a) for name, a in state.of("carried").items()}
+        self.reports = {name: self.context.array(a) for name, a in state.of("reports").items()}
+
+    def scale_learning_rates(self, decay: Decay) -> None:
+        """Shrink every learning rate as a decay says."""
+        for name in self.system.optimizers:
+            optimizer = self.networks[name].optimizer
+            optimizer.learning_rate = decay.shrunk(optimizer.learning_rate)
 
     @property
     def _stage(self) -> Stage:
         return self.system.stages[self.system.at(self.iteration)[0]]
 
-    def _forget(self, lifetime: str) -> None:
-        """Drop the draws that live for one "iteration", "step" or "repeat", so that they are drawn anew."""
-        for name in list(self._drawn):
-            if self.system.schedule.lifetime(name) == lifetime:
-                del self._drawn[name]
-
-    def _evaluate(self, planned: StepPlan, at: Position, feed: Feed) -> list[Any]:
+    def _evaluate(self, planned: StepPlan, at: Position) -> list[Any]:
         values: list[Any] = []
         for i, node in enumerate(planned.nodes):
             with torch.set_grad_enabled(i in planned.tracked):
-                value = self._value(i, node, planned, at, feed, values)
+                value = self._value(i, node, planned, at, values)
             if i in planned.leaves:
                 value = value.detach().requires_grad_()
             values.append(value)
         return values
 
-    def _value(self, i: int, node: Node, planned: StepPlan, at: Position, feed: Feed, values: list[Any]) -> Any:
+    def _value(self, i: int, node: Node, planned: StepPlan, at: Position, values: list[Any]) -> Any:
         inputs = [values[j] for j in node.inputs]
         match node.op:
             case "draw":
-                return self._draw(node.value, at, feed)
-            case "state":
-                return self.states[node.value]
+                return self._alive[node.value]
+            case "carried":
+                return self.carried[node.value]
             case "recall":
                 return self.reports[node.value]
             case "kept":
@@ -219,17 +193,8 @@ class Trainer:
                 return outputs if node.shape is None else next(iter(outputs.values()))
         return evaluate_operation(node, inputs, i in planned.tracked)
 
-    def _draw(self, name: str, at: Position, feed: Feed) -> Array:
-        if name not in self._drawn:
-            if name in ("x", "y"):
-                self._drawn |= {key: self.place.array(a) for key, a in feed().items()}
-            else:
-                lifetime = self.system.schedule.lifetime(name)
-                step = 0 if lifetime == "iteration" else at.step
-                position = Position(at.iteration, step, at.repeat if lifetime == "repeat" else 0)
-                symbol = self._stage.symbols[name]
-                self._drawn[name] = self.draws.symbol(name, symbol, position, self.system.run.batch)
-        return self._drawn[name]
+    def _noise(self, name: str, at: Position) -> Array:
+        return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)
 
     def _network(
         self,
@@ -247,11 +212,11 @@ class Trainer:
             assert at is not None
             return self.draws.mask(name, layer, at, shape)
 
-        parameters, statistics = network.variables if updated else network.constants, network.statistics
+        parameters, statistics = network.parameters if updated else network.frozen_parameters, network.statistics
         if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: a.clone() for path, a in statistics.items()}
-        mode = Mode(training, mask, fade, self.place.floating)
+        mode = Mode(training, mask, fade, self.context.floating)
         return evaluate(self._stage.networks[name], parameters, statistics, inputs, mode)
 
     def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:
@@ -260,23 +225,22 @@ class Trainer:
         left = len(planned.losses)
         for name, i in planned.losses.items():
             left -= 1
-            variables = list(self.networks[name].variables.values())
+            variables = list(self.networks[name].parameters.values())
             found: Any = [None] * len(variables)
             if variables and values[i].requires_grad:
                 found = torch.autograd.grad(values[i], variables, retain_graph=left > 0, allow_unused=True)
             parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=True)]
-            gradients[name] = self.networks[name].flattened(parts)
+            gradients[name] = self.networks[name].as_vector(parts)
         return gradients
 
 
-def _copy(source: Mapping[str, np.ndarray], target: Mapping[str, Array]) -> None:
-    for path, array in target.items():
-        array.copy_(torch.as_tensor(source[path]))
+def _copy(source: np.ndarray, target: Array) -> None:
+    target.copy_(torch.as_tensor(source))
 
 
-def _constant(value: Any, place: Place) -> Any:
+def _constant(value: Any, context: ArrayContext) -> Any:
     if isinstance(value, dict):
-        return {name: _constant(v, place) for name, v in value.items()}
+        return {name: _constant(v, context) for name, v in value.items()}
     if isinstance(value, float):  # of a formula without any tensor
-        return place.array(np.array(value))
+        return context.array(np.array(value))
     return value.detach()

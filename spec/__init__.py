@@ -3,7 +3,7 @@
 Imports neither framework. `load_system` reads a system; its `plan` is what a backend executes.
 """
 
-from spec.errors import Problem, SpecError
-from spec.system import System, load_system, system_names
+from ganspec.spec.system import System, load_system, system_names
+from ganspec.spec.text.errors import Problem, SpecError
 
 __all__ = ["Problem", "SpecError", "System", "load_system", "system_names"]

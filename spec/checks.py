@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spec.architecture import Architecture
-from spec.builder import FUNCTIONS, Symbol
-from spec.errors import did_you_mean, expected_one_of
-from spec.graph import Graph
-from spec.loss import Draw, Loss
-from spec.plan import Plan
-from spec.running import Data, Decay, Manifold, Run
-from spec.schedule import Schedule
-from spec.tables import Table
+from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.parts.loss import Draw, Loss
+from ganspec.spec.parts.schedule import DATA, Schedule
+from ganspec.spec.parts.settings import Data, Decay, Manifold, Run
+from ganspec.spec.plan.builder import FUNCTIONS, Symbol
+from ganspec.spec.plan.graph import Graph
+from ganspec.spec.plan.plan import Plan
+from ganspec.spec.text.errors import did_you_mean, expected_one_of
+from ganspec.spec.text.tables import Table
 
 MAX_NUMBERS = 10**10  # that one layer makes of a batch: 40 GB in float32
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -43,7 +43,7 @@ def check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss, 
 
 def check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterable[str]) -> None:
     """A name means one thing."""
-    meanings: dict[str, str] = dict.fromkeys(FUNCTIONS, "a function") | dict.fromkeys(("x", "y"), "the data")
+    meanings: dict[str, str] = dict.fromkeys(FUNCTIONS, "a function") | dict.fromkeys(DATA, "the data")
     meanings |= dict.fromkeys((f"loss_{n}" for n in loss.losses), "a recorded loss")
     meanings |= dict.fromkeys(("iteration", "epoch"), "a column of the log")
     groups: tuple[tuple[str, str, Iterable[str]], ...] = (
@@ -51,7 +51,7 @@ def check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterab
         ("constants", "a constant", loss.constants),
         ("draws", "a draw", draws),
         ("define", "a definition", loss.definitions),
-        ("state", "a state", loss.states),
+        ("carried", "a carried number", loss.carried),
         ("report", "a report", loss.reports),
     )
     for key, meaning, group in groups:
@@ -96,11 +96,11 @@ def check_use(
         ("constants", loss.constants),
         ("define", loss.definitions),
         ("draws", loss.draws),
-        ("state", loss.states),
+        ("carried", loss.carried),
     )
     for kind, group in groups:
         for name in group:
-            if name not in used and not (kind == "constants" and name in loss.behind):
+            if name not in used and not (kind == "constants" and name in loss.used_by_constants):
                 table.problems.add(loss.file, f"{kind}.{name}", "no formula uses it", "use it or delete it")
     for name in own_draws:
         if name not in used and name not in loss.draws:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from spec.architecture import Architecture
-from spec.formula import render
-from spec.system import System
+from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.system import System
+from ganspec.spec.text.formula import render
 
 MAX_LINES = 20  # of differences that a message shows
 
@@ -29,9 +29,9 @@ def describe(system: System) -> dict[str, Any]:
                 for name, d in loss.definitions.items()
             },
             "losses": {name: render(formula.tree) for name, formula in loss.losses.items()},
-            "state": {
+            "carried": {
                 name: {"start": s.start, "next": render(s.next.tree), "with": s.network}
-                for name, s in loss.states.items()
+                for name, s in loss.carried.items()
             },
             "report": {
                 name: {"value": render(r.value.tree), "with": list(r.networks)} for name, r in loss.reports.items()
@@ -43,7 +43,7 @@ def describe(system: System) -> dict[str, Any]:
                 {
                     "update": list(s.update),
                     "repeat": s.repeat,
-                    "often": vars(s.often) if s.often else None,
+                    "repeat_override": vars(s.repeat_override) if s.repeat_override else None,
                     "until": vars(s.until) if s.until else None,
                     "inference": list(s.inference),
                     "reuse": list(s.reuse),

@@ -6,10 +6,10 @@ import contextlib
 import copy
 from typing import Any, cast
 
-from spec.architecture_reader import parameter_names
-from spec.errors import Problem, SpecError
-from spec.library import Library
-from spec.tables import kind_of, read_toml
+from ganspec.spec.network.reader import constant_names
+from ganspec.spec.text.errors import Problem, SpecError
+from ganspec.spec.text.files import Library, read_toml
+from ganspec.spec.text.tables import kind_of
 
 MAX_BASES = 8  # that systems are like, one behind the other
 
@@ -42,7 +42,7 @@ def _drop_strange_sizes(base: dict[str, Any], data: dict[str, Any], file: str, l
     for role, given in networks.items():
         use = given.get("use") if isinstance(given, dict) else given
         if isinstance(use, str) and use != "none" and isinstance(reduced.get(role), dict):
-            valid = parameter_names(library.find("architectures", use, file, f"networks.{role}"))
+            valid = constant_names(library.find("architectures", use, file, f"networks.{role}"))
             reduced[role] = {key: value for key, value in reduced[role].items() if key in valid}
 
 

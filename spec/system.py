@@ -26,18 +26,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spec import checks
-from spec.architecture import Architecture, stages_of
-from spec.architecture_reader import parameter_names, read_architecture
-from spec.builder import Symbol
-from spec.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
-from spec.library import Library, find_system, names
-from spec.loss import Draw, Loss, read_draws, read_loss
-from spec.merging import merged, parse_setting, with_base
-from spec.optimizers import Optimizer
-from spec.plan import Plan, make_plan
-from spec.reading import Reading
-from spec.running import (
+from ganspec.spec import checks
+from ganspec.spec.merging import merged, parse_setting, with_base
+from ganspec.spec.network.architecture import Architecture, stages_of
+from ganspec.spec.network.growth import UnusedKeys
+from ganspec.spec.network.reader import constant_names, read_architecture
+from ganspec.spec.parts.loss import Draw, Loss, read_draws, read_loss
+from ganspec.spec.parts.optimizers import Optimizer
+from ganspec.spec.parts.schedule import Schedule, read_schedule
+from ganspec.spec.parts.settings import (
     Data,
     Decay,
     Growth,
@@ -51,8 +48,11 @@ from spec.running import (
     read_optimizers,
     read_run,
 )
-from spec.schedule import Schedule, read_schedule
-from spec.tables import Table, kind_of
+from ganspec.spec.plan.builder import Symbol
+from ganspec.spec.plan.plan import Plan, make_plan
+from ganspec.spec.text.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
+from ganspec.spec.text.files import Library, find_system, names
+from ganspec.spec.text.tables import Table, kind_of
 
 MAX_PARAMETERS = 10**9  # of one network; the largest of the papers here has under 10**8
 
@@ -227,16 +227,16 @@ def _read_networks(given: Table, growth: Growth | None, library: Library) -> lis
         found, overrides = _use(given, role, "architectures", library)
         if found is None:
             continue
-        noted, reading = given.problems.noted, Reading()
+        noted, unused = given.problems.noted, UnusedKeys()
         read: list[Architecture] = []
         for stage in reversed(range(len(stages))):
             if given.problems.noted == noted:
                 number = stage if growth else None
-                one = read_architecture(found, library, overrides, given.problems, stage=number, reading=reading)
+                one = read_architecture(found, library, overrides, given.problems, stage=number, unused=unused)
                 read.insert(0, one)
         if given.problems.noted == noted:
             read = stages_of(read, given, role)
-            reading.close(given.problems)
+            unused.close(given.problems)
         count = read[-1].parameter_count
         if count > MAX_PARAMETERS:
             message = f"has {count:,} parameters, at most {MAX_PARAMETERS:,} are allowed"
@@ -268,7 +268,7 @@ def _use(table: Table, key: str, kind: str, library: Library) -> tuple[Any, dict
     if rest is None:
         return found, {}
     section = found.data.get("constants", {}) if kind == "losses" else None
-    valid = (list(section) if isinstance(section, dict) else []) if kind == "losses" else parameter_names(found)
+    valid = (list(section) if isinstance(section, dict) else []) if kind == "losses" else constant_names(found)
     numbers = {k: rest.number(k) for k in rest.data if k in valid}
     rest.read |= set(valid)
     rest.close()

@@ -21,7 +21,7 @@ def _cuda(backend: str) -> bool:
         import torch
 
         return torch.cuda.is_available()
-    import impl_chainer.compat  # noqa: F401, I001
+    import ganspec.impl_chainer.compat  # noqa: F401, I001
     import chainer
 
     return bool(chainer.backends.cuda.available)

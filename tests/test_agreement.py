@@ -5,8 +5,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from spec import load_system, system_names
-from tools.agreement import Trace, compare, compare_float32, relative_difference, trace
+from ganspec.spec import load_system, system_names
+from ganspec.tools.agreement import Trace, compare, compare_float32, relative_difference, trace
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a difference in the last digits takes minutes
 

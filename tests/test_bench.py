@@ -9,14 +9,14 @@ import json
 import numpy as np
 import pytest
 
-from spec import load_system
-from spec.state import initial_state
-from spec.streams import Position, Streams
-from tools import bench
-from tools.__main__ import main as ganspec
-from tools.backends import NAMES, load
-from tools.baselines import MODULES
-from tools.errors import FAILED
+from ganspec.spec import load_system
+from ganspec.spec.training.state import initial_state
+from ganspec.spec.training.streams import Position, Streams
+from ganspec.tools.__main__ import main as ganspec
+from ganspec.tools.backends import NAMES, load
+from ganspec.tools.baselines import MODULES
+from ganspec.tools.errors import FAILED
+from ganspec.tools.programs import bench
 
 SEED = 3
 ITERATIONS = 2  # the second sees what the first one's updates and k did
@@ -69,7 +69,7 @@ def test_baseline_is_the_same_system(name, backend):
 
 def _loop(system, baseline, backend, x):
     """Returns: a hand-written loop that starts from our parameters and is fed our draws."""
-    make = importlib.import_module(f"tools.baselines.{baseline}_{backend}").make
+    make = importlib.import_module(f"ganspec.tools.baselines.{baseline}_{backend}").make
     loop = make(system, np.zeros((2 * system.run.batch, *system.data.shape), np.uint8))
     state = initial_state(system, SEED)
     for name, network in (("G", loop.generator), ("D", getattr(loop, "critic", None) or loop.discriminator)):
@@ -118,7 +118,7 @@ def _array(values, backend):
 def test_baseline_goes_through_the_images_again(name, backend):
     system = load_system(name, reduced=True)
     load(backend)
-    make = importlib.import_module(f"tools.baselines.{MODULES[name]}_{backend}").make
+    make = importlib.import_module(f"ganspec.tools.baselines.{MODULES[name]}_{backend}").make
     low, high = system.data.range
     images = np.zeros((2 * system.run.batch, *system.data.shape), np.uint8)
     images[: system.run.batch] = 255

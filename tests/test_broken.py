@@ -8,9 +8,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from spec import load_system
-from tests import test_layers
-from tests.breakers import (
+from ganspec.spec import load_system
+from ganspec.tools import backends
+from ganspec.tools.agreement import compare, compare_float32, trace
+from support import layer_systems
+from support.breakers import (
     another_kind,
     biased_variance,
     cover_all,
@@ -37,7 +39,7 @@ from tests.breakers import (
     with_settings,
     wrong_norm,
 )
-from tests.breakers_training import (
+from support.breakers_training import (
     adam_without,
     average_of_parameters_only,
     changed,
@@ -50,8 +52,6 @@ from tests.breakers_training import (
     reworded,
     way_not_constant,
 )
-from tools import backends
-from tools.agreement import compare, compare_float32, trace
 
 WGAN, BEGAN, WARMUP, GROWING = "wgan_gp_mlp_mnist", "began_mnist", "wgan_cifar10", "progressive_cifar10"
 # A k that reaches both ends of its interval within three iterations.
@@ -72,9 +72,9 @@ CATALOGUE = {
     ),
     "another penalty weight": (WGAN, [], changed("loss.penalty_weight=9.9")),
     "four critic steps for five": (WGAN, [], changed("schedule.critic_steps=4")),
-    "mean for sum": (WGAN, [], replace_operation("mean", lambda right, node, a, again: total(a[0]))),
+    "mean for sum": (WGAN, [], replace_operation("mean", lambda right, node, a, create_graph: total(a[0]))),
     "generator trained in the wrong direction": (
-        WGAN, [], replace_operation("negative", lambda right, node, a, again: a[0]),
+        WGAN, [], replace_operation("negative", lambda right, node, a, create_graph: a[0]),
     ),
     "slope of leaky ReLU": (WGAN, [], changed("networks.D.slope=0.2")),
     "dropout without its scale": (WGAN, [], replace_layer("dropout", unscaled_dropout)),
@@ -96,11 +96,11 @@ CATALOGUE = {
     "Adam without bias correction": (WGAN, [], adam_without("bias correction")),
     "Adam's count off by one": (WGAN, [], adam_without("count")),
     "another learning rate": (WGAN, [], changed("optimizers.learning_rate=1.01e-4")),
-    "k not clamped": (BEGAN, WILD_K, replace_operation("clip", lambda right, node, a, again: a[0])),
+    "k not clamped": (BEGAN, WILD_K, replace_operation("clip", lambda right, node, a, create_graph: a[0])),
     "k with the wrong sign": (BEGAN, WILD_K, changed("loss.lambda_k=-20")),
     "a hard-coded lambda_k": (BEGAN, ["loss.lambda_k=0.01"], changed("loss.lambda_k=0.001")),
     "a hard-coded gamma": (BEGAN, ["loss.gamma=0.7"], changed("loss.gamma=0.5")),
-    "squared for absolute difference": (BEGAN, [], replace_operation("abs", lambda right, node, a, again: a[0] * a[0])),
+    "squared for absolute difference": (BEGAN, [], replace_operation("abs", lambda right, node, a, create_graph: a[0] * a[0])),
     "the gradient of another loss added": (BEGAN, [], leaking_generator_loss),
     "padding on the other side": (
         BEGAN, [],
@@ -158,7 +158,7 @@ CATALOGUE = {
     "the denoiser in training mode": ("dfm_cifar10", [], reworded("inference(R(f_fake))", "R(f_fake)")),
     "softmax before cross-entropy": (
         "gan_mlp_mnist", [],
-        replace_operation("cross_entropy", lambda right, node, a, again: right(node, [softmax(a[0]), *a[1:]], again)),
+        replace_operation("cross_entropy", lambda right, node, a, graph: right(node, [softmax(a[0]), *a[1:]], graph)),
     ),
     "cross-entropy summed": ("gan_mlp_mnist", [], reworded("mean(cross_entropy", "sum(cross_entropy")),
     "Cramer: df/dh not held constant": ("cramer_cifar10", [], remade("losses", way_not_constant), 1),
@@ -216,7 +216,7 @@ def test_the_comparison_accepts_what_changes_nothing(name, backend, monkeypatch)
 
 def test_max_pooling_of_windows_that_do_not_fit_whole_is_rejected(backend, tmp_path, monkeypatch):
     """They make a larger map, which the next layer does not take."""
-    system = load_system(test_layers.write_system(tmp_path, "max_pool", size=5, stride=2))
+    system = load_system(layer_systems.write_system(tmp_path, "max_pool", size=5, stride=2))
     backends.load(backend)
     cover_all(monkeypatch, backend)
     with pytest.raises(Exception, match=r"(?i)shape|invalid operation"):
@@ -228,7 +228,9 @@ def test_a_float32_implementation_with_too_large_an_error_is_rejected(backend, m
     options = {"seed": 0, "device": "cpu", "iterations": 2}
     judge = trace("torch", system, dtype="float64", **options)
     reference = trace("torch", system, dtype="float32", **options)
-    replace_operation("abs", lambda right, node, a, again: right(node, a, again) * (1.0 + 1e-4))(monkeypatch, backend)
+    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * (1.0 + 1e-4))(
+        monkeypatch, backend
+    )
     broken = trace(backend, system, dtype="float32", **options)
     assert not all(f.agrees for f in compare_float32(judge, reference, broken))
 
@@ -236,8 +238,8 @@ def test_a_float32_implementation_with_too_large_an_error_is_rejected(backend, m
 def test_the_norm_has_the_gradient_zero_at_zero_where_the_naive_one_has_nan(backend):
     operations = module(backend, "operations")
     arrays = module(backend, "arrays")
-    place = arrays.Place("cpu", "float64")
-    zero = place.array(np.zeros((2, 3)))
+    context = arrays.ArrayContext("cpu", "float64")
+    zero = context.array(np.zeros((2, 3)))
     if backend == "torch":
         zero.requires_grad_()
     else:

@@ -6,11 +6,11 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from spec import load_system
-from spec.architecture_reader import read_architecture
-from spec.errors import Problems
-from spec.library import Library, names
-from spec.streams import Position, Streams
+from ganspec.spec import load_system
+from ganspec.spec.network.reader import read_architecture
+from ganspec.spec.text.errors import Problems
+from ganspec.spec.text.files import Library, names
+from ganspec.spec.training.streams import Position, Streams
 
 GROWING = {"progressive_generator": "G", "progressive_discriminator": "D", "progressive_shrink": "S"}
 

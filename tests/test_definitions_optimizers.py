@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spec import load_system
-from spec.state import initial_state
-from tests.tiny_systems import GENERATOR, critic, write_system
-from tools import backends
-from tools.agreement import random_feed
+from ganspec.spec import load_system
+from ganspec.spec.parts.settings import Decay
+from ganspec.spec.training.state import initial_state
+from ganspec.tools import backends
+from ganspec.tools.agreement import random_feed
+from support.tiny_systems import GENERATOR, critic, write_system
 
 NETWORKS = {"G": GENERATOR, "D": critic()}
 
@@ -23,10 +24,10 @@ def trainer_of(backend, system, value=0.5):
 
 def update(trainer, gradient):
     """Move every network along a gradient that is the same number everywhere."""
-    moment = trainer.compute(0, 0, random_feed(trainer.system, 0))
+    result = trainer.compute(0, 0, random_feed(trainer.system, 0))
     sizes = {name: sum(p.count for p in network.parameter_paths().values()) for name, network in networks(trainer)}
-    gradients = {name: trainer.place.array(np.full(sizes[name], gradient)) for name in moment.gradients}
-    trainer.update(replace(moment, gradients=gradients))
+    gradients = {name: trainer.context.array(np.full(sizes[name], gradient)) for name in result.gradients}
+    trainer.update(replace(result, gradients=gradients))
 
 
 def networks(trainer):
@@ -113,11 +114,11 @@ def test_rmsprop_is_its_formula(place, start, backend, tmp_path):
 def test_weights_are_clipped_after_the_step_or_before_it(when, after, backend, tmp_path):
     optimizers = rmsprop("outside", 0, 1e-12, 0.0) + f'\nD.clip = {{ bound = 0.1, when = "{when}" }}'
     trainer = trainer_of(backend, write_system(tmp_path, "wgan", NETWORKS, optimizers=optimizers), 0.5)
-    moment = trainer.compute(0, 0, random_feed(trainer.system, 0))
+    result = trainer.compute(0, 0, random_feed(trainer.system, 0))
     # The evaluation sees D's weights as they are, or clipped; G's are never touched.
     bias = np.full(1, {"after": 0.5, "before": 0.1}[when])
     assert np.array_equal(trainer.state().arrays["parameters/D/l2/b"], bias)
-    assert np.isfinite(float(backends.load(backend).to_numpy(moment.values[moment.plan.losses["D"]])))
+    assert np.isfinite(float(backends.load(backend).to_numpy(result.values[result.plan.losses["D"]])))
     update(trainer, -1.0)  # with decay 0 a step is 1e-3, here upwards
     state = trainer.state().arrays
     np.testing.assert_allclose(state["parameters/D/l1/W"], after, rtol=1e-12)
@@ -177,6 +178,6 @@ def test_learning_rates_shrink_by_a_factor_and_not_below_the_least(backend, tmp_
     trainer = trainer_of(backend, write_system(tmp_path, "wgan", NETWORKS))
     rates = []
     for _ in range(3):
-        trainer.scale_learning_rates(0.5, 0.002)
+        trainer.scale_learning_rates(Decay("loss_D", 0.5, 0.002))
         rates.append(trainer.state().learning_rates["D"])
     assert rates == pytest.approx([0.005, 0.0025, 0.002], rel=1e-15)

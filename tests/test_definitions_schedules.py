@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from spec import load_system
-from spec.library import names
-from tests import formulas
-from tests.test_definitions import LOSSES
-from tests.tiny_systems import ADAM, write_system
-from tools import backends
-from tools.agreement import random_feed
+from ganspec.spec import load_system
+from ganspec.spec.text.files import names
+from ganspec.tools import backends
+from ganspec.tools.agreement import random_feed
+from support import formulas
+from support.loss_systems import LOSSES
+from support.tiny_systems import ADAM, write_system
 
 
 def run(backend, system, iterations=1):
-    """Returns: for each repeat of each step: who moved, which batch (counted as fed), which noise, and the moment."""
+    """Returns: for each repeat of each step: who moved, which batch (counted as fed), which noise, and the result."""
     trainer = backends.make_trainer(backend, system, 0, dtype="float64")
     to_numpy, draw = backends.load(backend).to_numpy, random_feed(system, 0)
     fed, noises, found = [], [], []
@@ -26,11 +26,11 @@ def run(backend, system, iterations=1):
     for _ in range(iterations):
         for step, repeat in trainer.repeats():
             before = trainer.state()
-            moment = trainer.compute(step, repeat, feed)
+            result = trainer.compute(step, repeat, feed)
             drawn = {
-                n.value: to_numpy(v) for n, v in zip(moment.plan.nodes, moment.values, strict=True) if n.op == "draw"
+                n.value: to_numpy(v) for n, v in zip(result.plan.nodes, result.values, strict=True) if n.op == "draw"
             }
-            trainer.update(moment)
+            trainer.update(result)
             after = trainer.state()
             moved = [n for n in system.networks if changed(before, after, n)]
             batch = fed.index(drawn["x"].tobytes()) if "x" in drawn else None
@@ -39,7 +39,7 @@ def run(backend, system, iterations=1):
                 if drawn["z"].tobytes() not in noises:
                     noises.append(drawn["z"].tobytes())
                 noise = noises.index(drawn["z"].tobytes())
-            found.append(("".join(sorted(moved)), batch, noise, before, drawn, moment))
+            found.append(("".join(sorted(moved)), batch, noise, before, drawn, result))
         trainer.iteration += 1
     return found, len(fed)
 
@@ -74,7 +74,7 @@ ORDERS = {
     ),
     "simultaneous_with_denoiser": ("denoising_feature_matching", "", [("DGR", 0, 0), ("DGR", 1, 1)]),
     "critic_warmup": (
-        "wgan", ", critic_steps = 1, many = 2, warmup = 1",
+        "wgan", ", critic_steps = 1, warmup_critic_steps = 2, warmup = 1",
         [("D", 0, 0), ("D", 1, 1), ("G", None, 2), ("D", 2, 3), ("G", None, 4)],
     ),
     # Gates that are reached at once: one step each.
@@ -171,10 +171,10 @@ def test_a_gate_ends_the_steps_by_the_loss_from_before_the_update(network, key, 
 def test_the_critic_of_the_classifiers_schedule_sees_fakes_from_before_the_generator_moved(backend, tmp_path):
     rate = ADAM.replace("learning_rate = 0.01", "learning_rate = 0.5")
     found, _ = run(backend, system_of(tmp_path, "classifier_generator_critic", "ac_wgan_gp", "", rate))
-    (*_, drawn_2, _), (*_, before_3, drawn_3, moment) = found[1], found[2]
+    (*_, drawn_2, _), (*_, before_3, drawn_3, result) = found[1], found[2]
     before_2 = found[1][3]
     drawn = {**drawn_2, **drawn_3}
-    loss = float(backends.load(backend).to_numpy(moment.values[moment.plan.losses["D"]]))
+    loss = float(backends.load(backend).to_numpy(result.values[result.plan.losses["D"]]))
     now = before_3.of("parameters")
     then = {**now, **{f"G/{path}": a for path, a in before_2.of("parameters/G").items()}}
     assert loss == pytest.approx(formulas.ac_wgan_gp(then, then, drawn)["D"], rel=1e-12)

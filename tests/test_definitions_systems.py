@@ -2,8 +2,8 @@
 
 import pytest
 
-from spec import load_system, system_names
-from spec.optimizers import Adam, Clip, RMSProp
+from ganspec.spec import load_system, system_names
+from ganspec.spec.parts.optimizers import Adam, Clip, RMSProp
 
 # Rates and Adam's betas; PyTorch's defaults are .9 and .999.
 CIFAR = {"data": ((3, 32, 32), (-1, 1), 0), "batch": 64, "z": ("uniform(-1.0, 1.0)", 128)}
@@ -45,7 +45,7 @@ SYSTEMS = {
     ),
     "cgan_mnist": (
         TENSORFLOW, {"data": ((1, 28, 28), (0, 1), 10), "batch": 256, "z": ("normal(0.0, 1.0)", 2)},
-        "cgan_probabilities", "gated", {"most": 5, "good_enough": 1.0, "too_good": 0.4},
+        "cgan_probabilities", "gated", {"max_steps": 5, "good_enough": 1.0, "too_good": 0.4},
     ),
     "began_faces64": (KERAS_BEGAN, FACES, "began", "discriminator_then_generator", {}),
     "began_faces64/paper": (
@@ -74,7 +74,7 @@ SYSTEMS = {
         chainer_adam(1e-3, 0, 0.99), {**CIFAR, "batch": 16, "z": ("normal(0.0, 1.0)", 512)},
         "progressive_wgan_gp", "alternating", {},
     ),
-    "wgan_cifar10": (wgan("after"), CIFAR, "wgan", "critic_warmup", {"critic_steps": 5, "many": 100}),
+    "wgan_cifar10": (wgan("after"), CIFAR, "wgan", "critic_warmup", {"critic_steps": 5, "warmup_critic_steps": 100}),
     "wgan_cifar10/authors": (wgan("before"), CIFAR, "wgan", "critic_warmup", {"warmup": 25, "period": 500}),
 }  # fmt: skip
 
@@ -90,7 +90,7 @@ def test_a_systems_numbers_are_those_of_its_source(name):
     distribution, size = trained["z"]
     assert (str(system.draws["z"].distribution), system.symbols["z"].shape) == (distribution, (size,))
     assert (system.loss.name, system.schedule.name) == (loss, schedule)
-    assert {key: system.schedule.parameters[key] for key in numbers} == numbers
+    assert {key: system.schedule.constants[key] for key in numbers} == numbers
 
 
 def test_the_lengths_of_runs_are_those_of_the_sources():

@@ -5,115 +5,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from spec import load_system
-from spec.layers import KINDS
-from tests import tiny_systems
-from tests.tiny_systems import GENERATOR, NORMAL, critic
-from tools.agreement import compare, trace
-
-# One critic for each kind of layer, between what brings it an image and what makes one number a sample of it.
-MIDDLES = {
-    "linear": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3 }',
-    "conv": '{ kind = "conv", name = "m", channels = 3, kernel = KERNEL, stride = STRIDE, padding = [2, 1, 0, 3] }',
-    "deconv": '{ kind = "deconv", name = "m", channels = 2, kernel = 4, stride = 2, padding = 1 }',
-    "batch_norm": '{ kind = "batch_norm", name = "m", epsilon = 1e-3, momentum = 0.2, gamma = "normal(1, 0.1)", '
-    'beta = "normal(0, 1)" }',
-    "leaky_relu": '{ kind = "leaky_relu", slope = SLOPE }',
-    "relu": '{ kind = "relu" }',
-    "elu": '{ kind = "elu", alpha = SLOPE }',
-    "tanh": '{ kind = "tanh" }',
-    "sigmoid": '{ kind = "sigmoid" }',
-    "dropout": '{ kind = "dropout", rate = 0.3 }',
-    "reshape": '{ kind = "reshape", shape = ["size", "size", "c"] }',
-    "flatten": '{ kind = "flatten" }',
-    "upsample": '{ kind = "upsample", factor = 2 }',
-    "concat": '{ kind = "tanh", name = "t" }, { kind = "concat", from = ["x", "t"] }',
-    "add": '{ kind = "tanh", name = "t" }, { kind = "add", from = ["x", "t"] }',
-    "pixel_norm": '{ kind = "pixel_norm", epsilon = 1e-3 }',
-    "minibatch_std": '{ kind = "minibatch_std", epsilon = 1e-3 }',
-    "minibatch_discrimination": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 6 }, '
-    '{ kind = "minibatch_discrimination", kernels = 3, dimensions = 2 }',
-    "scale": '{ kind = "scale", factor = SLOPE }',
-    "max_pool": '{ kind = "max_pool", kernel = 2, stride = STRIDE }',
-    "avg_pool": '{ kind = "avg_pool", kernel = 2, stride = STRIDE }',
-    "planes": '{ kind = "flatten" }, { kind = "planes", height = 2, width = 3 }',
-    # What the weighted kinds take besides.
-    "linear, gain": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3, gain = "sqrt(2 / fan_in)" }',
-    "conv, gain": '{ kind = "conv", name = "m", channels = 3, kernel = 2, stride = 1, padding = 0, gain = SLOPE }',
-    "linear, spectral": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3, spectral_norm = SPECTRAL }',
-    "conv, spectral": '{ kind = "conv", name = "m", channels = 3, kernel = 2, stride = STRIDE, padding = 1, '
-    "gain = SLOPE, spectral_norm = SPECTRAL }",
-    "deconv, spectral": '{ kind = "deconv", name = "m", channels = 2, kernel = 3, stride = 2, padding = 1, '
-    "spectral_norm = SPECTRAL }",
-}
-ELSEWHERE = {"embedding", "one_hot", "fade"}  # in the conditional system and in the one that grows
-CRITIC = """
-title = "a critic with one kind of layer"
-source = "none"
-[parameters]
-c = 1
-size = 1
-[inputs]
-x = ["c", "size", "size"]
-[settings.conv]
-weight = "normal(0, 0.3)"
-bias = "normal(0, 0.3)"
-[settings.deconv]
-weight = "normal(0, 0.3)"
-bias = "normal(0, 0.3)"
-[settings.linear]
-weight = "normal(0, 0.3)"
-bias = "normal(0, 0.3)"
-[network]
-layers = [ MIDDLE,
-  { kind = "tanh" }, { kind = "flatten" }, { kind = "linear", name = "out", units = 1 } ]
-"""
-SYSTEM = """
-title = "WGAN-GP with a critic of one kind of layer"
-source = "none"
-loss = "wgan_gp"
-schedule = { use = "critic_repeats", critic_steps = 1 }
-[networks]
-G = { use = "mlp_generator", latent = 3, width = 4, channels = CHANNELS, size = SIZE }
-D = { use = "critic.toml", c = CHANNELS, size = SIZE }
-[draws]
-z = { sample = "normal(0, 1)", shape = "G.z" }
-[optimizers]
-kind = "adam"
-learning_rate = 1e-3
-beta1 = 0.5
-beta2 = 0.9
-# Large, so that Adam does not turn the rounding of a true gradient of 0 into a step: these tests are of layers.
-epsilon = 1e-2
-epsilon_place = "uncorrected"
-[data]
-shape = [CHANNELS, SIZE, SIZE]
-range = [-1, 1]
-fit = "exact"
-[run]
-batch = BATCH
-epochs = 1
-samples_every = 1
-checkpoint_every = 1
-grid = [1, 1]
-moving_average = 1
-"""
-
-
-def write_system(folder, kind, channels=2, size=5, batch=4, kernel=3, stride=2, slope=0.3, advance="always"):
-    spectral = f'{{ iterations = {stride}, epsilon = 1e-12, advance = "{advance}" }}'
-    values = {"KERNEL": str(kernel), "STRIDE": str(stride), "SLOPE": str(slope), "SPECTRAL": spectral}
-    middle = MIDDLES[kind]
-    for word, value in values.items():
-        middle = middle.replace(word, value)
-    critic = CRITIC.replace("MIDDLE", middle)
-    for name in ("conv", "deconv"):
-        if f'"{name}"' not in middle:
-            critic = critic.replace(f'[settings.{name}]\nweight = "normal(0, 0.3)"\nbias = "normal(0, 0.3)"\n', "")
-    (folder / "critic.toml").write_text(critic)
-    text = SYSTEM.replace("CHANNELS", str(channels)).replace("SIZE", str(size)).replace("BATCH", str(batch))
-    (folder / "system.toml").write_text(text)
-    return str(folder / "system.toml")
+from ganspec.spec import load_system
+from ganspec.spec.layers import KINDS
+from ganspec.tools.agreement import compare, trace
+from support import tiny_systems
+from support.layer_systems import ELSEWHERE, MIDDLES, write_system
+from support.tiny_systems import GENERATOR, NORMAL, critic
 
 
 def test_every_kind_of_layer_is_tried():
@@ -193,8 +90,7 @@ def agree(system, **options):
 
 
 def _modules(name, network, dtype="float64"):
-    import impl_chainer
-    import impl_torch
+    from ganspec import impl_chainer, impl_torch
 
     return (impl_torch.Network.from_system(name, network, seed=3, dtype=dtype),
             impl_chainer.Network.from_system(name, network, seed=3, dtype=dtype))  # fmt: skip

@@ -5,10 +5,10 @@ import importlib
 import numpy as np
 import pytest
 
-from spec.architecture_reader import read_architecture
-from spec.errors import Problems
-from spec.library import Library
-from tools import backends
+from ganspec.spec.network.reader import read_architecture
+from ganspec.spec.text.errors import Problems
+from ganspec.spec.text.files import Library
+from ganspec.tools import backends
 
 RANDOM = np.random.default_rng(0)
 
@@ -27,14 +27,14 @@ def forward(backend, tmp_path):
         problems.stop_if_any()
         backends.load(backend)  # which mends Chainer before anything imports it
         module, arrays, kinds = (
-            importlib.import_module(f"impl_{backend}.{n}") for n in ("network", "arrays", "layers")
+            importlib.import_module(f"ganspec.impl_{backend}.{n}") for n in ("network", "arrays", "layers")
         )
-        place = arrays.Place("cpu", "float64")
-        dtype = place.array(np.zeros(1)).dtype  # PyTorch and NumPy have names of their own for it
-        placed = {path: place.array(a) for path, a in (parameters or {}).items()}
-        kept = {path: place.array(a) for path, a in (statistics or {}).items()}
+        context = arrays.ArrayContext("cpu", "float64")
+        dtype = context.array(np.zeros(1)).dtype  # PyTorch and NumPy have names of their own for it
+        placed = {path: context.array(a) for path, a in (parameters or {}).items()}
+        kept = {path: context.array(a) for path, a in (statistics or {}).items()}
         mode = kinds.Mode(training, None, fade, dtype)
-        (out,) = module.evaluate(network, placed, kept, [place.array(x)], mode).values()
+        (out,) = module.evaluate(network, placed, kept, [context.array(x)], mode).values()
         return arrays.to_numpy(out), {path: arrays.to_numpy(a) for path, a in kept.items()}
 
     return evaluate

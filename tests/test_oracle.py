@@ -6,12 +6,12 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from spec import load_system, system_names
-from spec.state import TrainingState, initial_state
-from spec.streams import Position
-from tests.oracle import Oracle, shaken_state, unit_direction
-from tools import backends
-from tools.agreement import random_feed
+from ganspec.spec import load_system, system_names
+from ganspec.spec.training.state import TrainingState, initial_state
+from ganspec.spec.training.streams import Position
+from ganspec.tools import backends
+from ganspec.tools.agreement import random_feed
+from support.oracle import Oracle, shaken_state, unit_direction
 
 SEED = 5
 
@@ -47,7 +47,7 @@ def witnessed(name: str, iteration: int) -> list[Witnessed]:
         losses = {n: float(oracle.value(loss.losses[n].tree).f[0]) for n in step.update}
         slopes = {n: float(oracle.along(d).value(loss.losses[n].tree).b[0]) for n, d in directions.items()}
         reports = {n: r.value for n, r in loss.reports.items() if not set(r.networks).isdisjoint(step.update)}
-        formulas = reports | {n: s.next for n, s in loss.states.items() if s.network in step.update}
+        formulas = reports | {n: s.next for n, s in loss.carried.items() if s.network in step.update}
         values = {n: float(oracle.value(formula.tree).f[0]) for n, formula in formulas.items()}
         found.append(Witnessed(state, batch, losses, slopes, directions, values, oracle.statistics))
     return found
@@ -77,16 +77,16 @@ def test_losses_reports_states_statistics_and_directional_derivatives_match_the_
     checked = 0
     for number, expected in enumerate(witnessed(name, iteration)):
         trainer.load(expected.state)
-        moment = trainer.compute(number, 0, lambda batch=expected.batch: batch)
-        values = {n: float(to_numpy(moment.values[i])) for n, i in moment.plan.losses.items()}
+        result = trainer.compute(number, 0, lambda batch=expected.batch: batch)
+        values = {n: float(to_numpy(result.values[i])) for n, i in result.plan.losses.items()}
         assert values == {n: pytest.approx(loss, rel=1e-12, abs=1e-13) for n, loss in expected.losses.items()}
-        for network, gradients in trainer.gradients_by_path(moment).items():
+        for network, gradients in trainer.gradients_by_path(result).items():
             direction = expected.directions[network]
             parts = [(to_numpy(g) * direction[f"parameters/{network}/{p}"]).sum() for p, g in gradients.items()]
             assert sum(parts) == pytest.approx(expected.slopes[network], rel=1e-10, abs=1e-13)
             checked += 1
         reports = {
-            n: float(to_numpy(moment.values[i])) for n, i in moment.plan.reports.items() if n in expected.reports
+            n: float(to_numpy(result.values[i])) for n, i in result.plan.reports.items() if n in expected.reports
         }
         assert reports == {n: pytest.approx(value, rel=1e-12, abs=1e-13) for n, value in expected.reports.items()}
         after = trainer.state()

@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 
-import impl_chainer
-import impl_torch
-from spec import load_system
-from tests.tiny_systems import GENERATOR, critic, write_system
-from tools import backends
-from tools.agreement import compare, random_feed, trace
+from ganspec import impl_chainer, impl_torch
+from ganspec.spec import load_system
+from ganspec.tools import backends
+from ganspec.tools.agreement import compare, random_feed, trace
+from support.tiny_systems import GENERATOR, critic, write_system
 
-OCCASIONAL = '[[steps]]\nupdate = ["D"]\nrepeat = 0\noften = { repeat = 1, first = 1, every = 4 }\n[[steps]]\nupdate = ["D", "G"]'
+OCCASIONAL = """[[steps]]
+update = ["D"]
+repeat = 0
+repeat_override = { repeat = 1, first = 1, every = 4 }
+[[steps]]
+update = ["D", "G"]"""
 SPECTRAL = 'spectral_norm = { iterations = 1, epsilon = 1e-12, advance = "always" }'
 NETWORKS = {"impl_torch": impl_torch, "impl_chainer": impl_chainer}
 
@@ -33,9 +37,9 @@ def test_a_draw_lives_no_longer_than_its_iteration_where_the_first_step_is_left_
     feed = random_feed(system, 0)
     for _ in range(6):
         for step, repeat in trainer.repeats():
-            moment = trainer.compute(step, repeat, feed)
+            result = trainer.compute(step, repeat, feed)
             values = {
-                n.value: to_numpy(v) for n, v in zip(moment.plan.nodes, moment.values, strict=True) if n.op == "draw"
+                n.value: to_numpy(v) for n, v in zip(result.plan.nodes, result.values, strict=True) if n.op == "draw"
             }
         seen.append((values["x"].tobytes(), values["z"].tobytes()))
         trainer.iteration += 1
@@ -74,7 +78,7 @@ def test_a_module_of_a_growing_system_is_that_of_its_iteration(backend, tmp_path
     house = NETWORKS[f"impl_{backend}"]
     module = house.Network.from_system(str(tmp_path / "small.toml"), "G", dtype="float64", iteration=state.iteration)
     module.load_training_state(state, "G")
-    given = impl_torch.Place("cpu", "float64").array(z) if backend == "torch" else z
+    given = impl_torch.ArrayContext("cpu", "float64").array(z) if backend == "torch" else z
     np.testing.assert_allclose(house.to_numpy(module(given)), shown, rtol=0, atol=1e-14)
 
 
@@ -89,7 +93,7 @@ def test_a_module_of_a_growing_system_is_that_of_its_iteration(backend, tmp_path
 )
 def test_backends_agree_on_odd_but_legal_formulas(loss, tmp_path):
     (tmp_path / "loss.toml").write_text(
-        f'title = "odd"\nsource = "none"\n[losses]\nD = "{loss}"\nG = "-mean(D(G(z)))"\n[state.k]\nstart = 0\n'
+        f'title = "odd"\nsource = "none"\n[losses]\nD = "{loss}"\nG = "-mean(D(G(z)))"\n[carried.k]\nstart = 0\n'
         'next = "1"\nwith = "D"\n[report]\nhalf = { value = "0.5 + 0 * k", with = "D" }\n'
         'number = { value = "0.5", with = "D" }\nslope = { value = "mean(norm(grad(D(2 * G(z)), 2 * G(z))))", with = "G" }\n'
     )

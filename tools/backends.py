@@ -6,7 +6,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from tools.errors import UserError
+from ganspec.tools.errors import UserError
 
 NAMES = ("torch", "chainer")
 
@@ -23,7 +23,7 @@ def load(name: str) -> ModuleType:
         UserError: the framework is not installed or does not import.
     """
     try:
-        module = importlib.import_module(f"impl_{name}")
+        module = importlib.import_module(f"ganspec.impl_{name}")
         module.Trainer  # noqa: B018 (impl_chainer imports Chainer on first use)
     except ImportError as error:
         raise UserError(_remedy(name, error)) from error

@@ -1,16 +1,16 @@
 """Makes unmodified ``chainer==7.8.1`` run on a current Python, NumPy and CuPy.
 
-    import impl_chainer.compat
+    import ganspec.impl_chainer.compat
     import chainer
 
-or, for a script that knows nothing of it, ``python -m impl_chainer.compat script.py args``. Importing
+or, for a script that knows nothing of it, ``python -m ganspec.impl_chainer.compat script.py args``. Importing
 this package applies the mends to Chainer, and to nothing else in the process. It imports the standard
 library only; where Chainer is absent it does nothing. The mends stand in the ``fixes_*`` modules.
 
 Source: measured by running Chainer's own test suite on an old and on a current stack.
 """
 
-from impl_chainer.compat import (  # noqa: F401
+from ganspec.impl_chainer.compat import (  # noqa: F401
     fixes_chainer,
     fixes_cupy,
     fixes_double_backprop,
@@ -18,8 +18,8 @@ from impl_chainer.compat import (  # noqa: F401
     fixes_numpy,
     fixes_python,
 )
-from impl_chainer.compat.hook import apply
-from impl_chainer.compat.mend import TABLE
+from ganspec.impl_chainer.compat.hook import apply
+from ganspec.impl_chainer.compat.mend import TABLE
 
 __all__ = ["TABLE", "apply"]
 

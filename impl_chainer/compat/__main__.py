@@ -1,4 +1,4 @@
-"""Runs an old Chainer script, unchanged: ``python -m impl_chainer.compat script.py args``.
+"""Runs an old Chainer script, unchanged: ``python -m ganspec.impl_chainer.compat script.py args``.
 
 The script sees what ``python script.py args`` would show it: ``sys.argv``, ``sys.path[0]``, ``__file__``,
 itself as ``__main__``. Its exit status and traceback are its own. ``-m package.module args`` runs a module.
@@ -9,9 +9,10 @@ import runpy
 import sys
 import types
 
-from impl_chainer.compat import script
+import ganspec
+from ganspec.impl_chainer.compat import script
 
-USAGE = "usage: python -m impl_chainer.compat (script.py | -m module) [args ...]"
+USAGE = "usage: python -m ganspec.impl_chainer.compat (script.py | -m module) [args ...]"
 
 
 def main(arguments):
@@ -32,10 +33,11 @@ def run(arguments):
     if not os.path.isfile(path):
         print(f"{USAGE}\nno such file: {path}", file=sys.stderr)
         return 2
-    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    home, name = os.path.split(os.path.dirname(os.path.abspath(ganspec.__file__)))
+    found_here = name == "ganspec" and home == os.path.abspath(sys.path[0])
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.realpath(path))
-    if home not in map(os.path.abspath, sys.path):
+    if found_here and home not in map(os.path.abspath, sys.path):
         # It was found in the working directory, which the script would not see; child processes need it.
         sys.path.append(home)
     sys.argv = list(arguments)

@@ -1,9 +1,9 @@
-"""What child processes unpickle first, so that they import impl_chainer.compat before chainer.
+"""What child processes unpickle first, so that they import ganspec.impl_chainer.compat before chainer.
 
 A forked child has the mends. One that is spawned, or comes from a fork server, imports what its pickled
 process object names, in the order in which it is pickled. For Chainer's own child processes that order
 begins with a function of this module. In a process object of the user's own, put a function or class of
-a module that imports impl_chainer.compat first; a main script that does so at its top is enough, because
+a module that imports ganspec.impl_chainer.compat first; a main script that does so at its top is enough, because
 children run it again.
 """
 

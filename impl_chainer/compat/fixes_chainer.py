@@ -1,6 +1,6 @@
 """Mends for bugs of Chainer 7.8.1 itself, which appear on any stack."""
 
-from impl_chainer.compat.mend import always, declare
+from ganspec.impl_chainer.compat.mend import always, declare
 
 declare(
     "deconvolution_2d-weight-only",

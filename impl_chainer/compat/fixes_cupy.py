@@ -4,8 +4,8 @@ cuDNN needs none: CuPy 14 has no ``cupy.cuda.cudnn``, Chainer catches that, warn
 kernels. Float32 and float64 need none either; float16 does, in the places below.
 """
 
-from impl_chainer.compat.mend import declare
-from impl_chainer.compat.versions import at_least
+from ganspec.impl_chainer.compat.mend import declare
+from ganspec.impl_chainer.compat.versions import at_least
 
 # CuPy's distributions are named after the CUDA they are for.
 _cupy = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")

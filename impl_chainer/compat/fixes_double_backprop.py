@@ -1,9 +1,9 @@
 """Mends for functions that Chainer 7.8.1 cannot differentiate twice, as a gradient penalty needs, on any stack."""
 
-from impl_chainer.compat.mend import always, declare
+from ganspec.impl_chainer.compat.mend import always, declare
 
 _BROKEN_BY = "Chainer 7.8.1"
-_IMPORT = "from impl_chainer.compat import double_backprop"
+_IMPORT = "from ganspec.impl_chainer.compat import double_backprop"
 
 declare(
     "function-double_backprop",

@@ -1,7 +1,7 @@
 """Mends for what other libraries changed: protobuf, h5py, SciPy, Pillow."""
 
-from impl_chainer.compat.mend import declare
-from impl_chainer.compat.versions import at_least
+from ganspec.impl_chainer.compat.mend import declare
+from ganspec.impl_chainer.compat.versions import at_least
 
 _CAFFE_END = "\n)\n_sym_db.RegisterFileDescriptor(DESCRIPTOR)\n"
 _CAFFE_START = "  serialized_pb=_b("
@@ -13,7 +13,7 @@ def _caffe_from_its_descriptor(source):
     literal, end, _ = rest.partition(_CAFFE_END)
     if not start or not end:
         raise ImportError(
-            "impl_chainer.compat finds no serialized descriptor in chainer/links/caffe/protobuf3/caffe_pb2.py"
+            "ganspec.impl_chainer.compat finds no serialized descriptor in chainer/links/caffe/protobuf3/caffe_pb2.py"
         )
     return (
         "from google.protobuf import descriptor_pool as _pool\n"
@@ -39,11 +39,11 @@ declare(
     "chainer.serializers.hdf5",
     (
         "            return numpy.asarray(dataset)\n",
-        "            from impl_chainer.compat import hdf5; return hdf5.read(dataset)\n",
+        "            from ganspec.impl_chainer.compat import hdf5; return hdf5.read(dataset)\n",
     ),
     (
         "            value = type(value)(numpy.asarray(dataset))\n",
-        "            from impl_chainer.compat import hdf5; value = type(value)(hdf5.read(dataset))\n",
+        "            from ganspec.impl_chainer.compat import hdf5; value = type(value)(hdf5.read(dataset))\n",
     ),
     broken_by="h5py 3",
     why="Text is returned as bytes, so that a string came back as \"b'...'\".",

@@ -5,8 +5,8 @@ Results must be those of NumPy 1.23, on which Chainer's own test suite passes.
 
 import importlib
 
-from impl_chainer.compat.mend import declare
-from impl_chainer.compat.versions import at_least
+from ganspec.impl_chainer.compat.mend import declare
+from ganspec.impl_chainer.compat.versions import at_least
 
 numpy_1_24 = at_least("numpy", 1, 24)
 numpy_1_25 = at_least("numpy", 1, 25)
@@ -48,7 +48,7 @@ declare(
         "            self._x += weight * value\n"
         "            self._x2 += weight * value * value\n"
         "            self._n += weight\n",
-        "            from impl_chainer.compat.promotion import summands\n"
+        "            from ganspec.impl_chainer.compat.promotion import summands\n"
         "            x, x2, n = summands(weight, value)\n"
         "            self._x += x; self._x2 += x2; self._n += n\n",
     ),
@@ -60,7 +60,7 @@ declare(
 
 
 def _set_weakly(optimizer):
-    promotion = importlib.import_module("impl_chainer.compat.promotion")
+    promotion = importlib.import_module("ganspec.impl_chainer.compat.promotion")
     optimizer.Hyperparameter.__setattr__ = promotion.set_weakly
 
 
@@ -69,7 +69,7 @@ declare(
     "chainer.optimizer",
     (
         "        self._parent = parent\n\n",
-        "        self._parent = parent\n    from impl_chainer.compat.promotion import set_weakly as __setattr__\n",
+        "        self._parent = parent\n    from ganspec.impl_chainer.compat.promotion import set_weakly as __setattr__\n",
     ),
     broken_by="NumPy 2.0 (NEP 50)",
     why="A float64 scalar as learning rate or epsilon promotes float32 arrays: SMORMS3's state became float64 "

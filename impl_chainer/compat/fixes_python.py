@@ -2,8 +2,8 @@
 
 import importlib
 
-from impl_chainer.compat.mend import declare
-from impl_chainer.compat.versions import absent, any_of, at_least, python_at_least
+from ganspec.impl_chainer.compat.mend import declare
+from ganspec.impl_chainer.compat.versions import absent, any_of, at_least, python_at_least
 
 # Importing it warns since 67.3, to every user since 80.9, and fails since 82.
 _no_pkg_resources = any_of(absent("setuptools"), at_least("setuptools", 67, 3))
@@ -16,7 +16,7 @@ for _module, _name in (
     declare(
         _name,
         _module,
-        ("import pkg_resources\n", "from impl_chainer.compat import requirements as pkg_resources\n"),
+        ("import pkg_resources\n", "from ganspec.impl_chainer.compat import requirements as pkg_resources\n"),
         broken_by="setuptools 82 (deprecated in 67.3)",
         why="pkg_resources is gone; its few functions that Chainer calls are given over importlib.metadata.",
         needed=_no_pkg_resources,
@@ -47,18 +47,18 @@ declare(
     "chainer.iterators.multiprocess_iterator",
     (
         "        self._pool = multiprocessing.Pool(\n",
-        "        from impl_chainer.compat.child import fetch_setup; self._pool = multiprocessing.Pool(\n",
+        "        from ganspec.impl_chainer.compat.child import fetch_setup; self._pool = multiprocessing.Pool(\n",
     ),
     ("initializer=_fetch_setup", "initializer=fetch_setup"),
     broken_by="every mend here, in a child that is not forked; Python 3.14 forks none by default",
     why="A spawned worker unpickles its initializer first, and by that imports chainer. This initializer is of "
-    "impl_chainer.compat, which is thus imported before the dataset and chainer are.",
+    "ganspec.impl_chainer.compat, which is thus imported before the dataset and chainer are.",
     needed=python_at_least(3),
 )
 
 
 def _reduce_by_name(updater):
-    child = importlib.import_module("impl_chainer.compat.child")
+    child = importlib.import_module("ganspec.impl_chainer.compat.child")
     updater._Worker.__reduce__ = child.reduce_worker
 
 
@@ -68,11 +68,11 @@ declare(
     (
         "class _Worker(multiprocessing.Process):\n\n",
         "class _Worker(multiprocessing.Process):\n"
-        "    from impl_chainer.compat.child import reduce_worker as __reduce__\n",
+        "    from ganspec.impl_chainer.compat.child import reduce_worker as __reduce__\n",
     ),
     broken_by="every mend here, in a child that is not forked; Python 3.14 forks none by default",
     why="A spawned child unpickles the class of its process object first, and by that imports chainer. This "
-    "process object begins with a function of impl_chainer.compat instead.",
+    "process object begins with a function of ganspec.impl_chainer.compat instead.",
     needed=python_at_least(3),
     in_place=_reduce_by_name,
 )

@@ -13,7 +13,7 @@ import importlib.machinery
 import sys
 import types
 
-from impl_chainer.compat.mend import TABLE
+from ganspec.impl_chainer.compat.mend import TABLE
 
 _PACKAGES = ("chainer", "chainermn", "chainerx", "onnx_chainer")
 
@@ -50,7 +50,7 @@ class MendingFinder:
             return None
         if not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
             raise ImportError(
-                f"impl_chainer.compat mends {fullname} from its source file, and this one is loaded by "
+                f"ganspec.impl_chainer.compat mends {fullname} from its source file, and this one is loaded by "
                 f"{type(spec.loader).__name__}; install chainer as ordinary files.",
                 name=fullname,
             )
@@ -98,7 +98,7 @@ def mend_in_place(module, mends):
     loader = getattr(module, "__loader__", None)
     source = loader.get_source(module.__name__) if hasattr(loader, "get_source") else None
     if source is None:
-        raise ImportError(f"impl_chainer.compat cannot mend {module.__name__}: its source cannot be read.")
+        raise ImportError(f"ganspec.impl_chainer.compat cannot mend {module.__name__}: its source cannot be read.")
     old = dict(_codes(compile(source, module.__file__, "exec", dont_inherit=True)))
     new = dict(_codes(compile(mended(source, mends), module.__file__, "exec", dont_inherit=True)))
     # Functions are found by their code, not by their names: decorators, properties and live closures hide
@@ -128,7 +128,7 @@ def apply(without=()):
 
     Raises:
         ValueError: ``without`` names no mend, or one that a loaded module already has.
-        ImportError: a loaded module cannot be mended in place; import impl_chainer.compat before chainer.
+        ImportError: a loaded module cannot be mended in place; import ganspec.impl_chainer.compat before chainer.
     """
     without = frozenset(without)
     if without - TABLE.names:

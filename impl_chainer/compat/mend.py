@@ -65,7 +65,7 @@ class Mend:
                 continue
             if found != edit.count:
                 raise ImportError(
-                    f"impl_chainer.compat cannot apply its mend {self.name!r} to {self.module}: it expects "
+                    f"ganspec.impl_chainer.compat cannot apply its mend {self.name!r} to {self.module}: it expects "
                     f"{edit.old.strip()!r} {edit.count} time(s) in the source and finds it {found} time(s). "
                     f"The mends are written for chainer=={WRITTEN_FOR}; install that version.",
                     name=self.module,

@@ -1,4 +1,4 @@
-"""The script that ``python -m impl_chainer.compat`` runs, in the process itself and in its children.
+"""The script that ``python -m ganspec.impl_chainer.compat`` runs, in the process itself and in its children.
 
 A child process that is not forked runs the main script again, before anything else, and finds it through
 ``__main__.__spec__``. Were that None, as for any script, the child would run the file by itself, without
@@ -14,12 +14,12 @@ import io
 import os
 import sys
 
-VARIABLE = "IMPL_CHAINER_COMPAT_SCRIPT"
+VARIABLE = "GANSPEC_COMPAT_SCRIPT"
 
 
 def spec_of(path):
     """Return the spec of ``__main__``: this module's name, the script's origin."""
-    return importlib.util.spec_from_file_location("impl_chainer.compat.script", path)
+    return importlib.util.spec_from_file_location("ganspec.impl_chainer.compat.script", path)
 
 
 def execute(path, namespace):

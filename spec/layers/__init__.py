@@ -6,8 +6,8 @@ required, from the layer itself or from the architecture's `[settings.KIND]`, bu
 change nothing when left out.
 """
 
-from spec.layers import normalising, shaping, weighted
-from spec.layers.made import Kind, Made, Parameter, Shape, ShapeError, Statistic, shown
+from ganspec.spec.layers import normalising, shaping, weighted
+from ganspec.spec.layers.outline import Kind, LayerOutline, Parameter, Shape, ShapeError, Statistic, format_shape
 
 KINDS = {
     "linear": Kind(weighted.linear),
@@ -37,4 +37,4 @@ KINDS = {
     "fade": Kind(shaping.join, least=2, most=2),
 }
 
-__all__ = ["KINDS", "Kind", "Made", "Parameter", "Shape", "ShapeError", "Statistic", "shown"]
+__all__ = ["KINDS", "Kind", "LayerOutline", "Parameter", "Shape", "ShapeError", "Statistic", "format_shape"]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from spec.layers.made import Made, Parameter, Shape, ShapeError, Statistic, constant, flat, image
-from spec.tables import Table
+from ganspec.spec.layers.outline import (
+    LayerOutline,
+    Parameter,
+    Shape,
+    ShapeError,
+    Statistic,
+    constant,
+    require_image,
+    require_vector,
+)
+from ganspec.spec.text.tables import Table
 
 
-def batch_norm(table: Table, inputs: list[Shape]) -> Made:
+def batch_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
     """y = gamma (x - mean) / sqrt(var + epsilon) + beta per channel.
 
     running <- (1 - momentum) running + momentum batch
@@ -23,44 +32,44 @@ def batch_norm(table: Table, inputs: list[Shape]) -> Made:
             parameters.append(Parameter(name, (channels,), initial))
     settings = {"epsilon": table.number("epsilon", least=0), "momentum": table.number("momentum", least=0, most=1)}
     running = (Statistic("mean", (channels,), constant(0.0)), Statistic("variance", (channels,), constant(1.0)))
-    return Made(inputs[0], settings, tuple(parameters), running)
+    return LayerOutline(inputs[0], settings, tuple(parameters), running)
 
 
-def pixel_norm(table: Table, inputs: list[Shape]) -> Made:
+def pixel_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
     """y = x / sqrt(mean of x^2 over the channels + epsilon), at each pixel.
 
     Source: Karras et al. 2018, arXiv:1710.10196, section 4.2.
     """
     if not inputs[0]:
         raise ShapeError("pixel norm needs a channel axis")
-    return Made(inputs[0], {"epsilon": table.number("epsilon", least=0)})
+    return LayerOutline(inputs[0], {"epsilon": table.number("epsilon", least=0)})
 
 
-def minibatch_std(table: Table, inputs: list[Shape]) -> Made:
+def minibatch_std(table: Table, inputs: list[Shape]) -> LayerOutline:
     """Appends one channel that holds, everywhere, mean over all features of sqrt(var over the batch + epsilon).
 
     The variance is the biased one. Source: Karras et al. 2018, arXiv:1710.10196, section 3.
     """
-    channels, height, width = image(inputs[0])
-    return Made((channels + 1, height, width), {"epsilon": table.number("epsilon", least=0)})
+    channels, height, width = require_image(inputs[0])
+    return LayerOutline((channels + 1, height, width), {"epsilon": table.number("epsilon", least=0)})
 
 
-def minibatch_discrimination(table: Table, inputs: list[Shape]) -> Made:
+def minibatch_discrimination(table: Table, inputs: list[Shape]) -> LayerOutline:
     """How close a sample is to the others of its batch, in each of `kernels` projections of `dimensions` numbers.
 
         o(x_i)_b = sum over j of exp(-|M_i,b - M_j,b|_1), minus 1 for j = i;   M is (kernels, dimensions) a sample
 
     The input is M, flat, from a linear layer. Source: Salimans et al. 2016, arXiv:1606.03498, section 3.2.
     """
-    (features,) = flat(inputs[0])
+    (features,) = require_vector(inputs[0])
     kernels, dimensions = table.size("kernels"), table.size("dimensions")
     if features != kernels * dimensions:
         raise ShapeError(
             f"{kernels} kernels of {dimensions} dimensions take {kernels * dimensions} numbers, not {features}"
         )
-    return Made((kernels,), {"kernels": kernels, "dimensions": dimensions})
+    return LayerOutline((kernels,), {"kernels": kernels, "dimensions": dimensions})
 
 
-def dropout(table: Table, inputs: list[Shape]) -> Made:
+def dropout(table: Table, inputs: list[Shape]) -> LayerOutline:
     """In training y = x mask / (1 - rate) with P(mask = 0) = rate; in inference y = x."""
-    return Made(inputs[0], {"rate": table.number("rate", least=0, most=0.999)})
+    return LayerOutline(inputs[0], {"rate": table.number("rate", least=0, most=0.999)})

@@ -12,23 +12,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from spec.distributions import Distribution
-from spec.layers.made import Made, Parameter, Shape, ShapeError, Statistic, flat, image
-from spec.tables import Table
+from ganspec.spec.layers.outline import (
+    LayerOutline,
+    Parameter,
+    Shape,
+    ShapeError,
+    Statistic,
+    require_image,
+    require_vector,
+)
+from ganspec.spec.text.distributions import Distribution
+from ganspec.spec.text.tables import Table
 
 ADVANCES = ("always", "training")
 
 
-def linear(table: Table, inputs: list[Shape]) -> Made:
+def linear(table: Table, inputs: list[Shape]) -> LayerOutline:
     """y = W x + b over a flat input; W is (units, features)."""
-    (features,) = flat(inputs[0])
+    (features,) = require_vector(inputs[0])
     units = table.size("units")
     return _weighted(table, (units,), {}, (units, features), units, features, units)
 
 
-def conv(table: Table, inputs: list[Shape]) -> Made:
+def conv(table: Table, inputs: list[Shape]) -> LayerOutline:
     """2-D cross-correlation; W is (channels, in_channels, kernel, kernel); zero padding [top, bottom, left, right]."""
-    in_channels, height, width = image(inputs[0])
+    in_channels, height, width = require_image(inputs[0])
     channels, kernel, stride = table.size("channels"), table.size("kernel", most=1024), table.size("stride", most=1024)
     padding = _padding(table)
     top, bottom, left, right = padding
@@ -41,12 +49,12 @@ def conv(table: Table, inputs: list[Shape]) -> Made:
     return _weighted(table, (channels, *out), settings, weight, channels, in_channels * area, channels * area)
 
 
-def deconv(table: Table, inputs: list[Shape]) -> Made:
+def deconv(table: Table, inputs: list[Shape]) -> LayerOutline:
     """Transposed convolution; W is (in_channels, channels, kernel, kernel).
 
     out = (in - 1) stride + kernel - 2 padding
     """
-    in_channels, height, width = image(inputs[0])
+    in_channels, height, width = require_image(inputs[0])
     channels, kernel, stride = table.size("channels"), table.size("kernel", most=1024), table.size("stride", most=1024)
     padding = table.size("padding", least=0, most=1024)
     out = tuple((size - 1) * stride + kernel - 2 * padding for size in (height, width))
@@ -58,16 +66,16 @@ def deconv(table: Table, inputs: list[Shape]) -> Made:
     return _weighted(table, (channels, *out), settings, weight, channels, in_channels * area, channels * area)
 
 
-def embedding(table: Table, inputs: list[Shape]) -> Made:
+def embedding(table: Table, inputs: list[Shape]) -> LayerOutline:
     """y = row `label` of W, which is (labels, units)."""
     (labels,) = inputs[0]
     units = table.size("units")
-    return Made((units,), {}, (Parameter("W", (labels, units), _initial(table, "weight", labels, units)),))
+    return LayerOutline((units,), {}, (Parameter("W", (labels, units), _initial(table, "weight", labels, units)),))
 
 
 def _weighted(
     table: Table, shape: Shape, settings: dict[str, Any], weight: Shape, out: int, fan_in: int, fan_out: int
-) -> Made:
+) -> LayerOutline:
     parameters = [Parameter("W", weight, _initial(table, "weight", fan_in, fan_out))]
     if table.take("bias", "absent") != "none":
         parameters.append(Parameter("b", (out,), _initial(table, "bias", fan_in, fan_out)))
@@ -78,10 +86,10 @@ def _weighted(
             table.note("gain", "expected a number other than 0, or arithmetic on fan_in and fan_out")
         settings["gain"] = gain.a
     if "spectral_norm" not in table:
-        return Made(shape, settings, tuple(parameters))
+        return LayerOutline(shape, settings, tuple(parameters))
     settings["spectral_norm"] = spectral_norm(table.table("spectral_norm"))
     u = Statistic("u", (weight[0],), Distribution("normal", 0.0, 1.0))
-    return Made(shape, settings, tuple(parameters), (u,))
+    return LayerOutline(shape, settings, tuple(parameters), (u,))
 
 
 def spectral_norm(table: Table) -> dict[str, Any]:

@@ -15,8 +15,8 @@ def python():
     """A function that runs ``python *arguments`` from the project's root, one minute at most."""
 
     def run(*arguments, cwd=ROOT, **environment):
-        variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment}
-        variables.pop("IMPL_CHAINER_COMPAT_SCRIPT", None)
+        variables = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1", **environment}
+        variables.pop("GANSPEC_COMPAT_SCRIPT", None)
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=cwd,

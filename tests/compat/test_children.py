@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from impl_chainer.compat.versions import at_least
+from ganspec.impl_chainer.compat.versions import at_least
 
 pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
 
@@ -21,11 +21,11 @@ class Squares(chainer.dataset.DatasetMixin):
 """
 MAIN = """
 import multiprocessing, sys
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 
 if __name__ == "__main__":
     multiprocessing.set_start_method(sys.argv[1])
-    impl_chainer.compat.apply(without=set(sys.argv[2:]))
+    ganspec.impl_chainer.compat.apply(without=set(sys.argv[2:]))
     from dataset import Squares
     import chainer
     iterator = chainer.iterators.MultiprocessIterator(Squares(), 3, repeat=False, shuffle=False, n_processes=1)
@@ -75,12 +75,14 @@ def test_iterator_needs_its_mend_for_that(method, folder, python):
 
 def test_runner_s_children_run_the_script_mended(folder, python):
     script = (
-        (DATASET + MAIN).replace("import impl_chainer.compat\n", "").replace("    from dataset import Squares\n", "")
+        (DATASET + MAIN)
+        .replace("import ganspec.impl_chainer.compat\n", "")
+        .replace("    from dataset import Squares\n", "")
     )
-    script = script.replace("    impl_chainer.compat.apply(without=set(sys.argv[2:]))\n", "")
+    script = script.replace("    ganspec.impl_chainer.compat.apply(without=set(sys.argv[2:]))\n", "")
     (folder / "script.py").write_text(script)
     assert "impl_chainer" not in script
-    done = python("-m", "impl_chainer.compat", folder / "script.py", "spawn")
+    done = python("-m", "ganspec.impl_chainer.compat", folder / "script.py", "spawn")
     assert done.stdout == DONE, done.stderr
 
 
@@ -89,7 +91,7 @@ def test_workers_and_updaters_pickles_begin_with_compat(passes):
         """
 import multiprocessing, pickletools
 from multiprocessing.reduction import ForkingPickler
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 from chainer.training.updaters import multiprocess_parallel_updater as updater
 
 worker = updater._Worker.__new__(updater._Worker)
@@ -98,7 +100,7 @@ worker.proc_id = 3
 del worker._config["authkey"]
 data = bytes(ForkingPickler.dumps(worker))
 first = [a for op, a, _ in pickletools.genops(data) if op.name in ("SHORT_BINUNICODE", "GLOBAL")][0]
-assert first.startswith("impl_chainer.compat.child"), first
+assert first.startswith("ganspec.impl_chainer.compat.child"), first
 copy = multiprocessing.reduction.pickle.loads(data)
 assert type(copy) is updater._Worker and copy.proc_id == 3 and copy.name == "w"
 
@@ -111,6 +113,6 @@ try:
     loop.launch_thread()
 except TypeError:
     pass
-assert seen["initializer"].__module__ == "impl_chainer.compat.child", seen
+assert seen["initializer"].__module__ == "ganspec.impl_chainer.compat.child", seen
 """
     )

@@ -42,7 +42,7 @@ def test_process_is_as_before(passes):
     passes(
         LOOK
         + """
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 assert look() == before
 import chainer, chainer.testing, chainer.testing.doctest_helper
 after = look()
@@ -61,7 +61,7 @@ def test_nothing_shows_while_chainer_is_imported(passes):
     passes(
         LOOK
         + """
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 names = set(dir(np)) | set(vars(np))
 seen = [0]
 
@@ -85,11 +85,11 @@ def test_compat_alone_imports_the_standard_library_only(passes):
     passes(
         """
 import sys
-import impl_chainer
+import ganspec.impl_chainer
 before = set(sys.modules)
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 others = {name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)
-assert others <= {"impl_chainer"}, others
+assert others <= {"ganspec"}, others
 """
     )
 
@@ -98,9 +98,9 @@ def test_upstream_files_and_caches_stay(passes):
     passes(
         """
 import importlib.util, os
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 import chainer
-for name in impl_chainer.compat.hook.FINDER.applied:
+for name in ganspec.impl_chainer.compat.hook.FINDER.applied:
     if name in __import__("sys").modules:
         module = __import__("sys").modules[name]
         cache = importlib.util.cache_from_source(module.__file__)
@@ -112,7 +112,7 @@ for name in impl_chainer.compat.hook.FINDER.applied:
 
 
 def test_warnings_of_upstream_are_issued(python):
-    code = "import impl_chainer.compat, chainer; chainer.utils.experimental('x')"
+    code = "import ganspec.impl_chainer.compat, chainer; chainer.utils.experimental('x')"
     assert "FutureWarning: x is experimental" in python("-c", code).stderr
 
 
@@ -120,7 +120,7 @@ def test_networks_of_one_dtype_keep_it(passes):
     passes(
         """
 import numpy as np
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 import chainer
 from chainer import functions as F, links as L
 
@@ -155,6 +155,6 @@ for dtype in (np.float32, np.float64):
 
 
 def test_isolated_python_can_use_it(python):
-    done = python("-I", "-c", "import sys; sys.path.insert(0, '.'); import impl_chainer.compat, chainer")
+    done = python("-I", "-c", "import sys; sys.path.insert(0, '.'); import ganspec.impl_chainer.compat, chainer")
     assert isinstance(done, subprocess.CompletedProcess)
     assert done.returncode == 0, done.stderr

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from impl_chainer.compat import TABLE
-
-from . import nvrtc
-from .cupy_names import names_in, resolved
-from .kernels import kernels_of
-from .upstream import upstream_modules
+from ganspec.impl_chainer.compat import TABLE
+from support.compat import nvrtc
+from support.compat.cupy_names import names_in, resolved
+from support.compat.kernels import kernels_of
+from support.compat.upstream import upstream_modules
 
 pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
 

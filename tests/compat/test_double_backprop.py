@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-import impl_chainer.compat  # noqa: F401
+import ganspec.impl_chainer.compat  # noqa: F401
 
 if find_spec("chainer") is None:
     pytest.skip("needs chainer", allow_module_level=True)

@@ -37,7 +37,7 @@ def test_applying_again_changes_nothing(passes):
     passes(
         """
 import sys, importlib
-import impl_chainer.compat as compat
+import ganspec.impl_chainer.compat as compat
 paths = list(sys.meta_path)
 compat.apply(); compat.apply()
 assert sys.meta_path == paths
@@ -66,7 +66,7 @@ except ValueError:
     pass
 else:
     raise AssertionError("this stack does not need the mend")
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 assert deconvolve() is not None
 assert chainer.Summary is summary
 bound(np.float32(1))
@@ -76,7 +76,7 @@ if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
     optimizer = chainer.optimizers.SMORMS3(np.float64(1e-3))
     assert type(optimizer.lr) is float
 from chainer.training.updaters import multiprocess_parallel_updater
-assert multiprocess_parallel_updater._Worker.__reduce__.__module__ == "impl_chainer.compat.child"
+assert multiprocess_parallel_updater._Worker.__reduce__.__module__ == "ganspec.impl_chainer.compat.child"
 assert chainer.reporter.Summary.add.__code__.co_filename == chainer.reporter.__file__
 x = chainer.Variable(np.ones((2, 3)))
 (gx,) = chainer.grad([chainer.functions.hinge(x, np.array([0, 1]), norm="L2")], [x], enable_double_backprop=True)
@@ -96,7 +96,7 @@ except Exception:
     assert any(name.startswith("chainer.") for name in sys.modules)
 else:
     sys.exit(0)  # this stack imports it unmended
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 import chainer
 assert chainer.functions.relu and chainer.backends.cuda
 """
@@ -105,7 +105,7 @@ assert chainer.functions.relu and chainer.backends.cuda
 
 def test_one_mend_can_be_left_out(passes):
     passes(
-        "import impl_chainer.compat\nimpl_chainer.compat.apply(without={'deconvolution_2d-weight-only'})\n"
+        "import ganspec.impl_chainer.compat\nganspec.impl_chainer.compat.apply(without={'deconvolution_2d-weight-only'})\n"
         "import chainer\n"
         + DECONVOLVE
         + """
@@ -115,14 +115,14 @@ except ValueError:
     pass
 else:
     raise AssertionError("deconvolved without the mend")
-impl_chainer.compat.apply()
+ganspec.impl_chainer.compat.apply()
 deconvolve()
 for name, message in (
     ("deconvolution_2d-weight-only", "already applied to a loaded module: deconvolution_2d-weight-only"),
     ("nothing", "no such mend: nothing"),
 ):
     try:
-        impl_chainer.compat.apply(without={name})
+        ganspec.impl_chainer.compat.apply(without={name})
     except ValueError as error:
         assert str(error) == message
     else:
@@ -136,7 +136,7 @@ def test_without_chainer_nothing_happens(passes, tmp_path):
         """
 import sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path]
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 try:
     import chainer
 except ModuleNotFoundError as error:
@@ -149,7 +149,7 @@ def test_line_numbers_are_those_of_upstream(passes):
     passes(
         """
 import inspect, linecache, re
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 import chainer
 from chainer import reporter, variable
 for function in (reporter.Summary.compute_mean, reporter.DictSummary.add, variable.Variable.__pos__):

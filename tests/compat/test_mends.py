@@ -4,12 +4,11 @@ from importlib.util import find_spec
 
 import pytest
 
-from impl_chainer.compat import TABLE
-from impl_chainer.compat.hook import mended
-from impl_chainer.compat.mend import Mend, Table
-
-from . import probes
-from .upstream import upstream
+from ganspec.impl_chainer.compat import TABLE
+from ganspec.impl_chainer.compat.hook import mended
+from ganspec.impl_chainer.compat.mend import Mend, Table
+from support.compat import probes
+from support.compat.upstream import upstream
 
 pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
 
@@ -72,7 +71,7 @@ def test_other_source_is_refused_with_the_reason():
     with pytest.raises(ImportError) as error:
         mended("something else", table.mends)
     assert str(error.value) == (
-        "impl_chainer.compat cannot apply its mend 'm' to chainer.x: it expects 'old' 1 time(s) in the source and "
+        "ganspec.impl_chainer.compat cannot apply its mend 'm' to chainer.x: it expects 'old' 1 time(s) in the source and "
         "finds it 0 time(s). The mends are written for chainer==7.8.1; install that version."
     )
     with pytest.raises(ImportError, match=r"finds it 2 time\(s\)"):

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chai
 
 OLD = Path(__file__).with_name("old")
 CODE = f"""
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 import pickle, sys, warnings
 import numpy as np
 warnings.filterwarnings("error", category=DeprecationWarning, module="chainer")
@@ -56,7 +56,7 @@ assert (pickle.loads(pickle.dumps(model)).output.W.array == model.output.W.array
 def test_a_layer_without_parameters_yet_is_saved_and_loaded(passes, tmp_path):
     passes(
         f"""
-import impl_chainer.compat
+import ganspec.impl_chainer.compat
 import chainer
 from chainer import links as L
 path = {str(tmp_path / "lazy.npz")!r}

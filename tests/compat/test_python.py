@@ -12,10 +12,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from impl_chainer.compat import TABLE
-from impl_chainer.compat.hook import mended
-
-from .upstream import upstream_modules
+from ganspec.impl_chainer.compat import TABLE
+from ganspec.impl_chainer.compat.hook import mended
+from support.compat.upstream import upstream_modules
 
 pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
 

@@ -4,7 +4,7 @@ from importlib import metadata
 
 import pytest
 
-from impl_chainer.compat import requirements
+from ganspec.impl_chainer.compat import requirements
 
 
 @pytest.fixture

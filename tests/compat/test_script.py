@@ -1,4 +1,4 @@
-"""``python -m impl_chainer.compat script.py args`` is ``python script.py args``, with Chainer mended."""
+"""``python -m ganspec.impl_chainer.compat script.py args`` is ``python script.py args``, with Chainer mended."""
 
 import json
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ def test_script_sees_what_python_shows_it(python, tmp_path):
     script = tmp_path / "look.py"
     script.write_text(LOOK)
     plain = python(script, "a", "--b", "-m")
-    ours = python("-m", "impl_chainer.compat", script, "a", "--b", "-m")
+    ours = python("-m", "ganspec.impl_chainer.compat", script, "a", "--b", "-m")
     assert json.loads(ours.stdout) == json.loads(plain.stdout), ours.stderr
     assert json.loads(ours.stdout)["argv"] == [str(script), "a", "--b", "-m"]
     assert json.loads(ours.stdout)["path"] == str(tmp_path)
@@ -27,7 +27,7 @@ def test_script_sees_what_python_shows_it(python, tmp_path):
 def test_relative_script_keeps_its_name(python, tmp_path):
     (tmp_path / "look.py").write_text(LOOK)
     plain = python("look.py", cwd=tmp_path)
-    ours = python("-m", "impl_chainer.compat", "look.py", cwd=tmp_path)
+    ours = python("-m", "ganspec.impl_chainer.compat", "look.py", cwd=tmp_path)
     assert json.loads(ours.stdout) == json.loads(plain.stdout), ours.stderr
 
 
@@ -35,7 +35,7 @@ def test_relative_script_keeps_its_name(python, tmp_path):
 def test_exit_status_is_the_script_s(code, status, python, tmp_path):
     script = tmp_path / "leave.py"
     script.write_text(f"import sys\nsys.exit({code})\n")
-    done = python("-m", "impl_chainer.compat", script)
+    done = python("-m", "ganspec.impl_chainer.compat", script)
     assert done.returncode == status
     assert done.stderr == ("why\n" if code == "'why'" else "")
 
@@ -43,7 +43,7 @@ def test_exit_status_is_the_script_s(code, status, python, tmp_path):
 def test_traceback_passes_through(python, tmp_path):
     script = tmp_path / "fail.py"
     script.write_text("def f():\n    raise ValueError('here')\n\n\nf()\n")
-    done = python("-m", "impl_chainer.compat", script)
+    done = python("-m", "ganspec.impl_chainer.compat", script)
     assert done.returncode == 1
     assert f'File "{script}", line 5, in <module>\n    f()\n' in done.stderr
     assert done.stderr.endswith("ValueError: here\n")
@@ -51,15 +51,17 @@ def test_traceback_passes_through(python, tmp_path):
 
 def test_missing_script_and_missing_arguments_say_the_usage(python):
     for arguments in ([], ["--wrong"], ["nowhere.py"], ["-m"]):
-        done = python("-m", "impl_chainer.compat", *arguments)
+        done = python("-m", "ganspec.impl_chainer.compat", *arguments)
         assert done.returncode == 2
-        assert done.stderr.startswith("usage: python -m impl_chainer.compat (script.py | -m module) [args ...]\n")
-    assert python("-m", "impl_chainer.compat", "nowhere.py").stderr.endswith("no such file: nowhere.py\n")
+        assert done.stderr.startswith(
+            "usage: python -m ganspec.impl_chainer.compat (script.py | -m module) [args ...]\n"
+        )
+    assert python("-m", "ganspec.impl_chainer.compat", "nowhere.py").stderr.endswith("no such file: nowhere.py\n")
 
 
 def test_module_runs_too(python, tmp_path):
     (tmp_path / "look.py").write_text(LOOK)
-    done = python("-m", "impl_chainer.compat", "-m", "look", "a", cwd=tmp_path)
+    done = python("-m", "ganspec.impl_chainer.compat", "-m", "look", "a", cwd=tmp_path)
     seen = json.loads(done.stdout)
     assert (seen["name"], seen["argv"][1:], seen["main"]) == ("__main__", ["a"], True)
 
@@ -80,7 +82,7 @@ def test_old_chainer_script_runs_unchanged(python, tmp_path):
         "trainer.extend(extensions.snapshot())\n"
         "trainer.run()\n"
     )
-    done = python("-m", "impl_chainer.compat", script, cwd=tmp_path)
+    done = python("-m", "ganspec.impl_chainer.compat", script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     log = json.loads((tmp_path / "result" / "log").read_text())
     assert [entry["epoch"] for entry in log] == list(range(1, 21))

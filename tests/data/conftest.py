@@ -14,9 +14,10 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
-import download_site
 import numpy as np
 import pytest
+
+from support.data import download_site
 
 
 def idx_bytes(values: np.ndarray) -> bytes:

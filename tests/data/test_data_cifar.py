@@ -11,10 +11,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from cifar_files import WRITERS, by_python3, published, records, set_of
 
-from tools import data
-from tools.data import detect
+from ganspec.tools import data
+from ganspec.tools.data import detect
+from support.data.cifar_files import WRITERS, by_python3, published, records, set_of
 
 SIZE = 4  # images a batch
 
@@ -174,8 +174,8 @@ def test_reading_looks_nothing_up_and_runs_nothing(images, labels, fresh):
     path.write_bytes(by_python3(2)(images[:SIZE], labels[:SIZE]))
     program = f"""
 import sys
-from tools import data
-from tools.data import detect
+from ganspec.tools import data
+from ganspec.tools.data import detect
 detect.BATCH_IMAGES, seen = {SIZE}, []
 watched = ("pickle.find_class", "exec", "compile", "import", "os.system", "subprocess.Popen")
 sys.addaudithook(lambda event, details: seen.append(event) if event in watched else None)

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from download_site import CONTENT, OTHER, interrupted, known, published, refused, whole
-from local_server import Served
 
-from tools import data
-from tools.data import catalogue, transfer
-from tools.data.catalogue import CATALOGUE, Known
-from tools.data.download import cache_folder
+from ganspec.tools import data
+from ganspec.tools.data import catalogue, transfer
+from ganspec.tools.data.catalogue import CATALOGUE, Known
+from ganspec.tools.data.download import cache_folder
+from support.data.download_site import CONTENT, OTHER, interrupted, known, published, refused, whole
+from support.data.local_server import Served
 
 
 def test_file_is_fetched_whole_and_once(server, there):

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from download_site import CONTENT, OTHER, known, refused, whole
-from local_server import Served
 
-from tools import data
-from tools.data import transfer
-from tools.data.download import download
+from ganspec.tools import data
+from ganspec.tools.data import transfer
+from ganspec.tools.data.download import download
+from support.data.download_site import CONTENT, OTHER, known, refused, whole
+from support.data.local_server import Served
 
 GOLDEN = tomllib.loads((Path(__file__).parent / "messages_download.toml").read_text())
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tools.data import DataError, fitting
+from ganspec.tools.data import DataError, fitting
 
 Image = pytest.importorskip("PIL.Image")
 

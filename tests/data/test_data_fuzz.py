@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools import data
+from ganspec.tools import data
 
 SHAPE = (1, 5, 7)
 fuzz = settings(deadline=None, max_examples=80)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cifar_files import batch_dict, cpickle, published, records
 
-from tools import data
-from tools.data import detect
+from ganspec.tools import data
+from ganspec.tools.data import detect
+from support.data.cifar_files import batch_dict, cpickle, published, records
 
 GOLDEN = tomllib.loads((Path(__file__).parent / "messages.toml").read_text())
 WANTED = {"shape": (1, 5, 7), "fit": "exact"}

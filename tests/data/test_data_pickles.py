@@ -10,12 +10,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from cifar_files import batch_dict, published, set_of
 
-from tools import data
-from tools.data import bounds, detect
-from tools.data.pickled import GLOBALS
-from tools.data.pickles import read_pickle
+from ganspec.tools import data
+from ganspec.tools.data import bounds, detect
+from ganspec.tools.data.pickled import GLOBALS
+from ganspec.tools.data.pickles import read_pickle
+from support.data.cifar_files import batch_dict, published, set_of
 
 SIZE = 2
 MIB = 2**20

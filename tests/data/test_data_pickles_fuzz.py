@@ -7,14 +7,14 @@ import pickletools
 
 import numpy as np
 import pytest
-from cifar_files import WRITERS, cpickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools import data
-from tools.data import detect
-from tools.data.pickled import GLOBALS
-from tools.data.pickles import read_pickle
+from ganspec.tools import data
+from ganspec.tools.data import detect
+from ganspec.tools.data.pickled import GLOBALS
+from ganspec.tools.data.pickles import read_pickle
+from support.data.cifar_files import WRITERS, cpickle
 
 SIZE = 2
 IMAGES = np.random.default_rng(3).integers(0, 256, (SIZE, 3, 32, 32), np.uint8)

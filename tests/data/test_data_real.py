@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tools import data
+from ganspec.tools import data
 
 # http://yann.lecun.com/exdb/mnist/, the test set: how many of each digit.
 DIGITS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tools import data
+from ganspec.tools import data
 
 KINDS = ("idx", "idx.gz", "tar", "tar.gz", "zip", "npy", "npz")
 SIZES = st.integers(4, 9)  # from 4 on, no side can be taken for channels
@@ -197,7 +197,7 @@ def test_fingerprint_tells_shape_type_and_labels_apart(write, fresh):
 
 def test_reading_idx_imports_neither_pillow_nor_a_framework():
     program = (
-        "import sys; from tools import data; data.load(data.embedded_digits(), shape=(1, 28, 28), fit='exact')\n"
+        "import sys; from ganspec.tools import data; data.load(data.embedded_digits(), shape=(1, 28, 28), fit='exact')\n"
         "print(sorted({'PIL', 'tqdm', 'torch', 'chainer', 'cupy'} & set(sys.modules)))"
     )
     # The project's root, so that this holds wherever pytest was started from.

@@ -14,8 +14,8 @@ import zlib
 import numpy as np
 import pytest
 
-from tools import data
-from tools.data import bounds
+from ganspec.tools import data
+from ganspec.tools.data import bounds
 
 MIB = 2**20
 

@@ -1,63 +1,7 @@
-"""Running `ganspec` as a user does, and small data for it."""
-
-import subprocess
-import sys
+"""Small data for programs."""
 
 import numpy as np
 import pytest
-
-from tools.__main__ import main
-
-SMALL = [
-    "--set", "networks.G={ use = 'mlp_generator', latent = 3, width = 6, size = 6 }",
-    "--set", "networks.D={ use = 'mlp_discriminator', width = 5, size = 6 }",
-    "--set", "data.shape=[1, 6, 6]", "--set", "run.batch=4", "--set", "schedule.critic_steps=2",
-    "--set", "run.checkpoint_every=7", "--set", "run.samples_every=10", "--set", "run.grid=[2, 3]",
-]  # fmt: skip
-SMALL_BEGAN = [
-    *(f"--set=networks.{n}={{ use = '{a}', n = 2, channels = 1, size = 8, code = 3 }}"
-      for n, a in (("G", "began_decoder"), ("D", "began_autoencoder"))),
-    "--set", "data.shape=[1, 8, 8]", "--set", "data.fit=pad", "--set", "run.batch=4",
-    "--set", "run.checkpoint_every=7", "--set", "run.samples_every=50", "--set", "run.grid=[2, 3]",
-]  # fmt: skip
-SMALL_CGAN = [
-    *(f"--set={setting}" for setting in (
-        "networks.G.n=3", "networks.G.bottom=2", "networks.D.n=4", "networks.D.bottom=2", "data.shape=[1, 8, 8]",
-        "optimizers.G.learning_rate=1e-2", "optimizers.D.learning_rate=1e-2",
-        "schedule.good_enough=0.76", "schedule.too_good=0.75",  # so that the gates open and close within a few rounds
-        "run.batch=5", "run.grid=[12, 2]", "manifold.side=3", "run.checkpoint_every=3",
-        "run.samples_every=2", "run.samples_later={ after = 4, every = 4 }",
-    )),
-]  # fmt: skip
-# With batches of 6 and 8 images a stage, iterations 0 to 8 are in stages 0, 0, 1, 2, 3, 3, 4, 5, 6.
-SMALL_PROGRESSIVE = [
-    *(f"--set={setting}" for setting in (
-        "networks.G={ use = 'progressive_generator', latent = 6, ch = 8, bottom = 1 }",
-        "networks.D={ use = 'progressive_discriminator', ch = 8, bottom = 1 }",
-        "networks.S.size=8", "data.shape=[3, 8, 8]", "growth.images=8", "run.batch=6", "run.grid=[2, 3]",
-        "run.checkpoint_every=3", "run.samples_every=1",
-    )),
-]  # fmt: skip
-
-
-def here(program, *arguments):
-    """Returns: the exit code of `ganspec PROGRAM ARGUMENTS`, run in this process because that is quicker."""
-    return main([program, *map(str, arguments)])
-
-
-def ganspec(*arguments, cwd=None, timeout=120):
-    """Returns: the finished process of `python -m tools ARGUMENTS`."""
-    command = [sys.executable, "-m", "tools", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False)
-
-
-def fails(process, *texts, code=2):
-    """Check that a run failed as a user's mistake should: code, message, no traceback."""
-    assert process.returncode == code, process.stderr
-    assert "Traceback" not in process.stderr
-    for text in texts:
-        assert text in process.stderr, process.stderr
-    return True
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.programs.conftest import here
+from support.programs import here
 
 WRONG = tomllib.loads((Path(__file__).parent / "composition.toml").read_text())
 TINY = [

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.programs.conftest import SMALL, fails, ganspec, here
-from tools.data import catalogue, transfer
+from ganspec.tools.data import catalogue, transfer
+from support.programs import SMALL, fails, ganspec, here
 
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 COUNT = 24

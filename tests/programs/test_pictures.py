@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spec import load_system
-from spec.checkpoint import read_checkpoint
-from spec.distributions import Distribution
-from tests.programs.conftest import SMALL_CGAN, SMALL_PROGRESSIVE, fails, ganspec, here
-from tools import backends, interpolation, manifold, pictures, plots
+from ganspec.spec import load_system
+from ganspec.spec.text.distributions import Distribution
+from ganspec.spec.training.checkpoint import read_checkpoint
+from ganspec.tools import backends
+from ganspec.tools.pictures import animation, plots
+from ganspec.tools.run.log import RunLog, read_log
+from ganspec.tools.sampling import interpolation, manifold
+from ganspec.tools.sampling.latents import sample_latents
+from support.programs import SMALL_CGAN, SMALL_PROGRESSIVE, fails, ganspec, here
 
 ITERATIONS = 8
 DUE = ["00000000", "00000002", "00000004", "00000008"]  # every 2nd, after the 4th every 4th
@@ -26,10 +30,10 @@ def names(folder):
 
 
 def frames(path):
-    with Image.open(path) as animation:
-        for number in range(animation.n_frames):
-            animation.seek(number)
-            yield np.asarray(animation.convert("L")), animation.info["duration"]
+    with Image.open(path) as gif:
+        for number in range(gif.n_frames):
+            gif.seek(number)
+            yield np.asarray(gif.convert("L")), gif.info["duration"]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,7 @@ def test_manifold_has_a_frame_each_time_and_label_and_a_gif_of_all_of_them(gated
         for (frame, _), name in zip(found, DUE, strict=True):
             whole = pixels(folder / "manifold" / str(label) / f"{name}.png")
             assert frame.shape == whole.shape
-            assert np.abs(frame.astype(int) - whole).max() <= np.ceil(255 / (manifold.GREYS - 1) / 2)
+            assert np.abs(frame.astype(int) - whole).max() <= np.ceil(255 / (animation.GREYS - 1) / 2)
     assert names(folder / "samples") == DUE
 
 
@@ -90,7 +94,7 @@ def test_manifold_is_of_the_quantiles_of_the_latent(gated):
 def test_grid_of_a_conditional_system_has_a_class_a_row_and_begins_again_after_the_last(gated):
     folder, system = gated
     picture = pixels(folder / "samples" / "00000008.png")
-    z, labels = pictures.latents(system, 0)
+    z, labels = sample_latents(system, 0)
     assert labels.reshape(12, 2).tolist() == [[row % 10] * 2 for row in range(12)]
     expected = made(gated, z, [row % 10 for row in range(12) for _ in range(2)])
     factor = max(1, round(512 / (12 * 10 - 2)))
@@ -101,7 +105,7 @@ def test_grid_of_a_conditional_system_has_a_class_a_row_and_begins_again_after_t
 
 def test_interpolation_goes_from_latent_to_latent_and_keeps_the_label_of_a_row(gated):
     folder, system = gated
-    z, labels = interpolation.inputs(system, 0)
+    z, labels = interpolation.interpolation_latents(system, 0)
     assert z.shape == (12 * interpolation.COLUMNS, 2)
     assert (labels.reshape(12, -1) == np.arange(12)[:, None] % 10).all()
     picture = pixels(folder / "interpolation.png")
@@ -152,20 +156,20 @@ def test_large_and_coloured_frames_become_a_small_animation(tmp_path):
         noise = np.random.default_rng(number).integers(0, 256, (900, 600, 3), np.uint8)
         paths.append(tmp_path / f"{number:08}.png")
         Image.fromarray(noise).save(paths[-1])
-    (tmp_path / "a.gif").write_bytes(manifold.animation(paths))
-    with Image.open(tmp_path / "a.gif") as animation:
-        assert animation.n_frames == 3
-        assert max(animation.size) == manifold.MOST_PIXELS
+    (tmp_path / "a.gif").write_bytes(animation.animation(paths))
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 3
+        assert max(gif.size) == animation.MOST_PIXELS
         for number in range(3):
-            animation.seek(number)
-            assert len(animation.convert("RGB").getcolors(10**6)) <= manifold.COLOURS
+            gif.seek(number)
+            assert len(gif.convert("RGB").getcolors(10**6)) <= animation.COLOURS
 
 
 def test_a_frame_that_is_no_picture_is_said_by_name(gated, tmp_path):
     path = tmp_path / "00000002.png"
     path.write_bytes(b"\x89PNG nothing")
     with pytest.raises(Exception, match=r"00000002\.png: is not a whole picture .* move it away"):
-        manifold.animation([path])
+        animation.animation([path])
 
 
 def test_images_of_early_stages_of_growth_are_enlarged_to_the_size_of_the_data(colours, tmp_path):
@@ -196,16 +200,14 @@ def test_moving_average_is_of_what_there_is():
 
 
 def test_plots_are_drawn_of_one_row_of_many_and_of_columns_without_values(tmp_path):
-    from tools.runfolder import RunFolder
-
     for count in (1, 5000):
-        folder = RunFolder.create(tmp_path / str(count), {})
-        folder.open_log(("iteration", "epoch", "often", "seldom", "never"), 0)
-        folder.log((i, 0, i**0.5, i if i % 3 == 0 else "", "") for i in range(1, count + 1))
-        folder.close()
-        plots.save_losses(folder, 1000)
-        assert pixels(folder.path / "losses.png").std() > 1
-        columns, table = plots.read_log(folder.path / "log.csv")
+        log = RunLog(tmp_path / f"{count}.csv")
+        log.open(("iteration", "epoch", "often", "seldom", "never"), 0)
+        log.append((i, 0, i**0.5, i if i % 3 == 0 else "", "") for i in range(1, count + 1))
+        log.close()
+        columns, table = read_log(log.path)
+        (tmp_path / "losses.png").write_bytes(plots.plot_columns(columns, table, 1000))
+        assert pixels(tmp_path / "losses.png").std() > 1
         assert columns[-1] == "never"
         assert table.shape == (count, 5)
         assert np.isnan(table[:, 4]).all()
@@ -215,7 +217,7 @@ def test_a_step_that_is_skipped_leaves_an_empty_cell(images, tmp_path):
     (tmp_path / "lazy.toml").write_text(
         'title = "G moves in every third iteration"\nsource = "a test"\n[redraw]\ndata = "repeat"\nnoise = "repeat"\n'
         '[[steps]]\nupdate = ["D"]\n[[steps]]\nupdate = ["G"]\nrepeat = 0\n'
-        "often = { repeat = 1, first = 0, every = 3 }\n"
+        "repeat_override = { repeat = 1, first = 0, every = 3 }\n"
     )
     (tmp_path / "mine.toml").write_text(
         'title = "lazy"\nsource = "a test"\nlike = "wgan_gp_mlp_mnist"\nschedule = "lazy.toml"\ndata.shape = [1, 6, 6]\n'

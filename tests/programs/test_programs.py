@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.programs.conftest import SMALL, fails, ganspec
+from support.programs import SMALL, fails, ganspec
 
 
 def test_train_leaves_a_whole_run_folder(backend, images, tmp_path):
@@ -105,7 +105,7 @@ def test_a_mistake_gives_one_clear_message(arguments, texts, tmp_path):
 
 def test_a_cuda_device_that_is_not_there_is_said(backend, tmp_path):
     hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "tools", "train", "began_mnist", "--device", "cuda", "--backend", backend]
+    command = [sys.executable, "-m", "ganspec.tools", "train", "began_mnist", "--device", "cuda", "--backend", backend]
     process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=hidden, check=False)
     assert fails(process, "no CUDA device", "--device cpu")
     assert list(tmp_path.iterdir()) == []
@@ -116,7 +116,7 @@ def test_a_framework_that_is_not_installed_is_said_with_the_remedy(backend, tmp_
     blocked = (
         "import sys\nclass Block:\n    def find_spec(self, name, path=None, target=None):\n"
         f"        if name.split('.')[0] == '{backend}': raise ModuleNotFoundError('no', name='{backend}')\n"
-        "sys.meta_path.insert(0, Block())\nfrom tools.__main__ import main\n"
+        "sys.meta_path.insert(0, Block())\nfrom ganspec.tools.__main__ import main\n"
         "sys.exit(main(['train', 'began_mnist', '--backend', "
         f"'{backend}', '--iterations', '1']))\n"
     )
@@ -139,8 +139,8 @@ def test_an_output_folder_that_cannot_be_made_is_said(images, tmp_path):
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path, monkeypatch):
-    from spec.checkpoint import CheckpointError, Record, write_checkpoint
-    from spec.state import TrainingState
+    from ganspec.spec.training.checkpoint import CheckpointError, Record, write_checkpoint
+    from ganspec.spec.training.state import TrainingState
 
     path = tmp_path / "a.safetensors"
     state = TrainingState(1, {}, {}, {"parameters/G/l/W": np.zeros(3)})
@@ -159,8 +159,8 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path, monkeypat
 
 
 def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, capsys):
-    from tests.test_broken import replace_operation
-    from tools.__main__ import main
+    from ganspec.tools.__main__ import main
+    from support.breakers import replace_operation
 
     arguments = ["crosscheck", "began_mnist", "--iterations", "1", "--json", str(tmp_path / "a.json")]
     assert main(arguments) == 0
@@ -168,7 +168,9 @@ def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch,
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["agree"] is True
     assert {f["kind"] for f in found["systems"]["began_mnist"]} >= {"output", "loss", "parameter gradient"}
-    replace_operation("abs", lambda right, node, a, again: right(node, a, again) * 1.001)(monkeypatch, "chainer")
+    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * 1.001)(
+        monkeypatch, "chainer"
+    )
     assert main(arguments) == 1
     assert "DISAGREE on began_mnist" in capsys.readouterr().out
     assert json.loads((tmp_path / "a.json").read_text())["agree"] is False
@@ -176,7 +178,7 @@ def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch,
 
 def test_show_starts_at_once_and_imports_no_framework():
     code = (
-        "import sys; from tools.__main__ import main; main(['show', 'wgan_gp_mlp_mnist']); "
+        "import sys; from ganspec.tools.__main__ import main; main(['show', 'wgan_gp_mlp_mnist']); "
         "print('LOADED', {'torch', 'chainer', 'numpy'} & set(sys.modules))"
     )
     start = time.perf_counter()

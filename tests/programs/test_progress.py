@@ -2,9 +2,9 @@
 
 import pytest
 
-from spec import load_system
-from tests.programs.conftest import SMALL, SMALL_CGAN, here
-from tools.progress import End, batches_each
+from ganspec.spec import load_system
+from ganspec.tools.run.progress import End, batches_each
+from support.programs import SMALL, SMALL_CGAN, here
 
 
 @pytest.mark.parametrize(
@@ -15,9 +15,9 @@ from tools.progress import End, batches_each
         ("sndcgan_cifar10", [], 1),  # the generator's step reads no data
         ("sndcgan_cifar10", ["schedule.discriminator_steps=3"], 3),
         ("wgan_cifar10", [], None),  # many at first
-        ("wgan_cifar10", ["schedule.many=5"], 5),  # as many as ever
+        ("wgan_cifar10", ["schedule.warmup_critic_steps=5"], 5),  # as many as ever
         ("cgan_mnist", [], None),  # gated
-        ("cgan_mnist", ["schedule.most=1"], 2),
+        ("cgan_mnist", ["schedule.max_steps=1"], 2),
         ("progressive_cifar10", [], 1),
     ],
 )

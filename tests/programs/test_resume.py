@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from spec.checkpoint import read_checkpoint
-from tests.programs.conftest import SMALL, SMALL_BEGAN, fails, ganspec
+from ganspec.spec.training.checkpoint import read_checkpoint
+from support.programs import SMALL, SMALL_BEGAN, fails, ganspec
 
 SYSTEMS = {"wgan_gp_mlp_mnist": SMALL, "began_mnist": SMALL_BEGAN}
 
@@ -31,7 +31,7 @@ def final(folder, iteration):
 def killed_after_a_checkpoint(system, images, out, backend, iteration):
     """Start a run, and kill it without warning once it has passed a checkpoint."""
     command = [
-        sys.executable, "-m", "tools", "train", system, *SYSTEMS[system], "--data", images, "--out", out,
+        sys.executable, "-m", "ganspec.tools", "train", system, *SYSTEMS[system], "--data", images, "--out", out,
         "--backend", backend, "--iterations", "100000",
     ]  # fmt: skip
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -81,7 +81,7 @@ def test_a_checkpoint_of_one_backend_resumes_in_the_other(system, images, tmp_pa
 
 
 def test_sampling_does_not_disturb_training(backend, images, tmp_path):
-    often, never = tmp_path / "often", tmp_path / "never"
+    often, never = tmp_path / "repeat_override", tmp_path / "never"
     system = "wgan_gp_mlp_mnist"
     assert train(system, images, often, backend, 12, "--set", "run.samples_every=1").returncode == 0
     assert train(system, images, never, backend, 12, "--set", "run.samples_every=99999").returncode == 0
@@ -92,7 +92,7 @@ def test_sampling_does_not_disturb_training(backend, images, tmp_path):
 
 def test_interrupt_saves_and_says_how_to_resume(images, tmp_path):
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "tools", "train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", out,
+    command = [sys.executable, "-m", "ganspec.tools", "train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", out,
                "--iterations", "1000000"]  # fmt: skip
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60

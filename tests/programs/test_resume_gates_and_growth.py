@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from spec import load_system
-from spec.checkpoint import read_checkpoint
-from tests.programs.conftest import SMALL_CGAN, SMALL_PROGRESSIVE, here
+from ganspec.spec import load_system
+from ganspec.spec.training.checkpoint import read_checkpoint
+from support.programs import SMALL_CGAN, SMALL_PROGRESSIVE, here
 
 SYSTEMS = {"cgan_mnist": (SMALL_CGAN, "digits"), "progressive_cifar10": (SMALL_PROGRESSIVE, "colours")}
 END = 10  # iterations: 9 reaches the last stage of growth
@@ -101,7 +101,7 @@ def test_a_run_that_is_interrupted_has_its_animations_and_goes_on_with_the_same_
         1000000,
         "--set=run.samples_later={ after = 4, every = 3 }",
     ]
-    command = [sys.executable, "-m", "tools", "train", "cgan_mnist", *SMALL_CGAN, *arguments]
+    command = [sys.executable, "-m", "ganspec.tools", "train", "cgan_mnist", *SMALL_CGAN, *arguments]
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 90
     while not (broken / "log.csv").exists() or (broken / "log.csv").read_text().count("\n") < 5:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from spec import load_system, system_names
-from tests.programs.conftest import here
+from ganspec.spec import load_system, system_names
+from support.programs import here
 
 
 @pytest.mark.parametrize("name", system_names())

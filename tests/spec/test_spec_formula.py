@@ -10,8 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spec.arithmetic import evaluate
-from spec.formula import Binary, Call, Expression, FormulaError, Name, Negative, Number, Output, parse, render
+from ganspec.spec.text.arithmetic import evaluate
+from ganspec.spec.text.formula import (
+    Binary,
+    Call,
+    Expression,
+    FormulaError,
+    Name,
+    Negative,
+    Number,
+    Output,
+    parse,
+    render,
+)
 
 NAMES = ("x", "y", "x_hat", "D", "_2")
 

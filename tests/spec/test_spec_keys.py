@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toml_text import Files, Place, at, changed, mentioned, own_files, places, top_places, write
 
-from spec import SpecError, System, load_system, system_names
-from spec.architecture import Architecture
+from ganspec.spec import SpecError, System, load_system, system_names
+from ganspec.spec.network.architecture import Architecture
+from support.spec.toml_text import Files, Place, at, changed, mentioned, own_files, places, top_places, write
 
 SYSTEMS = [name for name in system_names() if "/" not in name]
 NUMBERS = ("parameters", "constants")  # tables whose values a system may override
@@ -26,7 +26,7 @@ def resolved(system: System) -> tuple[Any, ...]:
     return (
         (system.title, system.source, loss.title, loss.source, schedule.title, schedule.source),
         [({role: network(a) for role, a in stage.networks.items()}, stage.plan) for stage in system.stages],
-        {name: (state.start, state.network) for name, state in loss.states.items()},
+        {name: (state.start, state.network) for name, state in loss.carried.items()},
         {name: system.draws[name] for name in system.draws},
         (system.symbols, system.optimizers, system.averages, system.decay, system.growth, system.manifold),
         (system.data, system.run, schedule.data, schedule.noise, schedule.steps),

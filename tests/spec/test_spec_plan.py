@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wrong_specs import write_spec
 
-from spec import SpecError, System, load_system, system_names
-from spec.graph import ARITHMETIC, Axes, Graph, MeaningError
-from spec.plan import StepPlan
+from ganspec.spec import SpecError, System, load_system, system_names
+from ganspec.spec.plan.graph import ARITHMETIC, Axes, Graph, MeaningError
+from ganspec.spec.plan.plan import StepPlan
+from support.spec.wrong_specs import write_spec
 
 SYSTEMS = system_names()
 AXES = st.one_of(st.just(()), st.lists(st.sampled_from([1, 2, 3]), max_size=3).map(lambda sizes: ("N", *sizes)))
@@ -139,8 +139,8 @@ def test_plan_of_began_evaluates_no_more_than_it_must(name: str) -> None:
     assert _evaluations(discriminator) == {"G": 1, "D": 2}  # D(x) and D(G(z)), for loss, k and M alike
     assert _graphless(discriminator, "G") == [True]
     assert (_evaluations(generator), generator.step.inference) == ({"G": 1, "D": 1}, ())
-    assert set(discriminator.states) == {"k"}
-    assert not generator.states
+    assert set(discriminator.carried) == {"k"}
+    assert not generator.carried
     assert set(discriminator.reports) == {"loss_D", "L_real", "L_fake", "M", "k"}
     assert not discriminator.leaves
 

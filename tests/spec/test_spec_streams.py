@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec import load_system, system_names
-from spec.distributions import Distribution
-from spec.state import array_shapes, initial_state
-from spec.streams import Position, Streams
+from ganspec.spec import load_system, system_names
+from ganspec.spec.text.distributions import Distribution
+from ganspec.spec.training.state import array_shapes, initial_state
+from ganspec.spec.training.streams import Position, Streams
 
 GOLDEN_WORDS = [13068798888813920189, 4760137489204650051, 9529883361472836255]
 GOLDEN_UNIFORM = [0.4607251172507979, 0.15560416767741359, 0.3137243465636368]
@@ -157,5 +157,5 @@ def test_initial_state_has_every_array(name: str) -> None:
     assert len({state.arrays[key].tobytes() for key in weights}) == len(weights)
     for key, array in state.arrays.items():
         if key.startswith("moments/"):
-            start = system.optimizers[key.split("/")[1]].moments()[key.split("/")[2]]
+            start = system.optimizers[key.split("/")[1]].moments()[key.split("/")[2]].start
             assert (array == start).all()

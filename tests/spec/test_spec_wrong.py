@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toml_text import at, changed, dumps, own_files, places, write
-from wrong_specs import BASE, CASES, message_of, read_case, write_spec
 
-from spec import SpecError, load_system, system_names
-from spec.tables import MAX_BYTES
+from ganspec.spec import SpecError, load_system, system_names
+from ganspec.spec.text.files import MAX_BYTES
+from support.spec.toml_text import at, changed, dumps, own_files, places, write
+from support.spec.wrong_specs import BASE, CASES, message_of, read_case, write_spec
 
 SYSTEMS = [name for name in system_names() if "/" not in name]
 

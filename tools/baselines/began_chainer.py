@@ -14,7 +14,7 @@ import chainer.links as L
 import numpy as np
 from chainer.dataset import concat_examples
 
-from spec.system import System
+from ganspec.spec.system import System
 
 
 def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
@@ -79,14 +79,14 @@ class Loop:
     """Networks, optimisers and data of one training run."""
 
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
-        g, d = ({key: int(v) for key, v in system.networks[name].parameters.items()} for name in ("G", "D"))
+        g, d = ({key: int(v) for key, v in system.networks[name].constants.items()} for name in ("G", "D"))
         self.device = chainer.get_device("@cupy:0" if device == "cuda" else "@numpy")
         self.device.use()
         self.batch, self.code = system.run.batch, g["code"]
         self.dtype = chainer.get_dtype()
         self.generator, self.discriminator = Decoder(**g), Autoencoder(**d)
         self.gamma, self.lambda_k = system.loss.constants["gamma"], system.loss.constants["lambda_k"]
-        self.k = system.loss.states["k"].start
+        self.k = system.loss.carried["k"].start
         self.generator_optimizer, self.discriminator_optimizer = (
             chainer.optimizers.Adam(alpha=a.learning_rate, beta1=a.beta1, beta2=a.beta2, eps=a.epsilon)
             for a in (system.optimizers["G"], system.optimizers["D"])

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from spec.system import System
+from ganspec.spec.system import System
 
 
 def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
@@ -45,12 +45,12 @@ class Loop:
     """Networks, optimisers and data of one training run."""
 
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
-        g, d = ({key: int(v) for key, v in system.networks[name].parameters.items()} for name in ("G", "D"))
+        g, d = ({key: int(v) for key, v in system.networks[name].constants.items()} for name in ("G", "D"))
         self.device, self.batch, self.code = device, system.run.batch, g["code"]
         self.generator = make_decoder(**g).to(device)
         self.discriminator = nn.Sequential(make_encoder(**d), make_decoder(**d)).to(device)
         self.gamma, self.lambda_k = system.loss.constants["gamma"], system.loss.constants["lambda_k"]
-        self.k = system.loss.states["k"].start
+        self.k = system.loss.carried["k"].start
         self.generator_optimizer, self.discriminator_optimizer = (
             torch.optim.Adam(network.parameters(), lr=a.learning_rate, betas=(a.beta1, a.beta2), eps=a.epsilon)
             for network, a in ((self.generator, system.optimizers["G"]), (self.discriminator, system.optimizers["D"]))

@@ -14,7 +14,7 @@ import chainer.links as L
 import numpy as np
 from chainer.dataset import concat_examples
 
-from spec.system import System
+from ganspec.spec.system import System
 
 
 def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
@@ -60,7 +60,7 @@ class Loop:
     """Networks, optimisers and data of one training run."""
 
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
-        g, d = (system.networks[name].parameters for name in ("G", "D"))
+        g, d = (system.networks[name].constants for name in ("G", "D"))
         pixels = images[0].size
         self.device = chainer.get_device("@cupy:0" if device == "cuda" else "@numpy")
         self.device.use()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from spec.system import System
+from ganspec.spec.system import System
 
 
 def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
@@ -41,7 +41,7 @@ class Loop:
     """Networks, optimisers and data of one training run."""
 
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
-        g, d = (system.networks[name].parameters for name in ("G", "D"))
+        g, d = (system.networks[name].constants for name in ("G", "D"))
         pixels = images[0].size
         self.device, self.batch, self.latent = device, system.run.batch, int(g["latent"])
         self.generator = make_generator(self.latent, int(g["width"]), pixels, g["slope"]).to(device)

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.data import archives, arrays, bounds, cifar, detect, fitting, idx, pictures
-from tools.data.download import download
-from tools.data.errors import DataError, counted, printable
+from ganspec.tools.data import archives, arrays, bounds, cifar, detect, fitting, idx, pictures
+from ganspec.tools.data.download import download
+from ganspec.tools.data.errors import DataError, counted, printable
 
 __all__ = ["DataError", "Dataset", "download", "embedded_digits", "load"]
 

@@ -14,8 +14,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from tools.data import bounds
-from tools.data.errors import DataError, damage_reported
+from ganspec.tools.data import bounds
+from ganspec.tools.data.errors import DataError, damage_reported
 
 Member = tuple[str, Callable[[], bytes]]
 

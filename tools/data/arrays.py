@@ -22,8 +22,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from tools.data import archives, bounds
-from tools.data.errors import DataError, damage_reported, shown
+from ganspec.tools.data import archives, bounds
+from ganspec.tools.data.errors import DataError, damage_reported, quoted
 
 _SAVE = "save it as uint8, or as float32 between 0 and 1, with numpy.save or numpy.savez"
 
@@ -52,7 +52,7 @@ def read_npz(handle: BinaryIO, shape: tuple[int, int, int]) -> tuple[np.ndarray,
         others = [name for name in members if name != "labels"]
         key = "images" if "images" in members else others[0] if len(others) == 1 else None
         if key is None:
-            listed = ", ".join(shown(name) for name in sorted(members)[:10])
+            listed = ", ".join(quoted(name) for name in sorted(members)[:10])
             raise DataError(
                 f"holds several arrays and none is called images ({listed})" if others else "holds labels alone",
                 "an array called images, or a single one; labels may lie beside it",
@@ -64,7 +64,7 @@ def read_npz(handle: BinaryIO, shape: tuple[int, int, int]) -> tuple[np.ndarray,
         if "labels" in members and key != "labels":
             found = _read_member(archive, members["labels"])
             labels = _located(members["labels"].filename, _as_labels, found, len(images))
-    described = f"the array {shown(key)} {array.dtype} {array.shape} of an .npz"
+    described = f"the array {quoted(key)} {array.dtype} {array.shape} of an .npz"
     return images, labels, described if labels is None else f"{described} with its labels"
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tools.data.errors import DataError
+from ganspec.tools.data.errors import DataError
 
 # The array in memory. LFW whole at 3x250x250 and CelebA at 3x64x64 take 2.5 GB each; a training machine holds 4.
 MAX_DATASET_BYTES = 4 * 2**30

@@ -26,10 +26,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tools.data import archives, bounds, detect
-from tools.data.errors import DataError, shown
-from tools.data.pickled import AGAIN, Array
-from tools.data.pickles import WANTED, read_pickle
+from ganspec.tools.data import archives, bounds, detect
+from ganspec.tools.data.errors import DataError, quoted
+from ganspec.tools.data.pickled import AGAIN, Array
+from ganspec.tools.data.pickles import WANTED, read_pickle
 
 _TRAINING = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEST = ("test_batch",)
@@ -77,7 +77,7 @@ def find(names: Iterable[str], wanted: str | None = None) -> list[str] | None:
     if len(sets) > 1:
         some = sorted(min(found.values()) for found in sets.values())
         raise DataError(
-            f"holds CIFAR-10 {len(sets)} times ({', '.join(shown(name) for name in some[:4])})",
+            f"holds CIFAR-10 {len(sets)} times ({', '.join(quoted(name) for name in some[:4])})",
             "the batches of one version in one folder",
             "give the folder or archive of one of them",
         )
@@ -100,9 +100,9 @@ def _named(wanted: str, names: list[str]) -> str:
         return fitting[0]
     close = difflib.get_close_matches(wanted, [*names, *(name.rpartition("/")[2] for name in names)], 1)
     if fitting:
-        remedy = f"give the whole path of one, such as {shown(fitting[0])}"
+        remedy = f"give the whole path of one, such as {quoted(fitting[0])}"
     else:
-        remedy = f"did you mean {shown(close[0])}?" if close else "give the archive, or the path of a batch in it"
+        remedy = f"did you mean {quoted(close[0])}?" if close else "give the archive, or the path of a batch in it"
     raise DataError(
         f"is in the archive {len(fitting)} times" if fitting else "is no batch of CIFAR-10 in the archive",
         "a batch by its name, such as cifar-10-python.tar.gz/test_batch",
@@ -210,7 +210,7 @@ def _of_records(data: bytes) -> tuple[np.ndarray, np.ndarray]:
 def _of_pickle(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     found = read_pickle(data)
     if not {"data", "labels"} <= set(found) <= _KEYS:
-        listed = ", ".join(shown(name) for name in sorted(found)[:8]) or "nothing"
+        listed = ", ".join(quoted(name) for name in sorted(found)[:8]) or "nothing"
         raise DataError(
             f"is a pickled dictionary of {listed}",
             "a batch of CIFAR-10: 'data' and 'labels', and perhaps 'batch_label' and 'filenames'",

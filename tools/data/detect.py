@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
-from tools.data.errors import DataError, damage_reported, printable
+from ganspec.tools.data.errors import DataError, damage_reported, printable
 
 _HEAD = 512  # bytes looked at: one tar header
 BATCH_IMAGES, RECORD_BYTES, CLASSES = 10_000, 3073, 10  # of CIFAR-10, see `cifar`

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tools.data.catalogue import CATALOGUE, Published
-from tools.data.errors import DataError
-from tools.data.transfer import Unavailable, complete, note_path, unwritable
+from ganspec.tools.data.catalogue import CATALOGUE, Published
+from ganspec.tools.data.errors import DataError
+from ganspec.tools.data.transfer import Unavailable, complete, note_path, unwritable
 
 _CHUNK = 2**20
 

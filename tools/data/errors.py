@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.errors import UserError
+from ganspec.tools.errors import UserError
 
 _SHOWN = 120  # characters of a hostile member name that a message repeats
 
@@ -50,19 +50,19 @@ class DataError(UserError):
     def __str__(self) -> str:
         where = [] if self.path is None else [printable(str(self.path))]
         if self.member is not None:
-            where.append(shown(self.member))
+            where.append(quoted(self.member))
         head = f"{', '.join(where)}: {self.problem}" if where else self.problem
         return f"{head}\n    expected: {self.expected}\n    to mend it: {self.remedy}"
 
 
-def shown(name: str) -> str:
+def quoted(name: str) -> str:
     """A file name in quotes, safe to print: escapes for control characters and lone surrogates, shortened."""
     return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
 
 
 def printable(text: str) -> str:
     """`text` unless it holds what a terminal must not see (control characters, lone surrogates); then quoted."""
-    return text if text.isprintable() else shown(text)
+    return text if text.isprintable() else quoted(text)
 
 
 def counted(count: int, thing: str) -> str:

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.data import bounds
-from tools.data.errors import DataError, counted
+from ganspec.tools.data import bounds
+from ganspec.tools.data.errors import DataError, counted
 
 FITS = ("exact", "pad", "resize")
 _LUMA = np.array([19595, 38470, 7471], np.uint32)

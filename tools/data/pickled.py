@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.data.errors import DataError, shown
+from ganspec.tools.data.errors import DataError, quoted
 
 AGAIN = "download or copy it again, and compare its checksum with the publisher's"
 _LONGEST_NAME = 64  # characters of a name or key; NumPy's longest has 22
@@ -113,7 +113,7 @@ def called(function: object, arguments: object) -> object | None:
         case Global("numpy dtype"), (String() as form, *flags) if len(flags) <= 2:
             if form.short() not in ("u1", "|u1"):
                 raise DataError(
-                    f"holds values of NumPy's type {shown(form.short() or '?')}",
+                    f"holds values of NumPy's type {quoted(form.short() or '?')}",
                     "an array of uint8 ('u1')",
                     "save the array with numpy.savez",
                 )

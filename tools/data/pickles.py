@@ -17,9 +17,9 @@ import struct
 from collections.abc import Callable
 from typing import NoReturn
 
-from tools.data import bounds
-from tools.data.errors import DataError, shown
-from tools.data.pickled import AGAIN, GLOBALS, Global, String, called, filled
+from ganspec.tools.data import bounds
+from ganspec.tools.data.errors import DataError, quoted
+from ganspec.tools.data.pickled import AGAIN, GLOBALS, Global, String, called, filled
 
 WANTED = "a batch of CIFAR-10 as published: a pickled dictionary of a uint8 array, lists and strings"
 _DISTRUST = "do not trust this file, and never unpickle it; save a data set of your own with numpy.savez"
@@ -162,7 +162,7 @@ class _Interpreter:
     def push_global(self, module: str, name: str) -> None:
         """Push one of the names by which NumPy describes arrays. No other is admitted, and none is looked up."""
         if f"{module} {name}" not in GLOBALS:
-            self.refuse(f"asks for {shown(f'{module}.{name}')}, which is never looked up")
+            self.refuse(f"asks for {quoted(f'{module}.{name}')}, which is never looked up")
         self.stack.append(Global(f"{module} {name}"))
 
     def line(self) -> str:

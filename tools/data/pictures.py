@@ -18,10 +18,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from tools.data import archives, bounds
-from tools.data.detect import open_file
-from tools.data.errors import DataError, counted
-from tools.data.fitting import fitted, pillow
+from ganspec.tools.data import archives, bounds
+from ganspec.tools.data.detect import open_file
+from ganspec.tools.data.errors import DataError, counted
+from ganspec.tools.data.fitting import fitted, pillow
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")
 _FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")  # no other decoder of Pillow's fifty is offered hostile bytes

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from tools.data.errors import DataError, shown
+from ganspec.tools.data.errors import DataError, quoted
 
 TIMEOUT = 30  # seconds in which a server must send something
 WAITS = (0, 1, 2, 4, 8)  # seconds before each attempt at one address
@@ -102,7 +102,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def http_error_302(self, req, fp, code, msg, headers):
         target = headers.get("Location") or ""
         if urlsplit(target).scheme not in ("", "http", "https"):
-            raise Unavailable(f"redirects to {shown(target)}, which is no address on the web")
+            raise Unavailable(f"redirects to {quoted(target)}, which is no address on the web")
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -129,7 +129,7 @@ def _answer(url: str, have: int, version: str | None) -> http.client.HTTPRespons
         return _opener().open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
-        said = f"answers {error.code} ({shown(str(error.reason))[1:-1]})"
+        said = f"answers {error.code} ({quoted(str(error.reason))[1:-1]})"
         if error.code == 416 and have:  # Range Not Satisfiable: what is here is longer than what is there
             raise Unavailable("has a smaller file") from error
         raise (_Interrupted if error.code in _PASSING else Unavailable)(said) from error
@@ -146,7 +146,7 @@ def _refuse_other_part(answer: http.client.HTTPResponse, part: BinaryIO, have: i
     found = re.fullmatch(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", said.strip())
     if found is None or int(found[1]) != have:
         part.truncate(0)  # then the next attempt asks for the whole
-        raise _Interrupted(f"sends another part than was asked for ({shown(said)})")
+        raise _Interrupted(f"sends another part than was asked for ({quoted(said)})")
     if found[2] not in ("*", str(size)):
         raise Unavailable(f"has a file of {int(found[2]):,} bytes")
 
@@ -205,4 +205,4 @@ def unwritable(path: Path, error: OSError) -> DataError:
 
 def _reason(error: object) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return shown(str(text))[1:-1]
+    return quoted(str(text))[1:-1]

@@ -1,0 +1,334 @@
+"""Architecture files: a network as a graph of layers with named inputs and outputs.
+
+    title, source
+    [constants]       numbers that the system may override
+    [inputs]           z = ["latent"] (a shape), or y = { labels = 10 }
+    [settings.KIND]    keys shared by all layers of a kind
+    [network]
+    layers = [ { kind = "linear", name = "l1", units = "width" }, ... ]
+    outputs = { feature = "bn7", logit = "l8" }      left out: one output, the last layer
+
+A layer reads the one before it, or what `from` names. A layer of kind "network" inlines another architecture
+(`use`), its further keys being that one's parameters; its layers are named NAME/LAYER. All shapes are checked here.
+
+A network can grow, in stages that the system counts from 0; sizes can use the number `stage`. `stages = [1, 3]` says that
+a layer is there in the stages 1 to 3, `stages = [1]` from 1 on. Who names a layer that is not there reads what that one would
+have read; who names none reads the last one that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ganspec.spec.layers import KINDS, Shape, ShapeError
+from ganspec.spec.network.architecture import Architecture, Input, Layer
+from ganspec.spec.network.growth import UnusedKeys
+from ganspec.spec.parts.settings import MAX_STAGES
+from ganspec.spec.text.errors import Problems, SpecError, did_you_mean, expected_one_of
+from ganspec.spec.text.files import Library, SpecFile
+from ganspec.spec.text.tables import MAX_SIZE, Table
+
+MAX_LAYERS = 1000  # the deepest network of the field's papers here has under 100
+MAX_NESTING = 8  # of architectures inside architectures
+
+
+def read_architecture(
+    found: SpecFile,
+    library: Library,
+    overrides: Mapping[str, float],
+    problems: Problems,
+    inside: tuple[str, ...] = (),
+    stage: int | None = None,
+    unused: UnusedKeys | None = None,
+) -> Architecture:
+    """Read an architecture file and settle its sizes.
+
+    Args:
+        found: the file.
+        library: where the architectures that it inlines are found.
+        overrides: values for its parameters; the caller has checked their names.
+        problems: where problems are noted; after any, the result is only good for finding more.
+        inside: the files whose networks this one stands in.
+        stage: of a growing network; None for one that does not grow.
+        unused: what was read before of this network, in other stages and in those that it stands in.
+    """
+    table = Table(found.data, found.file, "", problems)
+    title, source = table.text("title"), table.text("source")
+    scope = table.numbers("constants", overrides)
+    if stage is not None and "stage" in scope.names:
+        table.note("constants.stage", "stage is the number of the stage of growth here", "choose another name")
+    if stage is not None:
+        scope.names["stage"] = stage
+        scope.used.add("stage")
+    table.scope = scope
+    inputs = _read_inputs(table)
+    settings = table.table("settings", {})
+    builder = _Builder(table, settings, inputs, library, problems, (*inside, found.file), stage, unused or UnusedKeys())
+    network = table.table("network")
+    for i, layer in enumerate(network.tables("layers")):
+        builder.unused.layers += 1
+        if i >= MAX_LAYERS or builder.unused.layers > MAX_LAYERS * (1 if stage is None else 1 + MAX_STAGES):
+            network.note("layers", f"more than {MAX_LAYERS} layers")
+            break
+        builder.add(layer)
+    outputs = builder.outputs(network)
+    network.close()
+    builder.close_settings()
+    table.close()
+    read = {name for layer in builder.layers for name in layer.inputs} | set(outputs.values())
+    if not problems.found and builder.grows:
+        there = {layer.name for layer in builder.layers} & read
+        unread = [name for name in builder.listed if name not in there]
+        builder.unused.note_use(table, builder.settings, builder.used_settings, unread)
+    elif not problems.found:  # after other problems "unused" would mislead
+        table.close_numbers("constants", scope)
+        _note_unread(table, inputs, builder.layers, read)
+    layers = tuple(builder.layers)
+    return Architecture(found.name, title, source, inputs, layers, outputs, dict(scope.names), layers)
+
+
+def constant_names(found: SpecFile) -> list[str]:
+    """Returns: the names of an architecture file's parameters, as far as it has them."""
+    parameters = found.data.get("constants")
+    return list(parameters) if isinstance(parameters, dict) else []
+
+
+def _read_inputs(table: Table) -> dict[str, Input]:
+    inputs = {}
+    given = table.table("inputs")
+    for name in given.data:
+        if isinstance(given.data[name], dict):
+            label = given.table(name)
+            inputs[name] = Input((label.size("labels", least=2),), "label")
+            label.close()
+        else:
+            inputs[name] = Input(given.sizes(name), "float")
+    if not inputs:
+        table.note("inputs", "a network needs at least one input")
+    return inputs
+
+
+def _note_unread(table: Table, inputs: Mapping[str, Input], layers: list[Layer], read: set[str]) -> None:
+    for name in inputs:
+        if name not in read:
+            table.note(f"inputs.{name}", "no layer reads this input")
+    for layer in layers:
+        if layer.name not in read:
+            table.note("network.layers", f"nothing reads the layer '{layer.name}'")
+
+
+@dataclass
+class _Builder:
+    """Grows the list of layers, resolving what each reads."""
+
+    table: Table
+    settings: Table
+    inputs: dict[str, Input]
+    library: Library
+    problems: Problems
+    inside: tuple[str, ...]  # this file and those it stands in
+    stage: int | None
+    unused: UnusedKeys
+    grows: bool = False  # whether this file's layers come and go with the stage
+    listed: list[str] = field(default_factory=list)  # the layers of this file, those that are not there among them
+    layers: list[Layer] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)  # of inputs and layers
+    real_names: dict[str, str] = field(default_factory=dict)  # an inlined network's name: its last layer
+    used_settings: set[tuple[str, str]] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)  # layers whose shape a noted problem hides
+    broken: bool = False  # whether an inlined network had a problem; then no further one is read
+    counts: dict[str, int] = field(default_factory=dict)  # of the layers of each kind
+    previous: str = ""
+
+    def __post_init__(self) -> None:
+        self.shapes = {name: value.shape for name, value in self.inputs.items()}
+        self.previous = next(iter(self.inputs)) if len(self.inputs) == 1 else ""
+
+    def add(self, layer: Table) -> None:
+        kind = layer.choice("kind", [*KINDS, "network"]) if "kind" in layer else layer.text("kind")
+        if not kind or layer.data.get("kind") != kind:
+            return
+        inputs = self._inputs(layer)
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        automatic = f"{kind}_{self.counts[kind]}"
+        name = layer.text("name", automatic) if kind in KINDS else layer.text("name")
+        if name and (not name.replace("_", "").isalnum() or not name.isascii()):
+            layer.note("name", f"'{name}' is not a name: use letters, digits and _")
+        if name in self.shapes or name in self.real_names:
+            layer.note("name", f"the name '{name}' is taken")
+        if kind in KINDS:
+            self.listed.append(name)
+        if not self._is_there(layer):
+            if inputs:
+                self.real_names[name] = inputs[0]
+            return
+        if inputs is None:
+            self._hide(name)
+        elif kind == "network":
+            self._inline(layer, name, inputs)
+        else:
+            self._make(layer, kind, name, inputs)
+
+    def _is_there(self, layer: Table) -> bool:
+        """Returns: whether a layer is there in this stage."""
+        if "stages" not in layer:
+            layer.read.add("stages")
+            return True
+        self.grows = True
+        first, *last = layer.sizes("stages", least=0) or (0, 0, 0)
+        if len(last) > 1 or min([*last, first]) < first:
+            layer.note("stages", "expected [first] or [first, last]")
+        elif self.stage is None:
+            hint = "add growth.stages and growth.images"
+            layer.note("stages", "this network grows, but the system has no table [growth]", hint)
+        else:
+            return first <= self.stage <= min([*last, self.stage])
+        return True
+
+    def _make(self, layer: Table, kind: str, name: str, inputs: tuple[str, ...]) -> None:
+        shared = self.settings.data.get(kind, {})
+        data = {**(shared if isinstance(shared, dict) else {}), **layer.data}
+        merged = Table(data, layer.file, layer.key, self.problems, layer.scope)
+        merged.read |= {"kind", "name", "from", "stages"}
+        shapes, noted = [self.shapes[i] for i in inputs], self.problems.noted
+        try:
+            made = KINDS[kind].make(merged, shapes)
+        except ShapeError as error:
+            layer.note("", f"the {kind} layer '{name}' does not fit its input: {error}")
+            self._hide(name)
+            return
+        if max(made.shape, default=0) > MAX_SIZE:
+            layer.note("", f"the {kind} layer '{name}' makes more than {MAX_SIZE} numbers along one axis")
+            self._hide(name)
+            return
+        self.used_settings |= {(kind, key) for key in merged.read if key not in layer.data}
+        merged.close(layer.data)
+        if made.parameters and "name" not in layer:
+            message = f"a {kind} layer has parameters, so it needs a name"
+            layer.note("", message, 'add name = "..."; it becomes their path')
+        if self.problems.noted > noted:
+            self._hide(name)  # a harmless size stands in for a wrong one
+            return
+        self._append(Layer(name, kind, inputs, made.shape, made.settings, made.parameters, made.statistics))
+
+    def _hide(self, name: str) -> None:
+        """What the layer makes is not known, for a reason that is noted; so nothing is said of those that read it."""
+        self.shapes[name], self.previous = (), name
+        self.unknown.add(name)
+
+    def _append(self, layer: Layer) -> None:
+        self.layers.append(layer)
+        self.shapes[layer.name] = layer.shape
+        self.previous = layer.name
+
+    def _inputs(self, layer: Table) -> tuple[str, ...] | None:
+        """Returns: the names that the layer reads, checked; None where that is not known."""
+        if "from" in layer:
+            names = layer.names("from")
+        elif self.previous:
+            names = (self.previous,)
+        else:
+            message = f"the first layer must say which input it reads: {expected_one_of(self.inputs)}"
+            layer.note("", message, 'add from = "..."')
+            return None
+        valid = {*self.shapes, *self.real_names}
+        for name in names:
+            if name not in valid:
+                message = f"no layer or input '{name}' stands before this one: {expected_one_of(valid)}"
+                layer.note("from", message, did_you_mean(name, valid))
+                return None
+        if not self.unknown.isdisjoint(names):
+            return None
+        names = tuple(self.real_names.get(name, name) for name in names)
+        kind = layer.data["kind"]
+        if kind in KINDS and not KINDS[kind].least <= len(names) <= KINDS[kind].most:
+            least, most = KINDS[kind].least, KINDS[kind].most
+            takes = "1 input" if most == 1 else f"{least} inputs" if least == most else f"{least} to {most} inputs"
+            layer.note("from", f"{kind} takes {takes}, found {len(names)}")
+            return None
+        for name in names:
+            found = self._dtype(name)
+            if kind in KINDS and KINDS[kind].takes != found:
+                words = {"float": "numbers", "label": "a label"}
+                layer.note("from", f"{kind} takes {words[KINDS[kind].takes]}, '{name}' is {words[found]}")
+                return None
+        return names
+
+    def _dtype(self, name: str) -> str:
+        return self.inputs[name].dtype if name in self.inputs else "float"
+
+    def _inline(self, layer: Table, name: str, inputs: tuple[str, ...]) -> None:
+        noted, inner = self.problems.noted, None
+        try:
+            inner = None if self.broken else self._read_inner(layer)
+        except SpecError as error:
+            self.problems.extend(error.problems)
+        if inner is None or self.problems.noted > noted:
+            self.broken = True
+            self._hide(name)
+            return
+        wanted = ", ".join(str(i) for i in inner.inputs.values())
+        given = ", ".join(str(Input(self.shapes[i], self._dtype(i))) for i in inputs)
+        if wanted != given:
+            layer.note("from", f"the network '{inner.name}' takes inputs of shape {wanted}, found {given}")
+        if len(inner.outputs) != 1:
+            message = f"the network '{inner.name}' has several outputs; only one with a single output can be inlined"
+            layer.note("use", message)
+        outer = dict(zip(inner.inputs, inputs, strict=False))
+        for x in inner.layers:
+            reads = tuple(outer.get(i, f"{name}/{i}") for i in x.inputs)
+            self._append(Layer(f"{name}/{x.name}", x.kind, reads, x.shape, x.settings, x.parameters, x.statistics))
+        out = next(iter(inner.outputs.values()))
+        self.previous = outer.get(out, f"{name}/{out}")  # a block that is empty in this stage gives what it is given
+        self.real_names[name] = self.previous
+
+    def _read_inner(self, layer: Table) -> Architecture | None:
+        if len(self.inside) > MAX_NESTING:
+            layer.note("use", f"networks are nested more than {MAX_NESTING} deep")
+            return None
+        use = layer.text("use")
+        found = self.library.find("architectures", use, layer.file, layer.path("use"))
+        if found.file in self.inside:
+            layer.note("use", f"a network cannot contain itself: {' contains '.join([*self.inside, found.file])}")
+            return None
+        valid = constant_names(found)
+        overrides = {key: layer.number(key) for key in layer.data if key in valid}
+        layer.read |= {"name", "from", "stages", *valid}
+        layer.close()
+        return read_architecture(found, self.library, overrides, self.problems, self.inside, self.stage, self.unused)
+
+    def outputs(self, network: Table) -> dict[str, str]:
+        given = network.table("outputs", {})
+        outputs = {}
+        for output in given.data:
+            name = given.text(output)
+            name = self.real_names.get(name, name)
+            if name not in self.shapes:
+                given.note(output, f"there is no layer '{name}'", did_you_mean(name, self.shapes))
+            elif self._dtype(name) == "label":
+                given.note(output, f"'{name}' is a label; an output is numbers")
+            outputs[output] = name
+        if not self.layers and not self.grows and not self.problems.found:
+            network.note("layers", "a network needs at least one layer")
+        if (not outputs and self._dtype(self.previous) == "label") or not (
+            outputs or self.previous or self.problems.found
+        ):
+            network.note("layers", "no layer is there in one of the stages, and so nothing to give")
+        return outputs or {"out": self.previous}
+
+    def close_settings(self) -> None:
+        """Note settings that changed nothing."""
+        if self.grows:
+            self.settings.read |= set(self.settings.data)
+            return
+        for kind in self.settings.data:
+            if kind not in KINDS:
+                message = f"there is no kind of layer '{kind}': {expected_one_of(KINDS)}"
+                self.settings.note(kind, message, did_you_mean(kind, KINDS))
+                continue
+            shared = self.settings.table(kind)
+            used = {key for k, key in self.used_settings if k == kind}
+            for key in shared.data:
+                if key not in used and not self.problems.found:
+                    shared.note(key, f"no {kind} layer takes this key from here", did_you_mean(key, used))

@@ -1,0 +1,164 @@
+"""Schedules: who is updated when, on which draws.
+
+    title, source
+    [constants]          numbers that the system may override
+    [redraw]              data = "iteration" | "step" | "repeat"; noise likewise
+    [[steps]]
+    update = ["D"]        whose parameters move; the updates within one step are simultaneous
+    repeat = 5            how many times, one after the other; a step that is repeated 0 times is left out
+    repeat_override = { repeat = 100, first = 25, every = 500 }
+                          another number of repeats in the first 25 iterations, and in each 500th, counted from 0
+    until = { report = "loss_D", below = 1 }
+                          or above: go on to the next step once this report is there
+    inference = ["G"]     networks that are evaluated in inference mode here
+    reuse = ["G"]         networks whose values are those that an earlier step of this iteration computed
+
+One iteration runs the steps in order. `redraw` says how long one draw lives: for a whole iteration, for one step, or
+for one repeat of a step. A gradient never reaches a network that the step does not update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ganspec.spec.text.errors import Problems
+from ganspec.spec.text.files import SpecFile
+from ganspec.spec.text.tables import Table
+
+MAX_STEPS = 100  # the longest schedule of the field's papers here has under 10
+MAX_REPEATS = 100_000
+SIDES = ("below", "above")
+LIFETIMES = ("iteration", "step", "repeat")
+DATA = ("x", "y")  # the symbols that are data, images and labels; all others are noise
+
+
+@dataclass(frozen=True)
+class RepeatOverride:
+    """Another number of repeats: in the iterations before `first`, and in 0, `every`, 2 `every` and so on."""
+
+    repeat: int
+    first: int
+    every: int
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a step's repeats end early: once `report`, as computed before that update, is "below" or "above" a value."""
+
+    report: str
+    side: str
+    value: float
+
+    def reached(self, value: float) -> bool:
+        return value < self.value if self.side == "below" else value > self.value
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: the networks that it updates, how often, which it evaluates in inference mode, which not again."""
+
+    update: tuple[str, ...]
+    repeat: int
+    repeat_override: RepeatOverride | None
+    until: Until | None
+    inference: tuple[str, ...]
+    reuse: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return "+".join(self.update)
+
+    @property
+    def always_runs(self) -> bool:
+        return self.repeat > 0 and (self.repeat_override is None or self.repeat_override.repeat > 0)
+
+    def repeats(self, iteration: int) -> int:
+        """Returns: how often the step is repeated, at most, in an iteration (from 0)."""
+        override = self.repeat_override
+        if override and (iteration < override.first or iteration % override.every == 0):
+            return override.repeat
+        return self.repeat
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule file, its numbers settled; `data` and `noise` are how long a draw of each lives."""
+
+    name: str
+    title: str
+    source: str
+    constants: Mapping[str, float]
+    data: str
+    noise: str
+    steps: tuple[Step, ...]
+    file: str
+
+    def lifetime(self, draw: str) -> str:
+        """Returns: how long a draw lives, by its name."""
+        return self.data if draw in DATA else self.noise
+
+
+def read_schedule(found: SpecFile, overrides: Mapping[str, float], problems: Problems) -> Schedule:
+    """Read a schedule file.
+
+    Args:
+        found: the file.
+        overrides: values for its constants; the caller has checked their names.
+        problems: where problems are noted.
+    """
+    table = Table(found.data, found.file, "", problems)
+    title, source = table.text("title"), table.text("source")
+    table.scope = table.numbers("constants", overrides)
+    redraw = table.table("redraw")
+    data, noise = redraw.choice("data", LIFETIMES), redraw.choice("noise", LIFETIMES)
+    redraw.close()
+    steps = []
+    listed = table.tables("steps")
+    if len(listed) > MAX_STEPS:
+        table.note("steps", f"a schedule has at most {MAX_STEPS} steps, found {len(listed)}")
+    for entry in listed[:MAX_STEPS]:
+        update = entry.names("update")
+        if "update" in entry and not update:
+            entry.note("update", "a step updates at least one network")
+        inference, reuse = entry.names("inference", ()), entry.names("reuse", ())
+        for key, names in (("update", update), ("inference", inference), ("reuse", reuse)):
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                entry.note(key, f"'{name}' is listed twice")
+        for name in dict.fromkeys(name for name in inference if name in update):
+            entry.note("inference", f"'{name}' is updated in this step; training evaluates it in training mode")
+        for name in dict.fromkeys(name for name in reuse if name in (*update, *inference)):
+            entry.note("reuse", f"'{name}' is not evaluated in this step, so it has no mode here and is not updated")
+        repeat = entry.size("repeat", 1, least=0, most=MAX_REPEATS)
+        step = Step(update, repeat, _repeat_override(entry), _until(entry), inference, reuse)
+        entry.close()
+        if step.repeat or (step.repeat_override and step.repeat_override.repeat):
+            steps.append(step)
+    if not steps:
+        table.note("steps", "a schedule needs at least one step")
+    table.close()
+    if not problems.found:
+        table.close_numbers("constants", table.scope)
+    return Schedule(found.name, title, source, dict(table.scope.names), data, noise, tuple(steps), found.file)
+
+
+def _repeat_override(entry: Table) -> RepeatOverride | None:
+    if (own := entry.optional("repeat_override")) is None:
+        return None
+    override = RepeatOverride(
+        own.size("repeat", least=0, most=MAX_REPEATS), own.size("first", least=0), own.size("every")
+    )
+    own.close()
+    return override
+
+
+def _until(entry: Table) -> Until | None:
+    if (own := entry.optional("until")) is None:
+        return None
+    sides = [side for side in SIDES if side in own]
+    if len(sides) != 1:
+        own.note("", "expected a report, and either below = or above = a number")
+        return None
+    until = Until(own.text("report"), sides[0], own.number(sides[0]))
+    own.close()
+    return until

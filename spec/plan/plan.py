@@ -1,0 +1,225 @@
+"""The plan: one iteration as lists of evaluations that any backend can execute.
+
+For each step the plan says which nodes are evaluated in which order, which are evaluated with a graph for gradients
+(and so which are not: a generator in the critic's step, a report), which become leaves because a formula
+differentiates with respect to them, and what is minimised, reported and carried along. It is pure data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.parts.loss import Loss
+from ganspec.spec.parts.schedule import Schedule, Step
+from ganspec.spec.plan.builder import Builder, Kept, Symbol
+from ganspec.spec.plan.graph import NON_DIFFERENTIABLE, Graph, Node, format_axes
+from ganspec.spec.text.errors import Problems
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One step of an iteration.
+
+    Args:
+        step: whom it updates, how often, in which modes.
+        nodes: every operation, each after those it reads.
+        losses: the node that each updated network minimises.
+        reports: the node of each recorded number, the losses ("loss_D") and the carried numbers' next values among them.
+        carried: the node of each carried number's next value.
+        tracked: the nodes to evaluate with a graph for gradients.
+        leaves: the nodes that a gradient is taken with respect to and that no gradient flows on from.
+        occurrences: for each network node, which evaluation of that network in this step it is, from 0.
+        keeps: the nodes whose values later steps of the iteration reuse, by the names that "kept" nodes have for them.
+    """
+
+    step: Step
+    nodes: tuple[Node, ...]
+    losses: Mapping[str, int]
+    reports: Mapping[str, int]
+    carried: Mapping[str, int]
+    tracked: frozenset[int]
+    leaves: frozenset[int]
+    occurrences: Mapping[int, int]
+    keeps: Mapping[Kept, int]
+
+    def draws(self) -> tuple[str, ...]:
+        """Returns: the symbols that this step reads."""
+        return tuple(node.value for node in self.nodes if node.op == "draw")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One iteration: its steps in order, and the names of all recorded numbers."""
+
+    steps: tuple[StepPlan, ...]
+
+    def repeats(self, iteration: int, report: Callable[[str], float]) -> Iterator[tuple[int, int]]:
+        """Count through one iteration, in order.
+
+        Args:
+            iteration: which one, from 0.
+            report: gives the newest value of a report, which ends the repeats of a gated step.
+
+        Yields: (step, repeat) of every repeat, both from 0; each must be done before the next is asked for.
+        """
+        for number, planned in enumerate(self.steps):
+            until = planned.step.until
+            for repeat in range(planned.step.repeats(iteration)):
+                yield number, repeat
+                if until and until.reached(report(until.report)):
+                    break
+
+    def columns(self) -> tuple[str, ...]:
+        """Returns: the names of the recorded numbers, in the order in which they are first computed."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.reports))
+
+
+def make_plan(
+    loss: Loss,
+    schedule: Schedule,
+    networks: Mapping[str, Architecture],
+    symbols: Mapping[str, Symbol],
+    *,
+    problems: Problems,
+    used: set[str],
+) -> Plan:
+    """Plan one iteration of a schedule; names that the formulas use are added to `used`."""
+    builders: list[Builder] = []
+    made: list[tuple[Builder, dict[str, int], dict[str, int], dict[str, int]]] = []
+    computed_before: list[str] = []
+
+    for step in schedule.steps:
+        builder = Builder(loss, networks, symbols, problems, used, step, list(builders), schedule)
+        builders.append(builder)
+        losses = {n: builder.build_scalar(loss.losses[n]) for n in step.update if n in loss.losses}
+        reports = {f"loss_{n}": node for n, node in losses.items()}
+        for name, report in loss.reports.items():
+            if not set(report.networks).isdisjoint(step.update):
+                builder.recalled = (*computed_before, *builder.computed)
+                reports[name] = builder.build_scalar(report.value)
+                if (node := reports[name]) is not None:
+                    builder.computed[name] = node
+                else:
+                    builder.failed.add(name)
+        builder.recalled = tuple(loss.reports)
+        carried = {n: builder.build_scalar(s.next) for n, s in loss.carried.items() if s.network in step.update}
+        computed_before += builder.computed
+        reports |= carried  # a carried number is recorded as the value that this step gives it
+        made.append((builder, _known(losses), _known(reports), _known(carried)))
+    return Plan(tuple(_finish(*each) for each in made))  # last, for a step may keep values for a later one
+
+
+def _known(nodes: Mapping[str, int | None]) -> dict[str, int]:
+    return {name: node for name, node in nodes.items() if node is not None}
+
+
+def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], carried: dict[str, int]) -> StepPlan:
+    """Prune to what is needed, renumber, and mark what needs gradients."""
+    step, graph = builder.step, builder.graph
+    roots = {i for group in (losses, reports, carried, builder.keeps) for i in group.values()}
+    needed = sorted(graph.ancestors(roots))
+    place = {old: new for new, old in enumerate(needed)}
+    nodes = tuple(replace(n, inputs=tuple(place[i] for i in n.inputs)) for n in (graph.nodes[old] for old in needed))
+    losses, reports, carried = ({k: place[v] for k, v in group.items()} for group in (losses, reports, carried))
+    keeps = {k: place[v] for k, v in builder.keeps.items()}
+    tracked, leaves = _gradients(step, nodes, set(losses.values()))
+    counts: dict[str, int] = {}
+    occurrences = {}
+    for i, node in enumerate(nodes):
+        if node.op == "network":
+            occurrences[i] = counts.get(node.value, 0)
+            counts[node.value] = occurrences[i] + 1
+    return StepPlan(step, nodes, losses, reports, carried, tracked, leaves, occurrences, keeps)
+
+
+def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[frozenset[int], frozenset[int]]:
+    trains: list[bool] = []  # whether a node's value depends, differentiably, on a parameter that moves
+    for node in nodes:
+        through = node.op not in NON_DIFFERENTIABLE and any(trains[i] for i in node.inputs)
+        trains.append(through or (node.op == "network" and node.value in step.update))
+    graph = Graph(list(nodes))
+    tracked = {i for i in graph.sources({i for i in losses if trains[i]}) if trains[i]}
+    wanted = set()
+    for node in nodes:
+        if node.op == "grad":
+            of, to = node.inputs
+            wanted.add(to)
+            tracked |= graph.dependants(to) & graph.sources({of})
+    leaves: set[int] = set()
+    alive: set[int] = set()  # with a way back along which a gradient flows
+    for i, node in enumerate(nodes):
+        trained = node.op == "network" and node.value in step.update
+        if i in tracked and node.op not in NON_DIFFERENTIABLE and (trained or not alive.isdisjoint(node.inputs)):
+            alive.add(i)
+        if i in wanted and i not in alive:
+            leaves.add(i)
+            alive.add(i)
+    return frozenset(tracked), frozenset(leaves)
+
+
+def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
+    """Returns: the plan as lines for people, one evaluation each."""
+    lines = [f"draws live for: data one {schedule.data}, noise one {schedule.noise}"]
+    for number, planned in enumerate(plan.steps, 1):
+        step = planned.step
+        lines.append(f"step {number}: update {' and '.join(step.update)}{_times(step)}")
+        for i, node in enumerate(planned.nodes):
+            if node.op != "constant":
+                what, remarks = _describe(i, node, planned), _remarks(i, node, planned)
+                lines.append(f"  {f'%{i}':>5} = {what:<34} {format_axes(node.shape):<18} {remarks}".rstrip())
+        for network, i in planned.losses.items():
+            lines.append(f"  minimise %{i} over {network}'s parameters")
+        for name, i in planned.carried.items():
+            lines.append(f"  {name} <- %{i}")
+        lines += [f"  keep %{i} as {_kept(name)}" for name, i in planned.keeps.items()]
+        lines.append(f"  report {', '.join(f'{name} = %{i}' for name, i in planned.reports.items())}")
+    return lines
+
+
+def _times(step: Step) -> str:
+    times = f", {step.repeat} times" if step.repeat != 1 else ""
+    if step.repeat_override:
+        first, every = step.repeat_override.first, step.repeat_override.every
+        times += f", {step.repeat_override.repeat} times in the first {first} iterations and every {every}th"
+    if step.until:
+        times += f", at most, until {step.until.report} is {step.until.side} {step.until.value:g}"
+    return times
+
+
+def _describe(i: int, node: Node, planned: StepPlan) -> str:
+    inputs = [f"{planned.nodes[j].value:g}" if planned.nodes[j].op == "constant" else f"%{j}" for j in node.inputs]
+    match node.op:
+        case "draw" | "carried" | "recall":
+            return f"{node.op} {node.value}"
+        case "kept":
+            return f"kept {_kept(node.value)}"
+        case "network":
+            return f"{node.value}({', '.join(inputs)})"
+        case "output":
+            return f"{inputs[0]}.{node.value}"
+        case "power" | "expand" | "norm":
+            return f"{node.op}({inputs[0]}, {node.value:g})"
+        case "cross_entropy" | "correct" if node.value is not None:
+            return f"{node.op}({inputs[0]}, {node.value})"
+        case "clip":
+            return f"clip({inputs[0]}, {node.value[0]:g}, {node.value[1]:g})"
+    return f"{node.op}({', '.join(inputs)})"
+
+
+def _kept(name: Kept) -> str:
+    return f"{name.network} of step {name.step}"
+
+
+def _remarks(i: int, node: Node, planned: StepPlan) -> str:
+    remarks = []
+    if node.op == "network":
+        remarks.append("training" if node.training else "inference")
+        if node.value not in planned.step.update:
+            remarks.append("constant")
+    if i in planned.leaves:
+        remarks.append("leaf")
+    if node.op == "network" and i not in planned.tracked:
+        remarks.append("no graph")
+    return ", ".join(remarks)

@@ -1,0 +1,83 @@
+"""Numbers written as arithmetic: sizes such as "3 * n", "image / 8", and constants.
+
+A number in a spec may be a TOML number or a formula over named numbers. Formulas here have no tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from ganspec.spec.text.errors import did_you_mean, expected_one_of
+from ganspec.spec.text.formula import Binary, Call, Expression, FormulaError, Name, Negative, Number
+
+FUNCTIONS: dict[str, Callable[[float], float]] = {"sqrt": math.sqrt, "floor": lambda v: float(math.floor(v))}
+_LARGEST = 1e15  # a size or constant beyond this is a mistake or an attack, and int() of it would be slow
+
+
+def evaluate(tree: Expression, names: Mapping[str, float], used: set[str] | None = None) -> float:
+    """Compute the value of an arithmetic formula.
+
+    Args:
+        tree: a formula of numbers, names, + - * / ^, sqrt and floor.
+        names: the value of each name.
+        used: names that were read are added to it.
+
+    Returns: the value; whole quotients of whole numbers stay exact.
+
+    Raises:
+        FormulaError: an unknown name or function, a division by zero, a value that is not a finite real number.
+    """
+    match tree:
+        case Number(value):
+            return value
+        case Name(name):
+            if not names:
+                raise FormulaError(f"expected a number, found '{name}'", tree.span)
+            if name not in names:
+                raise FormulaError(
+                    f"unknown name '{name}': {expected_one_of(names)}", tree.span, did_you_mean(name, names)
+                )
+            if used is not None:
+                used.add(name)
+            return float(names[name])  # a whole number to the power of another could take for ever
+        case Negative(operand):
+            return -evaluate(operand, names, used)
+        case Binary(operator, left, right):
+            return _binary(operator, evaluate(left, names, used), evaluate(right, names, used), tree)
+        case Call(function, arguments) if function in FUNCTIONS and len(arguments) == 1:
+            value = evaluate(arguments[0], names, used)
+            if function == "sqrt" and value < 0:
+                raise FormulaError(f"the square root of {value:g} is not real", tree.span)
+            return FUNCTIONS[function](value)
+        case Call(function, arguments):
+            if function in FUNCTIONS:
+                raise FormulaError(f"{function} takes one argument, found {len(arguments)}", tree.span)
+            raise FormulaError(
+                f"unknown function '{function}': {expected_one_of(FUNCTIONS)}",
+                tree.span,
+                did_you_mean(function, FUNCTIONS),
+            )
+    raise FormulaError("a number is expected here, not an output of a network", tree.span)
+
+
+def _binary(operator: str, left: float, right: float, tree: Expression) -> float:
+    try:
+        match operator:
+            case "+":
+                value = left + right
+            case "-":
+                value = left - right
+            case "*":
+                value = left * right
+            case "/":
+                value = left / right
+            case _:
+                value = left**right
+    except ZeroDivisionError:
+        raise FormulaError("division by zero", tree.span) from None
+    except OverflowError:
+        raise FormulaError("the value is too large", tree.span) from None
+    if isinstance(value, complex) or not math.isfinite(value) or abs(value) > _LARGEST:
+        raise FormulaError("the value is not a real number of ordinary size", tree.span)
+    return value

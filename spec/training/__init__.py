@@ -1,0 +1,1 @@
+"""What training needs besides the plan, framework or not: random streams, the state of a run, checkpoints."""

@@ -1,0 +1,105 @@
+"""The whole state of a training run, in neutral form: what either backend leaves and either resumes from.
+
+Arrays are named by role and path: "parameters/G/l1/W", "statistics/G/bn1/mean", "moments/D/m/l1/W", "carried/k",
+"averages/G/l1/W", "reports/L_real". Random numbers have no state: they are addressed by position (see `streams`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ganspec.spec.layers import Shape
+from ganspec.spec.system import System
+from ganspec.spec.training.streams import Streams
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next iteration depends on, besides the system, the seed and the data.
+
+    Args:
+        iteration: how many iterations are done.
+        updates: how often each network's optimiser has stepped.
+        learning_rates: of each network, now.
+        arrays: every array by its name.
+    """
+
+    iteration: int
+    updates: dict[str, int]
+    learning_rates: dict[str, float]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def of(self, prefix: str) -> dict[str, np.ndarray]:
+        """Returns: the arrays under a prefix such as "parameters/G", by the rest of their names."""
+        start = prefix + "/"
+        return {name.removeprefix(start): a for name, a in self.arrays.items() if name.startswith(start)}
+
+
+def array_shapes(system: System) -> dict[str, Shape]:
+    """Returns: the shape of every array that a state of this system has, by name."""
+    shapes: dict[str, Shape] = {}
+    for name, network in system.networks.items():
+        parameters = network.parameter_paths()
+        shapes |= {f"parameters/{name}/{path}": p.shape for path, p in parameters.items()}
+        shapes |= {f"statistics/{name}/{path}": s.shape for path, s in network.statistic_paths().items()}
+        for moment in system.optimizers[name].moments() if name in system.optimizers else ():
+            shapes |= {f"moments/{name}/{moment}/{path}": p.shape for path, p in parameters.items()}
+        if name in system.averages:
+            shapes |= {f"averages/{name}/{path}": p.shape for path, p in parameters.items()}
+            shapes |= {f"averages/{name}/{path}": s.shape for path, s in network.statistic_paths().items()}
+    shapes |= {f"carried/{name}": () for name in system.loss.carried}
+    shapes |= {f"reports/{name}": () for name in recalled_reports(system)}
+    return shapes
+
+
+def recalled_reports(system: System) -> list[str]:
+    """Returns: the reports that a formula reads from an earlier step, so that their values belong to the state."""
+    nodes = [node for stage in system.stages for step in stage.plan.steps for node in step.nodes]
+    return sorted({node.value for node in nodes if node.op == "recall"})
+
+
+def named_arrays(networks: Mapping[str, Any], carried: Mapping[str, Any], reports: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the arrays that a trainer holds as a `TrainingState` names them.
+
+    Args:
+        networks: a backend's networks in training. Each has `frozen_parameters`, `statistics` and `averages` (arrays by path) and
+            `moments()` (for each moment, arrays by path).
+        carried: carried numbers by name.
+        reports: reports that belong to the state, by name.
+
+    Returns: the trainer's own arrays, not copies.
+    """
+    arrays: dict[str, Any] = {}
+    for name, network in networks.items():
+        arrays |= _prefixed(f"parameters/{name}", network.frozen_parameters)
+        arrays |= _prefixed(f"statistics/{name}", network.statistics)
+        for moment, values in network.moments().items():
+            arrays |= _prefixed(f"moments/{name}/{moment}", values)
+        arrays |= _prefixed(f"averages/{name}", network.averages)
+    return arrays | _prefixed("carried", carried) | _prefixed("reports", reports)
+
+
+def initial_state(system: System, seed: int) -> TrainingState:
+    """Returns: the state before the first iteration, float64; parameters are drawn from the seed's streams."""
+    arrays = {name: np.zeros(shape) for name, shape in array_shapes(system).items()}
+    streams = Streams(seed)
+    for name, network in system.networks.items():
+        parameters, statistics = streams.initial_parameters(name, network), streams.initial_statistics(name, network)
+        arrays |= _prefixed(f"parameters/{name}", parameters) | _prefixed(f"statistics/{name}", statistics)
+        if name in system.averages:
+            arrays |= _prefixed(f"averages/{name}", parameters | statistics)
+        for moment, kept in system.optimizers[name].moments().items() if name in system.optimizers else ():
+            arrays |= {
+                f"moments/{name}/{moment}/{path}": np.full(a.shape, kept.start) for path, a in parameters.items()
+            }
+    arrays |= {f"carried/{name}": np.array(number.start) for name, number in system.loss.carried.items()}
+    rates = {name: optimizer.learning_rate for name, optimizer in system.optimizers.items()}
+    return TrainingState(0, dict.fromkeys(rates, 0), rates, arrays)
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}

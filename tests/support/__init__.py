@@ -1,0 +1,1 @@
+"""What tests share: systems, oracles, breakers, writers of data."""

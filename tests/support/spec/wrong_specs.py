@@ -1,0 +1,75 @@
+"""The wrong specs beside this file: what a newcomer may write, and the message that must answer.
+
+A case is `wrong/ID.toml`: `why`, and what is done to the right spec in `base` before it is loaded: `edits` (in
+`file`, `old` becomes `new`), `files` that replace or join those of the base, `settings` as of --set, and `load`, the
+system's name. The answer is `wrong/ID.txt`; {losses} in it stands for the packaged losses, and so on. After a change
+of messages, write them anew and read the difference:
+
+    python tests/spec/wrong_specs.py --update
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+from ganspec.spec import SpecError, load_system
+from ganspec.spec.text.files import names
+
+HERE = Path(__file__).resolve().parents[2] / "spec"  # the cases
+BASE = HERE / "base"
+CASES = sorted((HERE / "wrong").glob("*.toml"))
+KINDS = ("architectures", "losses", "schedules", "systems")
+
+
+def read_case(path: Path) -> dict:
+    """Returns: a case; it has a reason, and only the keys that are listed above."""
+    case = tomllib.loads(path.read_text("utf-8"))
+    assert case["why"], "a case says what its writer got wrong"
+    assert set(case) <= {"why", "edits", "files", "settings", "load"}, sorted(case)
+    return case
+
+
+def write_spec(case: dict, folder: Path) -> None:
+    """Write the wrong spec of a case into an empty folder."""
+    shutil.copytree(BASE, folder, dirs_exist_ok=True)
+    for edit in case.get("edits", []):
+        path = folder / edit["file"]
+        text = path.read_text("utf-8")
+        assert text.count(edit["old"]) == 1, f"{edit['old']!r} stands {text.count(edit['old'])} times in {edit['file']}"
+        path.write_text(text.replace(edit["old"], edit["new"]), "utf-8")
+    for name, text in case.get("files", {}).items():
+        (folder / name).write_text(text, "utf-8")
+
+
+def message_of(case: dict, folder: Path) -> str:
+    """Returns: what loading the spec in the folder says; "" where it loads."""
+    load = case.get("load", "system.toml")
+    try:
+        load_system(f"{folder}/{load}" if ".toml" in load else load, case.get("settings", ()))
+    except SpecError as error:
+        message = str(error).replace(f"{folder}/", "")
+        for kind in KINDS:
+            message = message.replace(f"expected one of {', '.join(names(kind))}", f"expected one of {{{kind}}}")
+        return message + "\n"
+    return ""
+
+
+def _update() -> None:
+    for path in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            case = read_case(path)
+            write_spec(case, Path(folder))
+            message = message_of(case, Path(folder))
+        if not message:
+            sys.exit(f"{path.stem}: this spec is right")
+        path.with_suffix(".txt").write_text(message, "utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--update"]:
+        sys.exit(__doc__)
+    _update()

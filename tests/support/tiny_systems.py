@@ -1,0 +1,111 @@
+"""Systems of tiny networks, written into a folder, and what a backend computes of them: for tests by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganspec.spec import load_system
+from ganspec.spec.system import System
+from ganspec.spec.training.state import TrainingState, initial_state
+from ganspec.tools import backends
+from ganspec.tools.agreement import random_feed
+from support.oracle import shaken_state
+
+SEED = 3
+NORMAL = 'weight = "normal(0, 1)", bias = "normal(0, 1)"'
+GENERATOR = (
+    f'z = [2] | {{ kind = "linear", name = "l", units = 4, {NORMAL} }}, {{ kind = "reshape", shape = [1, 2, 2] }}'
+)
+ADAM = 'kind = "adam"\nlearning_rate = 0.01\nbeta1 = 0.5\nbeta2 = 0.9\nepsilon = 1e-8\nepsilon_place = "corrected"'
+
+
+def critic(outputs: int = 1, last: str = "", inputs: str = "x = [1, 2, 2]", code: str = "") -> str:
+    """Returns: an architecture with one hidden layer of tanh, whose gradients are short to write by hand."""
+    read = f'{{ kind = "flatten", name = "pixels", from = "x" }}, {code}'
+    layers = f'{{ kind = "linear", name = "l1", units = 3, {NORMAL} }}, {{ kind = "tanh" }}'
+    return f'{inputs} | {read} {layers}, {{ kind = "linear", name = "l2", units = {outputs}, {NORMAL} }} {last}'
+
+
+def write_system(
+    folder: Path,
+    loss: str,
+    networks: Mapping[str, str],
+    *,
+    steps: str | None = None,
+    schedule: str | None = None,
+    redraw: str = "iteration",
+    draws: str = 'z = { sample = "normal(0, 1)", shape = "G.z" }',
+    optimizers: str = ADAM,
+    shape: tuple[int, int, int] = (1, 2, 2),
+    labels: int = 0,
+    batch: int = 3,
+    extra: str = "",
+) -> System:
+    """Write a system and load it.
+
+    Args:
+        loss: TOML of the key: "wgan_gp", or { use = "began", lambda_k = 20 }.
+        networks: by role, "INPUTS | LAYERS", a third part being the rest of the file.
+        steps: of a schedule of its own; None for one step that updates all networks.
+        schedule: TOML of the key instead.
+        redraw: of data and noise, for `steps`.
+        extra: further tables of the system.
+    """
+    for role, text in networks.items():
+        inputs, layers, *rest = (part.strip() for part in text.split("|"))
+        (folder / f"{role}.toml").write_text(
+            f'title = "{role}"\nsource = "none"\n[inputs]\n{inputs}\n[network]\nlayers = [ {layers} ]\n{"".join(rest)}\n'
+        )
+    trained = [role for role, text in networks.items() if "weight" in text]
+    steps = steps or f"[[steps]]\nupdate = {trained}"
+    (folder / "schedule.toml").write_text(
+        f'title = "own"\nsource = "none"\n[redraw]\ndata = "{redraw}"\nnoise = "{redraw}"\n{steps}\n'
+    )
+    loss = loss if loss.startswith("{") else f'"{loss}"'
+    roles = "\n".join(f'{role} = "{role}.toml"' for role in networks)
+    (folder / "system.toml").write_text(
+        f'title = "tiny"\nsource = "none"\nloss = {loss}\nschedule = {schedule or chr(34) + "schedule.toml" + chr(34)}\n'
+        f"[networks]\n{roles}\n[draws]\n{draws}\n[optimizers]\n{optimizers}\n"
+        f'[data]\nshape = {list(shape)}\nrange = [-1, 1]\nfit = "exact"\nlabels = {labels}\n'
+        f"[run]\nbatch = {batch}\nepochs = 1\nsamples_every = 1\ncheckpoint_every = 1\ngrid = [1, 1]\nmoving_average = 1\n"
+        f"{extra}\n"
+    )
+    return load_system(str(folder / "system.toml"))
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a backend computed in the first repeat of the first step: NumPy arrays, parameters by "D/l1/W"."""
+
+    parameters: dict[str, np.ndarray]
+    drawn: dict[str, np.ndarray]
+    losses: dict[str, float]
+    gradients: dict[str, np.ndarray]
+    reports: dict[str, float]
+    state: TrainingState  # that it started from
+
+
+def compute(backend: str, system: System, **states: float) -> Computed:
+    """Run one step from parameters off their initial values, and from given states such as k = 0.4."""
+    state = shaken_state(initial_state(system, SEED), SEED)
+    for name, value in states.items():
+        state.arrays[f"carried/{name}"] = np.array(value)
+    trainer = backends.make_trainer(backend, system, SEED, state, dtype="float64")
+    to_numpy = backends.load(backend).to_numpy
+    result = trainer.compute(0, 0, random_feed(system, SEED))
+    plan = result.plan
+    values: dict[str, Any] = {n.value: v for n, v in zip(plan.nodes, result.values, strict=True) if n.op == "draw"}
+    gradients = trainer.gradients_by_path(result)
+    return Computed(
+        state.of("parameters"),
+        {name: to_numpy(value) for name, value in values.items()},
+        {name: float(to_numpy(result.values[i])) for name, i in plan.losses.items()},
+        {f"{name}/{path}": to_numpy(g) for name, own in gradients.items() for path, g in own.items()},
+        {name: float(to_numpy(result.values[i])) for name, i in plan.reports.items()},
+        state,
+    )

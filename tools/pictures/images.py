@@ -1,0 +1,58 @@
+"""Images as pixels, many of them as one grid, a grid as a PNG file.
+
+Pillow, which writes the file, is in the extra `pictures`; without it training goes on.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from ganspec.spec.parts.settings import Data
+
+GAP = 2  # pixels between the images of a grid
+_GREY = 128  # of what lies between
+_SMALLEST = 512  # pixels along the longer side; smaller pictures are enlarged to about this
+
+
+def as_pixels(data: Data, images: np.ndarray) -> np.ndarray:
+    """Turn images into pixels.
+
+    Args:
+        data: settings whose range of values and size of images apply; the smaller images of an early stage of growth are enlarged
+            to that size by repeating pixels.
+        images: (count, channels, height, width).
+
+    Returns: uint8, (count, height, width, channels).
+    """
+    low, high = data.range
+    scaled = np.clip((np.nan_to_num(images.astype(np.float64)) - low) / (high - low), 0.0, 1.0)
+    pixels = np.rint(scaled * 255.0).astype(np.uint8).transpose(0, 2, 3, 1)
+    for axis, size in ((1, data.shape[1]), (2, data.shape[2])):
+        have = pixels.shape[axis]
+        if have < size:
+            pixels = pixels.take(np.arange(size) * have // size, axis)
+    return pixels
+
+
+def grid(pixels: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
+    """Returns: one picture, (height, width, channels), of many, row by row."""
+    count, height, width, channels = pixels.shape
+    rows = -(-count // columns)
+    picture = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), _GREY, np.uint8)
+    for i, image in enumerate(pixels):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        picture[top : top + height, left : left + width] = image
+    return picture
+
+
+def png(picture: np.ndarray) -> bytes:
+    """Returns: a PNG file of a picture (height, width, channels); a small one is enlarged a whole number of times."""
+    from PIL import Image
+
+    image = Image.fromarray(picture if picture.shape[2] == 3 else picture[:, :, 0])
+    factor = max(1, round(_SMALLEST / max(image.size)))
+    content = io.BytesIO()
+    image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(content, "PNG")
+    return content.getvalue()

@@ -1,0 +1,71 @@
+"""Plots of the log: every column over the iterations, with its moving average."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+POINTS = 2000  # at most, of a curve
+
+
+def plot_columns(columns: Sequence[str], table: np.ndarray, window: int) -> bytes:
+    """Plot every recorded number over the iterations, with its moving average.
+
+    Args:
+        columns: names of the table's columns; the first is "iteration".
+        table: (rows, columns), at least one row; NaN where a number was not computed.
+        window: iterations that a moving average is of.
+
+    Returns: a PNG file.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = [name for name in columns if name not in ("iteration", "epoch")]
+    figure = Figure(figsize=(8, 1.8 * len(names)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes: Any = figure.subplots(len(names), 1, sharex=True, squeeze=False)
+    iterations = table[:, 0]
+    rows = _spread(len(table))
+    for axis, name in zip(axes[:, 0], names, strict=True):
+        values = table[:, list(columns).index(name)]
+        there = np.flatnonzero(np.isfinite(values))
+        dots = there[_spread(len(there))]
+        means = moving_average(values, window, rows)
+        some = np.isfinite(means)
+        axis.plot(iterations[dots], values[dots], color="0.75", linewidth=0.7)
+        axis.plot(iterations[rows][some], means[some], color="C0", linewidth=1.2)
+        axis.set_ylabel(name)
+        axis.grid(alpha=0.3)
+    axes[-1, 0].set_xlabel(f"iteration (dark: mean of the last {window:,})")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100, metadata={"Software": None})
+    return content.getvalue()
+
+
+def moving_average(values: np.ndarray, window: int, rows: np.ndarray) -> np.ndarray:
+    """Average a column that may have empty cells.
+
+    Args:
+        values: of every row, NaN where the cell is empty.
+        window: rows that a mean is of; at the beginning, of as many as there are.
+        rows: at which rows' ends.
+
+    Returns: for each of `rows` the mean of the cells that are not empty among the `window` up to it, NaN for none.
+    """
+    means = np.full(len(rows), np.nan)
+    for i, row in enumerate(rows):
+        part = values[max(0, row + 1 - window) : row + 1]
+        part = part[np.isfinite(part)]
+        if len(part):
+            means[i] = part.mean()
+    return means
+
+
+def _spread(count: int) -> np.ndarray:
+    """Returns: at most `POINTS` of the numbers below `count`, evenly spread, the last one among them."""
+    every = max(1, -(-count // POINTS))
+    return np.arange(count - 1, -1, -every)[::-1]

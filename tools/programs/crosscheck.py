@@ -1,0 +1,104 @@
+"""Compare the two backends on a system: the same parameters, data and draws, every quantity, one verdict.
+
+Exit code 0 where all agree, 1 where one does not, 2 where it could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganspec.spec import System, load_system, system_names
+from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.tools.agreement import Finding, compare, compare_float32, trace
+from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "systems", metavar="SYSTEM", nargs="*", help="names or TOML files; default: every packaged system"
+    )
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="default: float64")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
+    parser.add_argument("--iterations", type=int, default=10, metavar="N", help="to train in lockstep; default: 10")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of every system")
+    parser.add_argument("--full", action="store_true", help="at full size, not at the system's reduced sizes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings there too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns: 0 where all agree, 1 where one does not."""
+    if arguments.iterations < 1:
+        raise UserError("--iterations must be at least 1")
+    systems = [
+        load_system(name, arguments.set, reduced=not arguments.full) for name in arguments.systems or system_names()
+    ]
+    results = []
+    for system in systems:
+        findings = check(system, arguments)
+        results.append((system, findings))
+        print("\n".join(table(system, findings, arguments)), flush=True)
+    agree = all(finding.agrees for _, findings in results for finding in findings)
+    failed = [system.name for system, findings in results if not all(f.agrees for f in findings)]
+    size = "full size" if arguments.full else "reduced sizes"
+    verdict = "the backends agree" if agree else f"the backends DISAGREE on {', '.join(failed)}"
+    print(f"{verdict} ({len(systems)} systems, {arguments.dtype}, {arguments.device}, {size})")
+    if arguments.json:
+        _write(arguments.json, results, agree, arguments)
+    return AGREED if agree else DISAGREED
+
+
+def check(system: System, arguments: argparse.Namespace) -> list[Finding]:
+    """Returns: the worst place of each kind of quantity."""
+    options: dict[str, Any] = {"seed": arguments.seed, "device": arguments.device, "iterations": arguments.iterations}
+    judge = trace("torch", system, dtype="float64", **options)
+    options["states"] = judge.states
+    if arguments.dtype == "float64":
+        return compare(judge, trace("chainer", system, dtype="float64", **options))
+    reference = trace("torch", system, dtype="float32", **options)
+    return compare_float32(judge, reference, trace("chainer", system, dtype="float32", **options))
+
+
+def table(system: System, findings: list[Finding], arguments: argparse.Namespace) -> list[str]:
+    """Returns: the findings as lines for people."""
+    lines = [f"{system.name}: {arguments.iterations} iterations, {arguments.dtype}, batch {system.run.batch}"]
+    lines.append(f"  {'quantity':<24} {'compared':>8} {'worst':>9} {'bound':>9}  {'':<8}  where")
+    for f in findings:
+        verdict = "agree" if f.agrees else "DISAGREE"
+        lines.append(f"  {f.kind:<24} {f.compared:>8} {f.worst:>9.1e} {f.bound:>9.1e}  {verdict:<8}  {f.where}")
+    return lines
+
+
+def _write(path: Path, results: list[tuple[System, list[Finding]]], agree: bool, arguments: argparse.Namespace) -> None:
+    content = {
+        "agree": agree,
+        "dtype": arguments.dtype,
+        "device": arguments.device,
+        "iterations": arguments.iterations,
+        "seed": arguments.seed,
+        "full": arguments.full,
+        "versions": _versions(),
+        "systems": {
+            system.name: [
+                {**vars(f), "worst": f.worst if math.isfinite(f.worst) else None, "agrees": f.agrees} for f in findings
+            ]
+            for system, findings in results
+        },
+    }
+    try:
+        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0], "numpy": np.__version__}
+    found |= {name: sys.modules[name].__version__ for name in ("torch", "chainer") if name in sys.modules}
+    return found

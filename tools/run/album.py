@@ -1,0 +1,78 @@
+"""Which pictures of a run are drawn when, and their files in the run's folder.
+
+    samples/NNNNNNNN.png          when pictures are due, and at the end
+    manifold/LABEL/NNNNNNNN.png   when pictures are due, and where training ends; not where it is interrupted
+    interpolation.png, losses.png with every checkpoint, and at the end
+    manifold-LABEL.gif            at the end, also of an interrupted run
+
+All of it comes from fixed latents: what a resumed run draws is what an unbroken one draws. The animations are made of whatever
+frames lie in the folder, so a run that was interrupted and resumed has all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganspec.spec.system import System
+from ganspec.tools.pictures import missing_packages
+from ganspec.tools.pictures.animation import animation
+from ganspec.tools.pictures.images import GAP, as_pixels, grid, png
+from ganspec.tools.pictures.plots import plot_columns
+from ganspec.tools.run.folder import RunFolder
+from ganspec.tools.run.log import read_log
+from ganspec.tools.sampling.interpolation import COLUMNS, interpolation_latents
+from ganspec.tools.sampling.latents import generate, sample_latents
+from ganspec.tools.sampling.manifold import manifold_latents
+
+
+class Album:
+    """The pictures of one run.
+
+    Args:
+        system: what is trained.
+        folder: of the run.
+        trainer: whose network G is drawn.
+        seed: of the run.
+    """
+
+    def __init__(self, system: System, folder: RunFolder, trainer: Any, seed: int) -> None:
+        self.system, self.folder, self.trainer = system, folder, trainer
+        self.missing = missing_packages()
+        self.sample_latents = sample_latents(system, seed)
+        self.interpolation_latents = interpolation_latents(system, seed)
+        self.manifold_latents = manifold_latents(system) if system.manifold else {}
+        self.drawn = -1  # the iteration of the newest set of pictures
+
+    def add(self, *, frames: bool = True) -> None:
+        """Draw samples and, if wanted, the manifold's frames as they are now, unless that was done."""
+        if "Pillow" in self.missing or self.drawn == self.trainer.iteration:
+            return
+        name = f"{self.trainer.iteration:08}.png"
+        self.folder.write(f"samples/{name}", self._picture(self.sample_latents, self.system.run.grid[1]))
+        for label, latents in self.manifold_latents.items() if frames else ():
+            picture = self._picture(latents, math.isqrt(len(latents[0])), gap=0)
+            self.folder.write(str(Path("manifold", label, name)), picture)
+        self.drawn = self.trainer.iteration
+
+    def review(self) -> None:
+        """Draw what there is one of: interpolation and plots."""
+        if "Pillow" not in self.missing:
+            self.folder.write("interpolation.png", self._picture(self.interpolation_latents, COLUMNS))
+        if "matplotlib" not in self.missing:
+            columns, table = read_log(self.folder.log.path)
+            if len(table):
+                self.folder.write("losses.png", plot_columns(columns, table, self.system.run.moving_average))
+
+    def close(self) -> None:
+        """Make the animations."""
+        for label in self.manifold_latents if "Pillow" not in self.missing else ():
+            if paths := self.folder.pictures(str(Path("manifold", label))):
+                self.folder.write(f"manifold-{label}.gif" if label else "manifold.gif", animation(paths))
+
+    def _picture(self, latents: list[np.ndarray], columns: int, gap: int = GAP) -> bytes:
+        pixels = as_pixels(self.system.data, generate(self.trainer, latents))
+        return png(grid(pixels, columns, gap))

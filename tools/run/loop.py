@@ -1,0 +1,185 @@
+"""The loop of training, and what happens around an iteration: log, checkpoints, pictures, learning rates, interruptions."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ganspec.spec import System
+from ganspec.spec.description import describe
+from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, write_checkpoint
+from ganspec.tools import backends
+from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError
+from ganspec.tools.run.album import Album
+from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.folder import RunFolder
+from ganspec.tools.run.progress import Bar, End
+
+_FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU: each is a synchronisation
+
+
+class _Stop(Exception):
+    """Training cannot go on; the message says why."""
+
+
+class Training:
+    """One run, from where it is to its end.
+
+    Args:
+        system: what is trained.
+        folder: of the run.
+        trainer: of a backend, in the state to go on from.
+        feed: the batches to go on with.
+        album: the pictures.
+        options: the run's backend, device, dtype, draws and seed.
+        data: the fingerprint of the data.
+        record: of the checkpoint that is resumed, None for a new run.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        folder: RunFolder,
+        trainer: Any,
+        feed: Feed,
+        album: Album,
+        options: dict[str, Any],
+        data: str,
+        record: Record | None,
+    ) -> None:
+        self.system, self.folder, self.trainer, self.feed, self.album = system, folder, trainer, feed, album
+        self.options, self.data = options, data
+        self.to_numpy = backends.load(options["backend"]).to_numpy
+        self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
+        self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
+        self.pending: list[tuple[int, int, dict[str, Any]]] = []
+        self.saved = trainer.iteration if record else -1
+
+    def train(self, end: End) -> int:
+        """Train up to the end. Returns: the exit code."""
+        if missing := self.album.missing:
+            print(f"no pictures: {' and '.join(missing)} missing; pip install 'ganspec[pictures]'", file=sys.stderr)
+        start = self.trainer.iteration
+        bar = Bar(self.system, self.feed, start, end)
+        try:
+            with _interrupts() as interrupted, bar:
+                self.folder.log.open(("iteration", "epoch", *self.reports), start)
+                self.folder.drop_later_pictures(start)
+                if start == 0:
+                    self.album.add()
+                    self._checkpoint()
+                while self.trainer.iteration < end.iteration and self.feed.epoch < end.epoch and not interrupted:
+                    self._iterate(bar)
+                self._fetch(bar)
+                self._end(bool(interrupted))
+        except _Stop as stop:
+            self.album.close()
+            print(f"stopped: {stop}\nthe last good checkpoint is {self.folder.newest_checkpoint()}", file=sys.stderr)
+            return STOPPED
+        except CheckpointError as error:
+            raise UserError(str(error)) from None
+        finally:
+            self.folder.log.close()
+        if interrupted:
+            print(f"interrupted and saved; go on with: ganspec train --resume {self.folder.path}", file=sys.stderr)
+            return INTERRUPTED
+        print(f"done: {self.trainer.iteration} iterations, {self.feed.epoch} epochs")
+        return 0
+
+    def _iterate(self, bar: Bar) -> None:
+        epoch = self.feed.epoch
+        recorded = self.trainer.iterate(self.feed)
+        iteration = self.trainer.iteration
+        self.pending.append((iteration, epoch, recorded))
+        bar.update()
+        new_epoch, shows = self.feed.epoch > epoch, self.system.run.shows(iteration)
+        save = iteration % self.system.run.checkpoint_every == 0
+        if self.options["device"] == "cpu" or len(self.pending) == _FETCH_EVERY or new_epoch or shows or save:
+            self._fetch(bar)
+        if new_epoch:
+            self._end_epoch()
+        if shows:
+            self.album.add()  # before the checkpoint: a run resumed from that does not draw them again
+        if save:
+            self._checkpoint()
+            self.album.review()
+
+    def _fetch(self, bar: Bar) -> None:
+        """Bring the recorded numbers of the pending iterations to the log."""
+        rows = []
+        for iteration, epoch, recorded in self.pending:
+            values = {name: float(self.to_numpy(value)) for name, value in recorded.items()}
+            bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
+            if bad:
+                self.folder.log.append(rows)
+                self.pending.clear()
+                raise _Stop(f"{' and '.join(bad)} in iteration {iteration}")
+            rows.append((iteration, epoch, *(values.get(name, "") for name in self.reports)))
+            if (decay := self.system.decay) and decay.watch in values:
+                self.epoch["sum"] += values[decay.watch]
+                self.epoch["count"] += 1
+            first = next((name for name in self.reports if name in values), None)
+            if first:
+                bar.say(first, values[first])
+        self.folder.log.append(rows)
+        self.pending.clear()
+
+    def _end_epoch(self) -> None:
+        decay = self.system.decay
+        if decay is None or not self.epoch["count"]:
+            return
+        mean = self.epoch["sum"] / self.epoch["count"]
+        if self.epoch["last"] is not None and mean >= self.epoch["last"]:
+            self.trainer.scale_learning_rates(decay)
+        self.epoch = {"sum": 0.0, "count": 0, "last": mean}
+
+    def _end(self, interrupted: bool) -> None:
+        self.album.add(frames=not interrupted)
+        self._checkpoint()
+        self.album.review()
+        self.album.close()
+
+    def _checkpoint(self) -> None:
+        if self.saved == self.trainer.iteration:
+            return
+        self.folder.log.settle()
+        record = Record(
+            describe(self.system),
+            self.options["seed"],
+            self.options["dtype"],
+            self.options["draws"],
+            self.feed.batches,
+            self.data,
+            self.epoch,
+        )
+        state = self.trainer.state()
+        try:
+            write_checkpoint(self.folder.checkpoint_path(state.iteration), state, record)
+        except NotFiniteError as error:
+            reason = f"{error.array} has a value that is not finite after iteration {state.iteration}"
+            raise _Stop(reason) from None
+        self.folder.drop_old_checkpoints()
+        self.saved = state.iteration
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying in the middle of an iteration; a second one kills at once."""
+    caught: list[int] = []
+
+    def note(number: int, _frame: Any) -> None:
+        caught.append(number)
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

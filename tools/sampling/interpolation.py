@@ -1,0 +1,61 @@
+"""Interpolation between latents: what G makes of the way from one fixed latent to another, a row a pair.
+
+Uniform latents are joined by a straight line. Normal ones are joined along a great circle, because almost all of a normal
+distribution of many dimensions lies near a sphere, and a straight line leaves it: White 2016, "Sampling generative networks",
+arXiv:1609.04468, section 2.1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ganspec.spec.system import System
+from ganspec.spec.text.distributions import Distribution
+from ganspec.spec.training.streams import Position, Streams
+from ganspec.tools.sampling.latents import draw_of, row_labels
+
+COLUMNS = 10  # images a row, its two ends among them
+_PARALLEL = 1e-6  # sine of an angle below which there is no one great circle: a straight line then
+
+
+def interpolation_latents(system: System, seed: int) -> list[np.ndarray]:
+    """Returns: inputs for G, `COLUMNS` for each row of the grid; a row keeps its label."""
+    rows = system.run.grid[0]
+    streams = Streams(seed)
+    found = []
+    for name, wanted in system.networks["G"].inputs.items():
+        if wanted.dtype == "label":
+            found.append(row_labels(rows, COLUMNS, wanted.shape[0]))
+            continue
+        distribution = draw_of(system, name).distribution
+        ends = streams.sample(distribution, f"interpolation/{name}", Position(), (2, rows, *wanted.shape))
+        found.append(between(distribution, ends[0], ends[1]))
+    return found
+
+
+def between(distribution: Distribution, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Interpolate between latents.
+
+    With t from 0 to 1 and w the angle between a and b:
+        straight:  (1 - t) a + t b
+        circle:    (sin((1 - t) w) a + sin(t w) b) / sin(w), a and b measured from the mean
+
+    Args:
+        distribution: of the latents.
+        first, last: (rows, ...).
+
+    Returns: (rows * COLUMNS, ...), row by row.
+    """
+    rows = len(first)
+    center = distribution.a if distribution.kind == "normal" else 0.0
+    a, b = first.reshape(rows, 1, -1) - center, last.reshape(rows, 1, -1) - center
+    t = np.linspace(0.0, 1.0, COLUMNS).reshape(1, -1, 1)
+    points = (1.0 - t) * a + t * b
+    if distribution.kind == "normal":
+        cosine = (a * b).sum(2, keepdims=True) / np.sqrt((a * a).sum(2, keepdims=True) * (b * b).sum(2, keepdims=True))
+        angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+        sine = np.sin(angle)
+        on_circle = sine > _PARALLEL
+        circle = (np.sin((1.0 - t) * angle) * a + np.sin(t * angle) * b) / np.where(on_circle, sine, 1.0)
+        points = np.where(on_circle, circle, points)
+    return (points + center).reshape(rows * COLUMNS, *first.shape[1:])
