@@ -131,7 +131,7 @@ def _trace_run(kept: Trace, backend: str, trainer: Any, feed: Any, iterations: i
     for name, values in series.items():
         # As one series: a loss that crosses zero has no relative precision of its own there.
         kept.add("report, all iterations", name, np.stack(values))
-    _add_state(kept, trainer.system, trainer.state(), dict.fromkeys((*_ROLES, "state"), "state, all iterations"))
+    _add_state(kept, trainer.system, trainer.state(), dict.fromkeys((*_ROLES, "carried"), "state, all iterations"))
 
 
 def _computed(plan: StepPlan, values: list[Any]) -> Iterable[tuple[str, str, Any]]:
