@@ -69,6 +69,8 @@ def describe(system: System) -> dict[str, Any]:
             "fit": system.data.fit,
             "labels": system.data.labels,
             "skip_grey": system.data.skip_grey,
+            "leftover": system.data.leftover,
+            "first_pass": system.data.first_pass,
         },
         "batch": system.run.batch,
     }

@@ -13,6 +13,8 @@ from ganspec.spec.text.tables import MAX_SIZE, Table
 FITS = ("exact", "pad", "resize")
 EMBEDDED = ("digits",)
 DATASETS = ("mnist", "cifar10", "lfw")
+LEFTOVERS = ("drop", "wrap")
+FIRST_PASSES = ("shuffled", "in_order")
 MAX_STAGES = 64  # of growth; the papers here have under 20
 MAX_GRID = 10_000  # samples in one picture
 MAX_SIDE = 100  # of a manifold: ten thousand images a label
@@ -30,6 +32,9 @@ class Data:
         skip_grey: whether images whose channels are all equal are left out.
         embedded: the packaged data to train on when none is given, "" for none.
         dataset: the published data set that the source trains on and that can be downloaded, "" for none.
+        leftover: what becomes of the images at an epoch's end that are fewer than a batch: they are not shown ("drop"), or the
+            first images of the next epoch fill the batch ("wrap").
+        first_pass: the order of images in the first epoch: "shuffled" like those after it, or "in_order", as the data has them.
     """
 
     shape: tuple[int, int, int]
@@ -39,6 +44,8 @@ class Data:
     skip_grey: bool
     embedded: str
     dataset: str
+    leftover: str
+    first_pass: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Run:
         epochs: how often all of the data is seen; 0 where iterations are counted instead.
         iterations: how many iterations there are; 0 where epochs are counted instead.
         samples_every, checkpoint_every: iterations between two sets of pictures, and between two checkpoints.
+        samples_from: the iteration after which the first set of pictures is due; 0 for the first multiple of samples_every.
         samples_later: (after, every): iterations between two sets of pictures from iteration `after` on.
         grid: rows and columns of a grid of samples.
         moving_average: how many iterations the smooth curves in plots are means of.
@@ -60,14 +68,15 @@ class Run:
     iterations: int
     samples_every: int
     samples_later: tuple[int, int] | None
+    samples_from: int
     checkpoint_every: int
     grid: tuple[int, int]
     moving_average: int
 
     def shows(self, iteration: int) -> bool:
         """Returns: whether pictures are due after an iteration."""
-        later = self.samples_later
-        return iteration % (later[1] if later and iteration > later[0] else self.samples_every) == 0
+        later, since = self.samples_later, iteration - self.samples_from
+        return since >= 0 and since % (later[1] if later and iteration > later[0] else self.samples_every) == 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,8 @@ def read_data(table: Table) -> Data:
         table.flag("skip_grey", False),
         table.choice("embedded", EMBEDDED) if "embedded" in table else "",
         table.choice("dataset", DATASETS) if "dataset" in table else "",
+        table.choice("leftover", LEFTOVERS, "drop"),
+        table.choice("first_pass", FIRST_PASSES, "shuffled"),
     )
     table.read |= {"embedded", "dataset"}
     table.close()
@@ -155,6 +166,7 @@ def read_run(table: Table) -> Run:
         length if counted == "iterations" else 0,
         table.size("samples_every"),
         later,
+        table.size("samples_from", 0, least=0),
         table.size("checkpoint_every"),
         (grid[0], grid[1]) if len(grid) == 2 else (1, 1),
         table.size("moving_average"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ganspec.spec.system import System
@@ -13,15 +15,16 @@ from ganspec.tools.errors import UserError
 class Feed:
     """The batches of a run; calling it gives the next one.
 
-    Every epoch goes through the images once in a new random order; images left over at its end, fewer than a batch, are
-    not shown in it.
+    Every epoch goes through the images once, in a new random order; where the system says so, the first epoch in the order of the
+    data. Images left over at its end, fewer than a batch, are not shown in it ("drop"), or begin a batch that the next epoch
+    completes ("wrap").
 
     Args:
-        system: whose batch size and range of values apply.
-        data: the images, uint8 or float in [0, 1].
-        seed: of the order.
-        dtype: of the images given out.
-        batches: how many batches were drawn before, to go on from there.
+        system: system whose batch size, range of values and keys of [data] apply.
+        data: images, uint8 or float in [0, 1], and labels.
+        seed: seed of the order.
+        dtype: dtype of the images given out, "float32" or "float64".
+        batches: number of batches drawn before, from where it goes on.
 
     Raises:
         UserError: the data has fewer images than a batch, or no labels where the system needs them.
@@ -42,25 +45,45 @@ class Feed:
         self.low = low
         self.streams = Streams(seed)
         self.batches = batches
-        self.per_epoch = len(data.images) // self.batch
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        # An epoch has so many images: all, or those of its whole batches.
+        whole = len(data.images) // self.batch * self.batch
+        self.images_per_epoch = whole if system.data.leftover == "drop" else len(data.images)
+        self.first_in_order = system.data.first_pass == "in_order"
+        self._orders: dict[int, np.ndarray] = {}  # of the epochs that the newest batch is from
 
     @property
     def epoch(self) -> int:
-        """How many epochs are complete."""
-        return self.batches // self.per_epoch
+        """The number of epochs that are complete."""
+        return self.batches * self.batch // self.images_per_epoch
+
+    def batches_until(self, epoch: float) -> float:
+        """Returns: the number of batches after which so many epochs are complete, counted from the beginning of the run."""
+        return epoch if math.isinf(epoch) else -(-int(epoch) * self.images_per_epoch // self.batch)
 
     def __call__(self) -> dict[str, np.ndarray]:
         """Returns: "x", (batch, channels, height, width) in the system's range, and "y", (batch,), where it has labels."""
-        epoch, place = divmod(self.batches, self.per_epoch)
-        if self._order[0] != epoch:
-            self._order = (epoch, self.streams.permutation("data", Position(epoch), len(self.images)))
+        start = self.batches * self.batch
+        chosen = self._chosen(start, start + self.batch)
         self.batches += 1
-        chosen = self._order[1][place * self.batch : (place + 1) * self.batch]
         x = self.images[chosen].astype(self.dtype)
         x *= self.scale
         x += self.low
         return {"x": x} if self.labels is None else {"x": x, "y": self.labels[chosen]}
+
+    def _chosen(self, start: int, end: int) -> np.ndarray:
+        """Returns: which images a batch shows, given its place among all that the run shows, one epoch after the other."""
+        size = self.images_per_epoch
+        epochs = range(start // size, (end - 1) // size + 1)
+        self._orders = {epoch: self._order(epoch) for epoch in epochs}
+        parts = [self._orders[e][max(start - e * size, 0) : min(end - e * size, size)] for e in epochs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch in self._orders:
+            return self._orders[epoch]
+        if epoch == 0 and self.first_in_order:
+            return np.arange(len(self.images))
+        return self.streams.permutation("data", Position(epoch), len(self.images))
 
 
 def _check_labels(data: Dataset, wanted: int) -> None:

@@ -69,7 +69,7 @@ class Bar:
             each = batches_each(system)
             if each == 0:
                 raise UserError(f"{system.name}: reads no data, so that epochs never pass; say --iterations N")
-            left = end.epoch * feed.per_epoch - feed.batches
+            left = feed.batches_until(end.epoch) - feed.batches
             self.counts_batches = each is None
             total = feed.batches + left if each is None else iteration + -(-left // each)
         # A log file wants a line now and then, a terminal a moving bar.

@@ -15,9 +15,10 @@ from ganspec.tools.sampling.latents import draw_of
 
 
 def manifold_latents(system: System) -> dict[str, list[np.ndarray]]:
-    """The latents of each label's picture: side x side, (q_i, q_j) in row i and column j.
+    """The latents of each label's picture: side x side, (q_j, q_i) in row i and column j.
 
-    The q are the latent's quantiles of evenly spaced probabilities; the same for every label.
+    The q are the latent's quantiles of evenly spaced probabilities, the same for every label: the first number grows from left to
+    right, the second from top to bottom. Source: "Autoencoders in Keras, part 5", whose manifolds are drawn so.
 
     Returns: the inputs of G by label, "" where G takes none.
     """
@@ -29,7 +30,7 @@ def manifold_latents(system: System) -> dict[str, list[np.ndarray]]:
     z = np.empty(0)
     for name in (name for name, v in wanted.items() if v.dtype != "label"):
         q = quantiles(draw_of(system, name).distribution, np.linspace(manifold.low, manifold.high, manifold.side))
-        z = np.stack(np.meshgrid(q, q, indexing="ij"), axis=-1).reshape(-1, 2)
+        z = np.stack(np.meshgrid(q, q, indexing="xy"), axis=-1).reshape(-1, 2)
     return {
         str(label) if classes else "": [
             np.full(len(z), label % v.shape[0]) if v.dtype == "label" else z for v in wanted.values()
