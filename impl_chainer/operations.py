@@ -25,7 +25,7 @@ def norm(a: Array, stabiliser: float) -> Array:
 
 
 def gradient(of: Array, to: Array, create_graph: bool) -> Array:
-    """The gradient of the sum of `of` with respect to `to`, with a graph of its own where it is needed at all."""
+    """The gradient of the sum of `of` with respect to `to`; with `create_graph` it can be differentiated again."""
     ones = Array(of.xp.ones_like(of.array), requires_grad=False)
     (result,) = chainer.grad([of], [to], grad_outputs=[ones], enable_double_backprop=create_graph)
     return result
@@ -69,9 +69,9 @@ def evaluate(node: Node, a: list[Any], create_graph: bool) -> Any:
     """Evaluate a node from the values of its inputs.
 
     Args:
-        node: any operation that needs nothing but its inputs.
-        a: their values.
-        create_graph: for "grad", whether its result is differentiated again.
+        node: an operation that needs nothing but its inputs.
+        a: values of its inputs.
+        create_graph: for "grad", whether the result is differentiated again.
     """
     match node.op:
         case "constant":

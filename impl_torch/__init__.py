@@ -2,6 +2,7 @@
 
 from ganspec.impl_torch.arrays import ArrayContext, DeviceError, to_numpy
 from ganspec.impl_torch.network import Network, evaluate
-from ganspec.impl_torch.trainer import StepResult, Trainer
+from ganspec.impl_torch.trainer import Trainer
+from ganspec.spec.training.results import StepResult
 
 __all__ = ["ArrayContext", "DeviceError", "Network", "StepResult", "Trainer", "evaluate", "to_numpy"]

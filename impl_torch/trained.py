@@ -16,9 +16,17 @@ from ganspec.spec.parts.optimizers import Clip
 
 
 class TrainedNetwork:
-    """One network in training: parameters as one flat vector with named views, statistics, optimiser, moving average.
+    """One network in training.
 
-    `optimizer` is None where there is nothing to train, `averages` is empty where none is kept.
+    All parameters lie in one `vector`. `frozen_parameters` and `parameters` are views of it by path; gradients flow to the latter
+    alone, so that a network which a step does not update costs none. `optimizer` is None where there is nothing to train,
+    `averages` is empty where none is kept.
+
+    Args:
+        architecture: architecture of the network; of a growing one, of any stage.
+        optimizer: definition of its optimiser, from `spec.parts.optimizers`, or None.
+        averaged: whether a moving average of it is kept.
+        context: device and dtype.
     """
 
     def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, context: ArrayContext) -> None:

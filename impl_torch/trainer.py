@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,43 +11,41 @@ import torch
 from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
 from ganspec.impl_torch.layers import Mode
-from ganspec.impl_torch.network import evaluate
+from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
 from ganspec.impl_torch.trained import TrainedNetwork
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
-from ganspec.spec.plan.graph import Node
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
-from ganspec.spec.training.draws import LiveDraws, NextBatch
-from ganspec.spec.training.state import TrainingState, array_shapes, initial_state, named_arrays, recalled_reports
+from ganspec.spec.training.draws import DrawSource, LiveDraws, NextBatch
+from ganspec.spec.training.results import Layers, StepResult
+from ganspec.spec.training.state import (
+    TrainingState,
+    array_shapes,
+    check_state,
+    initial_state,
+    named_arrays,
+    recalled_reports,
+)
 from ganspec.spec.training.streams import Position
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """What one repeat of a step computed, before any parameter moves: every node's value, every network's flat gradient."""
-
-    step: int
-    repeat: int
-    plan: StepPlan
-    values: list[Any]
-    gradients: dict[str, Array]
 
 
 class Trainer:
     """Trains one system.
 
     Args:
-        system: what to train.
-        seed: of all random numbers.
-        state: where to start; the initial state of the seed if None.
+        system: system to train.
+        seed: seed of all random numbers.
+        state: state to start from; None for the initial state of the seed.
         dtype: "float32" or "float64".
         device: "cpu" or "cuda".
-        draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator.
+        draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
+            source of one's own, such as `spec.training.draws.RecordedDraws`.
 
     Raises:
         DeviceError: the device is not there.
+        StateError: the state is not one of this system.
     """
 
     def __init__(
@@ -59,7 +56,7 @@ class Trainer:
         *,
         dtype: str = "float32",
         device: str = "cpu",
-        draws: str = "host",
+        draws: str | DrawSource = "host",
     ) -> None:
         self.system = system
         self.context = ArrayContext(device, dtype)
@@ -75,21 +72,31 @@ class Trainer:
         self.carried: dict[str, Array] = {}
         self.reports: dict[str, Array] = {}
         self.iteration = 0
-        self._alive: LiveDraws[Array] = LiveDraws(system.schedule, self._noise, self.context.array)
+        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, self.context.array)
         self._kept: dict[str, Any] = {}
         self.load(state if state is not None else initial_state(system, seed))
 
-    def iterate(self, next_batch: NextBatch) -> dict[str, Array]:
+    def iterate(
+        self, next_batch: NextBatch, observe: Callable[[StepResult], None] | None = None, *, keep_layers: bool = False
+    ) -> dict[str, Array]:
         """Train one iteration.
 
         Args:
-            next_batch: called for each batch that the schedule draws.
+            next_batch: function that gives the next batch; called for each batch that the schedule draws.
+            observe: function that is shown the result of every repeat of every step, before its parameters move.
+            keep_layers: whether these results hold what every layer gave.
 
         Returns: the recorded numbers, on the device; of several repeats the last.
+
+        Raises:
+            BatchError: a batch is not one of this system.
         """
         recorded: dict[str, Array] = {}
         for step, repeat in self.repeats():
-            recorded |= self.update(self.compute(step, repeat, next_batch))
+            result = self.compute(step, repeat, next_batch, keep_layers=keep_layers)
+            if observe is not None:
+                observe(result)
+            recorded |= self.update(result)
         for name, decay in self.system.averages.items():
             self.networks[name].average(decay)
         self.iteration += 1
@@ -98,23 +105,35 @@ class Trainer:
     def repeats(self) -> Iterator[tuple[int, int]]:
         """Yields: every repeat of every step of an iteration, as (step, repeat); each must be done before the next."""
         self._alive.start_iteration()
+        self._kept.clear()
         yield from self._stage.plan.repeats(self.iteration, lambda name: float(to_numpy(self.reports[name])))
 
-    def compute(self, step: int, repeat: int, next_batch: NextBatch) -> StepResult:
+    def compute(self, step: int, repeat: int, next_batch: NextBatch, *, keep_layers: bool = False) -> StepResult:
         """Compute one repeat of a step: values and gradients.
 
         Running statistics move; parameters do not, but for weight clipping that comes "before".
+
+        Args:
+            step, repeat: number of the step in the schedule and of its repeat, from 0, as `repeats` gives them.
+            next_batch: function that gives the next batch; called where this repeat draws one.
+            keep_layers: whether the result holds what every layer of every evaluation gave.
+
+        Raises:
+            BatchError: the batch is not one of this system.
         """
+        layers: Layers | None = {} if keep_layers else None
         planned, at = self._stage.plan.steps[step], Position(self.iteration, step, repeat)
         self._alive.start_repeat(at, next_batch)
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
-        values = self._evaluate(planned, at)
-        self._kept |= {name: _constant(values[i], self.context) for name, i in planned.keeps.items()}
-        return StepResult(step, repeat, planned, values, self._gradients(planned, values))
+        values = self._evaluate(planned, at, layers)
+        return StepResult(step, repeat, planned, values, self._gradients(planned, values), layers or {})
 
     def update(self, result: StepResult) -> dict[str, Array]:
-        """Move the parameters and the carried numbers as a result says. Returns: its recorded numbers."""
+        """Move the parameters and the carried numbers as a result says; the result stays as it is.
+
+        Returns: its recorded numbers, on the device.
+        """
         recorded = {name: _constant(result.values[i], self.context) for name, i in result.plan.reports.items()}
         self.reports |= recorded
         self.carried |= {name: _constant(result.values[i], self.context) for name, i in result.plan.carried.items()}
@@ -129,10 +148,16 @@ class Trainer:
         return {name: self.networks[name].views(flat) for name, flat in result.gradients.items()}
 
     def generate(self, *inputs: np.ndarray) -> np.ndarray:
-        """Returns: what the network G, or its moving average, makes of its inputs in inference; training is not disturbed."""
+        """Evaluate the network G, or its moving average where one is kept, in inference mode; training is not disturbed.
+
+        Args:
+            inputs: values of each input of G, (N, ...), labels (N,).
+
+        Returns: the first output, (N, ...).
+        """
         with torch.no_grad():
-            outputs = self._network("G", [self.context.array(a) for a in inputs], False, None, averaged=True)
-        return to_numpy(next(iter(outputs.values())))
+            inside = self._network("G", [self.context.array(a) for a in inputs], False, None, averaged=True)
+        return to_numpy(next(iter(outputs_of(self._stage.networks["G"], inside).values())))
 
     def state(self) -> TrainingState:
         """Returns: a copy of the whole state, on the host."""
@@ -146,7 +171,15 @@ class Trainer:
         )
 
     def load(self, state: TrainingState) -> None:
-        """Take over a state; its arrays become this trainer's dtype."""
+        """Take over a state; its arrays become this trainer's dtype.
+
+        A state that is loaded between the repeats of an iteration may differ from the trainer's own by rounding only: what an
+        earlier step computed and a later one reuses stays as it is.
+
+        Raises:
+            StateError: it is not a state of this system; then nothing is changed.
+        """
+        check_state(self.system, state)
         self.iteration = state.iteration
         for name, array in named_arrays(self.networks, {}, {}).items():
             _copy(state.arrays[name], array)
@@ -166,17 +199,24 @@ class Trainer:
     def _stage(self) -> Stage:
         return self.system.stages[self.system.at(self.iteration)[0]]
 
-    def _evaluate(self, planned: StepPlan, at: Position) -> list[Any]:
+    def _evaluate(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
         values: list[Any] = []
-        for i, node in enumerate(planned.nodes):
-            with torch.set_grad_enabled(i in planned.tracked):
-                value = self._value(i, node, planned, at, values)
+        with_graph = planned.tracked | planned.trained_later
+        names = {i: name for name, i in planned.keeps.items()}
+        for i in range(len(planned.nodes)):
+            with torch.set_grad_enabled(i in with_graph):
+                value = self._value(i, planned, at, values, layers)
+            if i in names:  # for a later step
+                self._kept[names[i]] = value if i in planned.trained_later else _constant(value, self.context)
+            if i in planned.trained_later - planned.tracked:
+                value = _constant(value, self.context)
             if i in planned.leaves:
                 value = value.detach().requires_grad_()
             values.append(value)
         return values
 
-    def _value(self, i: int, node: Node, planned: StepPlan, at: Position, values: list[Any]) -> Any:
+    def _value(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
+        node = planned.nodes[i]
         inputs = [values[j] for j in node.inputs]
         match node.op:
             case "draw":
@@ -189,7 +229,11 @@ class Trainer:
                 return self._kept[node.value]
             case "network":
                 where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
-                outputs = self._network(node.value, inputs, node.training, where, node.value in planned.step.update)
+                trained = node.value in planned.step.update or i in planned.trained_later
+                inside = self._network(node.value, inputs, node.training, where, trained)
+                if layers is not None:
+                    layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
+                outputs = outputs_of(self._stage.networks[node.value], inside)
                 return outputs if node.shape is None else next(iter(outputs.values()))
         return evaluate_operation(node, inputs, i in planned.tracked)
 
@@ -217,7 +261,7 @@ class Trainer:
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: a.clone() for path, a in statistics.items()}
         mode = Mode(training, mask, fade, self.context.floating)
-        return evaluate(self._stage.networks[name], parameters, statistics, inputs, mode)
+        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode)
 
     def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:
         """Returns: the flat gradient of each loss with respect to its own network, and no other."""
@@ -225,17 +269,18 @@ class Trainer:
         left = len(planned.losses)
         for name, i in planned.losses.items():
             left -= 1
+            again = left > 0 or bool(planned.trained_later)  # whether another gradient needs the graph
             variables = list(self.networks[name].parameters.values())
             found: Any = [None] * len(variables)
             if variables and values[i].requires_grad:
-                found = torch.autograd.grad(values[i], variables, retain_graph=left > 0, allow_unused=True)
+                found = torch.autograd.grad(values[i], variables, retain_graph=again, allow_unused=True)
             parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=True)]
             gradients[name] = self.networks[name].as_vector(parts)
         return gradients
 
 
 def _copy(source: np.ndarray, target: Array) -> None:
-    target.copy_(torch.as_tensor(source))
+    target.data.copy_(torch.as_tensor(source))  # `data`: a graph that is kept for a later step stays valid
 
 
 def _constant(value: Any, context: ArrayContext) -> Any:

@@ -12,7 +12,7 @@ from ganspec.spec.parts.loss import Draw, Loss
 from ganspec.spec.parts.schedule import DATA, Schedule
 from ganspec.spec.parts.settings import Data, Decay, Manifold, Run
 from ganspec.spec.plan.builder import FUNCTIONS, Symbol
-from ganspec.spec.plan.graph import Graph
+from ganspec.spec.plan.graph import Graph, Node
 from ganspec.spec.plan.plan import Plan
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
@@ -142,7 +142,7 @@ def check_plan(
             table.note("schedule", message, did_you_mean(until.report, step.reports))
         graph = Graph(list(step.nodes))
         for network, node in step.losses.items():
-            places = (i for i, x in enumerate(step.nodes) if x.op == "network" and x.value == network)
+            places = (i for i, x in enumerate(step.nodes) if _evaluates(x, network))
             if not any(node in graph.dependants(i) for i in places):
                 formula = loss.losses[network]
                 message = f"it does not depend on {network}, the network that it trains"
@@ -162,3 +162,8 @@ def check_plan(
             f"nothing reports '{decay.watch}': {expected_one_of(valid)}",
             did_you_mean(decay.watch, valid),
         )
+
+
+def _evaluates(node: Node, network: str) -> bool:
+    """Returns: whether a node is an evaluation of a network, made in this step or kept from an earlier one."""
+    return (node.op == "network" and node.value == network) or (node.op == "kept" and node.value.network == network)

@@ -11,8 +11,9 @@
     [averages]            optional: G = 0.999, moving averages of networks, which samples are drawn from
     [growth]              optional: stages, images; see `running.Growth`
     [manifold]            optional: side, low, high; a picture for a latent of two numbers
-    [data]          shape, range, fit, and optionally labels, skip_grey, embedded, dataset
-    [run]           batch, epochs or iterations, samples_every, samples_later, checkpoint_every, grid, moving_average
+    [data]          shape, range, fit, and optionally labels, skip_grey, embedded, dataset, leftover, first_pass
+    [run]           batch, epochs or iterations, samples_every, samples_from, samples_later, checkpoint_every, grid,
+                    moving_average
     [variants.NAME] title, source, and the keys that differ, those of [reduced] among them
     [reduced]       the keys that differ when backends are compared quickly
 
@@ -103,6 +104,18 @@ class System:
     @property
     def plan(self) -> Plan:
         return self.stages[-1].plan
+
+    def network(self, name: str, stage: int = -1) -> Architecture:
+        """Returns: a network by its name, in a stage of growth.
+
+        Raises:
+            SpecError: there is no such network.
+        """
+        networks = self.stages[stage].networks
+        if name not in networks:
+            message = f"{self.name} has no network '{name}': {expected_one_of(networks)}"
+            raise SpecError([Problem("", "", message, did_you_mean(name, networks))])
+        return networks[name]
 
     def at(self, iteration: int) -> tuple[int, float]:
         """Returns: the number of the stage of an iteration, and how far that is, from 0 to 1, for layers that fade."""

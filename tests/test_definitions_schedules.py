@@ -5,6 +5,8 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.spec.text.files import names
+from ganspec.spec.training.draws import StreamDraws
+from ganspec.spec.training.streams import Position
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from support import formulas
@@ -52,7 +54,8 @@ def changed(before, after, network):
 # Who moves, on which batch and noise, over two iterations.
 ORDERS = {
     "alternating": ("wgan", "", [("D", 0, 0), ("G", None, 1), ("D", 1, 2), ("G", None, 3)]),
-    "same_noise": ("two_class", "", [("D", 0, 0), ("G", None, 0), ("D", 1, 1), ("G", None, 1)]),
+    # The generator step takes the images that the discriminator step made: it draws nothing.
+    "same_noise": ("two_class", "", [("D", 0, 0), ("G", None, None), ("D", 1, 1), ("G", None, None)]),
     "simultaneous": ("non_saturating", "", [("DG", 0, 0), ("DG", 1, 1)]),
     "critic_repeats": (
         "wgan_gp", ", critic_steps = 3",
@@ -179,3 +182,23 @@ def test_the_critic_of_the_classifiers_schedule_sees_fakes_from_before_the_gener
     then = {**now, **{f"G/{path}": a for path, a in before_2.of("parameters/G").items()}}
     assert loss == pytest.approx(formulas.ac_wgan_gp(then, then, drawn)["D"], rel=1e-12)
     assert abs(loss - formulas.ac_wgan_gp(now, now, drawn)["D"]) > 0.01
+
+
+def test_same_noise_evaluates_the_generator_once_for_both_updates(backend):
+    """The source: G's running statistics move once in each iteration, and its gradient is that of the evaluation D saw."""
+    system = load_system("gan_mlp_mnist", reduced=True)
+    trainer = backends.make_trainer(backend, system, 0, dtype="float64")
+    feed, to_numpy, seen = random_feed(system, 0), backends.load(backend).to_numpy, []
+    before = trainer.state()
+    trainer.iterate(feed, seen.append, keep_layers=True)
+    after = trainer.state()
+    # What the first layers give, by their own parameters: a linear layer and a leaky ReLU, then the batch norm's input.
+    z = StreamDraws(system, 0).symbol("z", system.symbols["z"], Position(), system.run.batch)
+    own = before.of("parameters/G")
+    h = z @ own["l1/W"].T + own["l1/b"]
+    h = np.where(h > 0, h, 0.3 * h)
+    assert after.arrays["statistics/G/bn1/mean"] == pytest.approx(0.1 * h.mean(axis=0), rel=1e-12)
+    evaluated = [node.value for result in seen for node in result.plan.nodes if node.op == "network"]
+    assert evaluated.count("G") == 1
+    gradients = trainer.gradients_by_path(seen[1])["G"]
+    assert any(abs(to_numpy(gradient)).max() > 0 for gradient in gradients.values())

@@ -37,6 +37,9 @@ def witnessed(name: str, iteration: int) -> list[Witnessed]:
     batch = feed()
     for number, step in enumerate(system.schedule.steps):
         state = shaken_state(replace(initial_state(system, SEED), iteration=iteration), number)
+        for network in set(step.reuse) & set(step.update):  # the gradient is that of the earlier step's evaluation
+            own = {f"parameters/{network}/{path}": a for path, a in found[-1].state.of(f"parameters/{network}").items()}
+            state = replace(state, arrays=state.arrays | own)
         if number and system.schedule.data != "iteration":
             batch = feed()
         oracle = Oracle(system, state, SEED, Position(iteration, number, 0), batch, oracles)

@@ -11,7 +11,8 @@
     until = { report = "loss_D", below = 1 }
                           or above: go on to the next step once this report is there
     inference = ["G"]     networks that are evaluated in inference mode here
-    reuse = ["G"]         networks whose values are those that an earlier step of this iteration computed
+    reuse = ["G"]         networks whose values are those that an earlier step of this iteration computed; the gradient of a
+                          network that this step updates flows through them into that evaluation
 
 One iteration runs the steps in order. `redraw` says how long one draw lives: for a whole iteration, for one step, or
 for one repeat of a step. A gradient never reaches a network that the step does not update.
@@ -127,10 +128,13 @@ def read_schedule(found: SpecFile, overrides: Mapping[str, float], problems: Pro
                 entry.note(key, f"'{name}' is listed twice")
         for name in dict.fromkeys(name for name in inference if name in update):
             entry.note("inference", f"'{name}' is updated in this step; training evaluates it in training mode")
-        for name in dict.fromkeys(name for name in reuse if name in (*update, *inference)):
-            entry.note("reuse", f"'{name}' is not evaluated in this step, so it has no mode here and is not updated")
+        for name in dict.fromkeys(name for name in reuse if name in inference):
+            entry.note("reuse", f"'{name}' is not evaluated in this step, so it has no mode here")
         repeat = entry.size("repeat", 1, least=0, most=MAX_REPEATS)
         step = Step(update, repeat, _repeat_override(entry), _until(entry), inference, reuse)
+        if not set(reuse).isdisjoint(update) and (step.repeat != 1 or step.repeat_override or step.until):
+            message = "an evaluation of a network that this step updates can be reused once: its parameters move then"
+            entry.note("reuse", message, "leave out repeat, repeat_override and until")
         entry.close()
         if step.repeat or (step.repeat_override and step.repeat_override.repeat):
             steps.append(step)

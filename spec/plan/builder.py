@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ganspec.spec.layers import Shape
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.loss import Formula, Loss
-from ganspec.spec.parts.schedule import DATA, Schedule, Step
+from ganspec.spec.parts.schedule import Schedule, Step
 from ganspec.spec.plan.graph import CLASSIFICATIONS, ELEMENTWISE, REDUCTIONS, Axes, Graph, MeaningError, format_axes
+from ganspec.spec.plan.reuse import Kept, reused
 from ganspec.spec.text.errors import Problems, did_you_mean, expected_one_of
-from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output
+from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output, render
 
 MAX_LEVELS = 200  # of formulas inside formulas; bounds the recursion on a stranger's file
 MAX_EXPANSIONS = 10_000  # of definitions in one step; bounds the time
@@ -26,7 +26,12 @@ FUNCTIONS = (*ELEMENTWISE, *REDUCTIONS, *CLASSIFICATIONS, "norm", "clip", "detac
 
 @dataclass(frozen=True)
 class Symbol:
-    """A drawn symbol as formulas see it: the shape of one sample and its dtype ("float" or "label")."""
+    """A drawn symbol as formulas see it.
+
+    Args:
+        shape: shape of one sample; of a label (classes,).
+        dtype: "float" or "label".
+    """
 
     shape: Shape
     dtype: str
@@ -34,14 +39,6 @@ class Symbol:
     @property
     def axes(self) -> Axes:
         return ("N",) if self.dtype == "label" else ("N", *self.shape)
-
-
-class Kept(NamedTuple):
-    """What a later step of the iteration calls a value: the network, the step that evaluates it, from 1, and which node."""
-
-    network: str
-    step: int
-    node: int
 
 
 class _Stop(Exception):
@@ -53,18 +50,20 @@ class Builder:
     """Builds the graph of one step.
 
     Args:
-        loss: whose definitions, constants, carried numbers and reports the names mean.
-        networks: by the names that formulas call.
-        symbols: what can be drawn.
-        problems: where problems are noted.
-        used: names that were given a meaning are added to it.
-        step: whose formulas these are.
-        earlier: the builders of the steps before it.
-        schedule: how long draws live.
+        loss: the loss whose definitions, constants, carried numbers and reports the names mean.
+        networks: networks by the names that formulas call.
+        symbols: symbols that can be drawn, by name.
+        problems: list to which problems are added.
+        used: set to which names are added that were given a meaning.
+        step: the step whose formulas these are.
+        earlier: builders of the steps before it.
+        schedule: the schedule, which says how long draws live.
         recalled: reports that the formula being built may read.
-        computed: reports that this step has computed, with their nodes.
+        computed: nodes of the reports that this step has computed, by name.
         failed: reports of this step that have no meaning (noted).
         keeps: nodes whose values a later step reuses, by the name that it has for them.
+        trained_later: nodes of `keeps` through which a later step's gradient flows.
+        named: nodes of definitions, by name ("x_hat"), or by the call as it stands in a formula ("L(G(z))").
     """
 
     loss: Loss
@@ -79,6 +78,8 @@ class Builder:
     computed: dict[str, int] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     keeps: dict[Kept, int] = field(default_factory=dict)
+    trained_later: set[int] = field(default_factory=set)
+    named: dict[str, int] = field(default_factory=dict)
     graph: Graph = field(default_factory=Graph)
     _expanding: list[str] = field(default_factory=list)
     _expanded: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
@@ -130,7 +131,12 @@ class Builder:
                 case Output(_, name):
                     raise MeaningError(f"'.{name}' names an output, so it follows a network's evaluation")
                 case Call(function, arguments):
-                    return self._call(function, [self._walk(a, bound) for a in arguments], tree)
+                    node = self._call(function, [self._walk(a, bound) for a in arguments], tree)
+                    if (
+                        function in self.loss.definitions and not bound
+                    ):  # inside a definition its names stand for others
+                        self.named[render(tree)] = node
+                    return node
         except MeaningError as error:
             raise self._stop(tree, str(error)) from None
         finally:
@@ -141,7 +147,8 @@ class Builder:
             return bound[name]
         loss = self.loss
         if name in loss.definitions and not loss.definitions[name].parameters:
-            return self._definition(name, [])
+            self.named[name] = self._definition(name, [])
+            return self.named[name]
         self.used.add(name)
         if name in loss.constants:
             return self.graph.constant(loss.constants[name])
@@ -254,7 +261,7 @@ class Builder:
         training = training and name not in self.step.inference
         evaluation = self.graph.add("network", tuple(arguments), single, value=name, training=training)
         if name in self.step.reuse:
-            evaluation = self._reuse(evaluation)
+            evaluation = reused(self, evaluation)
         if not output and single is None:
             message = f"the network {name} has several outputs: name one of {', '.join(shapes)}"
             raise self._stop(tree, message, f"write {name}(...).{next(iter(shapes))}")
@@ -266,27 +273,6 @@ class Builder:
         if single is not None:
             return evaluation
         return self.graph.add("output", (evaluation,), shapes[output], value=output)
-
-    def _reuse(self, evaluation: int) -> int:
-        """Returns: the node of a value that an earlier step computes, in place of an evaluation here."""
-        node = self.graph.nodes[evaluation]
-        for i in sorted(self.graph.ancestors({evaluation})):
-            draw = self.graph.nodes[i]
-            if draw.op == "draw" and self.schedule.lifetime(draw.value) != "iteration":
-                hint = "let it live for the whole iteration: redraw." + ("data" if draw.value in DATA else "noise")
-                raise MeaningError(f"{node.value} cannot be reused: '{draw.value}' is drawn anew in this step; {hint}")
-        known: dict[tuple[object, ...], int] = {}
-        meanings = self.graph.meanings(known)
-        wanted = [meanings[i] for i in node.inputs]
-        for number, other in reversed(list(enumerate(self.earlier, 1))):
-            theirs = other.graph.meanings(known)
-            for i, candidate in enumerate(other.graph.nodes):
-                same = candidate.op == "network" and candidate.value == node.value
-                if same and [theirs[j] for j in candidate.inputs] == wanted and other.step.always_runs:
-                    name = Kept(node.value, number, i)
-                    other.keeps[name] = i
-                    return self.graph.add("kept", (), node.shape, value=name)
-        raise MeaningError(f"no earlier step evaluates {node.value} on these inputs, so there is nothing to reuse")
 
     def _check_labels(self, node: int, count: int | str, what: str) -> None:
         drawn = self.graph.nodes[node]

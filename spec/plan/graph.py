@@ -1,9 +1,9 @@
 """Formulas as a graph of operations: nodes with shapes, equal ones shared.
 
-A `Graph` gives equal operations on equal inputs one node, which is how `D(G(z))` written three times is evaluated
-once. The batch axis is the symbol "N". Two operands have equally many axes, an axis of size 1 meets any; or one of
-them is a single number, or one number a sample, so that (N,) scales images (N, 3, 32, 32). Backends give each operation its
-meaning by name.
+A `Graph` gives equal operations on equal inputs one node: `D(G(z))` that is written three times is evaluated once. The batch
+axis is the symbol "N". Two operands have equally many axes, and an axis of size 1 is repeated to the other's size; or one of
+them is a single number, or one number for each sample, so that (N,) scales images (N, 3, 32, 32). Backends give each operation
+its meaning by name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from operator import add, mul, sub, truediv
 from typing import Any
 
-Axes = tuple[int | str, ...]  # a shape with its batch axis, "N", first; () for one number for the whole batch
+Axes = tuple[int | str, ...]  # a shape whose first axis is the batch, "N"; () for one number for the whole batch
 
 # Elementwise functions of one operand, and what each does to a plain number.
 ELEMENTWISE: dict[str, Callable[[float], float]] = {
@@ -43,9 +43,9 @@ class Node:
     """One operation.
 
     Args:
-        op: its name; "constant", "draw", "carried", "recall", "kept" and "network" are where values come from.
-        inputs: the nodes it reads.
-        shape: of its value; None for a network with several outputs, whose "output" nodes have shapes.
+        op: name of the operation; values come from "constant", "draw", "carried", "recall", "kept" and "network".
+        inputs: nodes that it reads.
+        shape: shape of its value; None for a network with several outputs, whose "output" nodes have shapes.
         dtype: "float" or "label".
         value: what is fixed: a number, a name, an exponent, bounds, a stabiliser, a label.
         training: whether a network is evaluated in training mode.
@@ -101,11 +101,11 @@ class Graph:
             self._float(i, operator)
         rank = max(len(self.shape(a)), len(self.shape(b)))
         if any(1 < len(self.shape(i)) < rank for i in (a, b)):
-            raise MeaningError(f"the shapes {format_axes(self.shape(a))} and {format_axes(self.shape(b))} do not meet")
+            raise MeaningError(_not_broadcast(self.shape(a), self.shape(b)))
         a, b = self._expand(a, rank), self._expand(b, rank)
         shape = self.shape(a) or self.shape(b)
         if self.shape(a) and self.shape(b):
-            shape = tuple(self._meet(x, y, a, b) for x, y in zip(self.shape(a), self.shape(b), strict=True))
+            shape = tuple(self._broadcast(x, y, a, b) for x, y in zip(self.shape(a), self.shape(b), strict=True))
         return self.add(ARITHMETIC[operator], (a, b), shape)
 
     def power(self, a: int, b: int) -> int:
@@ -155,7 +155,7 @@ class Graph:
         return self.add("norm", (a,), ("N",), value=number)
 
     def classify(self, function: str, a: int, label: int) -> int:
-        """Add one number a sample: cross_entropy, -log softmax(a) at the label; or correct, 1 where it is a's largest.
+        """Add one number for each sample: cross_entropy, -log softmax(a) at the label; or correct, 1 where it is a's largest.
 
         The label is drawn, or one number for all samples.
         """
@@ -203,11 +203,11 @@ class Graph:
         return shape
 
     def ancestors(self, of: set[int]) -> set[int]:
-        """Returns: the nodes that those of `of` are computed from, and themselves."""
+        """Returns: the nodes from which those of `of` are computed, and these themselves."""
         return self._upstream(of, ())
 
     def sources(self, of: set[int]) -> set[int]:
-        """Returns: the nodes to which a gradient of those of `of` flows, and themselves."""
+        """Returns: the nodes to which a gradient of those of `of` flows, and these themselves."""
         return self._upstream(of, NON_DIFFERENTIABLE)
 
     def _upstream(self, of: set[int], ends: tuple[str, ...]) -> set[int]:
@@ -250,16 +250,20 @@ class Graph:
         missing = rank - len(shape)
         return self.add("expand", (a,), shape + (1,) * missing, value=missing)
 
-    def _meet(self, x: int | str, y: int | str, a: int, b: int) -> int | str:
+    def _broadcast(self, x: int | str, y: int | str, a: int, b: int) -> int | str:
         if y in (x, 1):
             return x
         if x == 1:
             return y
-        raise MeaningError(f"the shapes {format_axes(self.shape(a))} and {format_axes(self.shape(b))} do not meet")
+        raise MeaningError(_not_broadcast(self.shape(a), self.shape(b)))
+
+
+def _not_broadcast(a: Axes, b: Axes) -> str:
+    return f"the shapes {format_axes(a)} and {format_axes(b)} cannot be broadcast together"
 
 
 def format_axes(shape: Axes | None) -> str:
-    """Returns: a shape with its batch axis as people write it, "(N, 784)"."""
+    """Returns: a shape with its batch axis as people write it: "(N, 784)"."""
     if shape is None:
         return "several outputs"
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

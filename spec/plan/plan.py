@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.loss import Loss
 from ganspec.spec.parts.schedule import Schedule, Step
-from ganspec.spec.plan.builder import Builder, Kept, Symbol
+from ganspec.spec.plan.builder import Builder, Symbol
 from ganspec.spec.plan.graph import NON_DIFFERENTIABLE, Graph, Node, format_axes
+from ganspec.spec.plan.reuse import Kept
 from ganspec.spec.text.errors import Problems
 
 
@@ -23,15 +24,17 @@ class StepPlan:
     """One step of an iteration.
 
     Args:
-        step: whom it updates, how often, in which modes.
-        nodes: every operation, each after those it reads.
-        losses: the node that each updated network minimises.
-        reports: the node of each recorded number, the losses ("loss_D") and the carried numbers' next values among them.
-        carried: the node of each carried number's next value.
-        tracked: the nodes to evaluate with a graph for gradients.
-        leaves: the nodes that a gradient is taken with respect to and that no gradient flows on from.
+        step: the step of the schedule: which networks it updates, how often, in which modes.
+        nodes: operations, each after those that it reads.
+        losses: node that each updated network minimises, by network.
+        reports: node of each recorded number, the losses ("loss_D") and the carried numbers' next values among them.
+        carried: node of each carried number's next value.
+        tracked: nodes that are evaluated with a graph for gradients.
+        leaves: nodes with respect to which a gradient is taken and beyond which none flows.
         occurrences: for each network node, which evaluation of that network in this step it is, from 0.
-        keeps: the nodes whose values later steps of the iteration reuse, by the names that "kept" nodes have for them.
+        keeps: nodes whose values later steps of the iteration reuse, by the names that "kept" nodes have for them.
+        trained_later: those of them whose graph a later step's gradient needs; this step itself sees them as constants.
+        named: node of each definition that the step uses, by its name ("x_hat") or its call in a formula ("L(G(z))").
     """
 
     step: Step
@@ -43,6 +46,8 @@ class StepPlan:
     leaves: frozenset[int]
     occurrences: Mapping[int, int]
     keeps: Mapping[Kept, int]
+    trained_later: frozenset[int]
+    named: Mapping[str, int]
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""
@@ -124,6 +129,8 @@ def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], c
     nodes = tuple(replace(n, inputs=tuple(place[i] for i in n.inputs)) for n in (graph.nodes[old] for old in needed))
     losses, reports, carried = ({k: place[v] for k, v in group.items()} for group in (losses, reports, carried))
     keeps = {k: place[v] for k, v in builder.keeps.items()}
+    trained_later = frozenset(place[i] for i in builder.trained_later)
+    named = {k: place[v] for k, v in builder.named.items() if v in place}
     tracked, leaves = _gradients(step, nodes, set(losses.values()))
     counts: dict[str, int] = {}
     occurrences = {}
@@ -131,32 +138,43 @@ def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], c
         if node.op == "network":
             occurrences[i] = counts.get(node.value, 0)
             counts[node.value] = occurrences[i] + 1
-    return StepPlan(step, nodes, losses, reports, carried, tracked, leaves, occurrences, keeps)
+    return StepPlan(step, nodes, losses, reports, carried, tracked, leaves, occurrences, keeps, trained_later, named)
 
 
 def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[frozenset[int], frozenset[int]]:
-    trains: list[bool] = []  # whether a node's value depends, differentiably, on a parameter that moves
-    for node in nodes:
-        through = node.op not in NON_DIFFERENTIABLE and any(trains[i] for i in node.inputs)
-        trains.append(through or (node.op == "network" and node.value in step.update))
+    """Returns: the nodes that need a graph for gradients, and those that become leaves of it."""
+    trained = {i for i, node in enumerate(nodes) if _is_trained(node, step)}
+    # Which values depend, differentiably, on a parameter that moves?
+    trains: list[bool] = []
+    for i, node in enumerate(nodes):
+        through = node.op not in NON_DIFFERENTIABLE and any(trains[j] for j in node.inputs)
+        trains.append(through or i in trained)
+    # A graph is needed from the losses back to these parameters, and from each gradient in a formula back to its variable.
     graph = Graph(list(nodes))
     tracked = {i for i in graph.sources({i for i in losses if trains[i]}) if trains[i]}
-    wanted = set()
+    variables = set()
     for node in nodes:
         if node.op == "grad":
             of, to = node.inputs
-            wanted.add(to)
+            variables.add(to)
             tracked |= graph.dependants(to) & graph.sources({of})
+    # A variable becomes a leaf, unless a gradient flows on from it.
     leaves: set[int] = set()
-    alive: set[int] = set()  # with a way back along which a gradient flows
+    alive: set[int] = set()  # nodes from which a gradient flows back to a parameter or to a leaf
     for i, node in enumerate(nodes):
-        trained = node.op == "network" and node.value in step.update
-        if i in tracked and node.op not in NON_DIFFERENTIABLE and (trained or not alive.isdisjoint(node.inputs)):
+        if i in tracked and node.op not in NON_DIFFERENTIABLE and (i in trained or not alive.isdisjoint(node.inputs)):
             alive.add(i)
-        if i in wanted and i not in alive:
+        if i in variables and i not in alive:
             leaves.add(i)
             alive.add(i)
     return frozenset(tracked), frozenset(leaves)
+
+
+def _is_trained(node: Node, step: Step) -> bool:
+    """Returns: whether a node is an evaluation of a network that the step updates, made here or kept from an earlier step."""
+    if node.op == "kept":
+        return node.value.network in step.update
+    return node.op == "network" and node.value in step.update
 
 
 def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
@@ -218,8 +236,11 @@ def _remarks(i: int, node: Node, planned: StepPlan) -> str:
         remarks.append("training" if node.training else "inference")
         if node.value not in planned.step.update:
             remarks.append("constant")
+        if i in planned.trained_later:
+            remarks.append("its graph is kept for a later step")
     if i in planned.leaves:
         remarks.append("leaf")
-    if node.op == "network" and i not in planned.tracked:
+    if node.op == "network" and i not in planned.tracked | planned.trained_later:
         remarks.append("no graph")
+    remarks += sorted(name for name, named in planned.named.items() if named == i)
     return ", ".join(remarks)

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from ganspec.spec.network.architecture import Layer
-from ganspec.spec.parts.schedule import DATA, Schedule
+from ganspec.spec.parts.schedule import DATA
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.streams import Position, Streams
@@ -56,17 +56,98 @@ def mask_name(network: str, layer: Layer) -> str:
     return f"mask/{network}/{layer.name}"
 
 
+class DrawError(ValueError):
+    """A recorded draw is missing or does not fit; the message names the draw and its position."""
+
+
+@dataclass(frozen=True)
+class RecordedDraws:
+    """Draws that were recorded elsewhere, for instance from somebody's own training loop.
+
+    Args:
+        symbols: values by (symbol, position), (batch, ...) each; labels are whole numbers. A symbol that lives for a whole
+            iteration has the position of the iteration's beginning, Position(iteration); one that lives for a step, that of the
+            step's first repeat.
+        masks: kept elements, booleans, by (network, layer, position). The position's occurrence counts the evaluations of the
+            network within the step, from 0, in the order of the plan.
+        otherwise: the source of what is not recorded; None where a missing draw is an error.
+    """
+
+    symbols: Mapping[tuple[str, Position], np.ndarray]
+    masks: Mapping[tuple[str, str, Position], np.ndarray] = field(default_factory=dict)
+    otherwise: DrawSource | None = None
+
+    def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> np.ndarray:
+        if (name, at) not in self.symbols:
+            if self.otherwise is not None:
+                return self.otherwise.symbol(name, symbol, at, batch)
+            raise DrawError(f"no draw of {name} is recorded at {format_position(at)}")
+        values = self.symbols[name, at]
+        wanted = (batch,) if symbol.dtype == "label" else (batch, *symbol.shape)
+        if np.shape(values) != wanted:
+            found = list(np.shape(values))
+            raise DrawError(
+                f"the draw of {name} at {format_position(at)} has the shape {found}, expected {list(wanted)}"
+            )
+        if symbol.dtype == "label" and np.asarray(values).dtype.kind not in "iu":
+            raise DrawError(f"the draw of {name} at {format_position(at)} is of labels, expected whole numbers")
+        return values
+
+    def mask(self, network: str, layer: Layer, at: Position, shape: tuple[int, ...]) -> np.ndarray:
+        key = (network, layer.name, at)
+        if key not in self.masks:
+            if self.otherwise is not None:
+                return self.otherwise.mask(network, layer, at, shape)
+            raise DrawError(f"no mask of {network}'s layer {layer.name} is recorded at {format_position(at)}")
+        if np.shape(self.masks[key]) != shape:
+            found = list(np.shape(self.masks[key]))
+            where = f"{network}'s layer {layer.name} at {format_position(at)}"
+            raise DrawError(f"the mask of {where} has the shape {found}, expected {list(shape)}")
+        return np.asarray(self.masks[key], dtype=bool)
+
+
+def format_position(at: Position) -> str:
+    """Returns: a position as people read it, steps and repeats counted from 1 as in the plan, iterations from 0."""
+    text = f"iteration {at.iteration}, step {at.step + 1}, repeat {at.repeat + 1}"
+    return text + f", evaluation {at.occurrence + 1}" * bool(at.occurrence)
+
+
+class BatchError(ValueError):
+    """A batch is not one of this system; the message says what is wrong with it."""
+
+
+def check_batch(system: System, batch: Mapping[str, np.ndarray]) -> None:
+    """Compare a batch with what a system trains on: "x", and where formulas use them labels "y".
+
+    Raises:
+        BatchError: an array is missing, or has another shape or dtype, or a label is out of range.
+    """
+    for name in DATA if "y" in system.symbols else DATA[:1]:
+        wanted = (system.run.batch, *(system.data.shape if name == "x" else ()))
+        if name not in batch:
+            raise BatchError(f"the batch has no '{name}', an array of shape {list(wanted)}")
+        shape, dtype = np.shape(batch[name]), np.asarray(batch[name]).dtype
+        if shape != wanted:
+            raise BatchError(f"'{name}' of the batch has the shape {list(shape)}, {system.name} takes {list(wanted)}")
+        if dtype.kind != "f" and name == "x":
+            raise BatchError(f"'x' of the batch has the dtype {dtype}, expected floating-point numbers")
+        if name == "y" and (dtype.kind not in "iu" or min(batch["y"]) < 0 or max(batch["y"]) >= system.data.labels):
+            raise BatchError(
+                f"'y' of the batch holds other values than labels, whole numbers below {system.data.labels}"
+            )
+
+
 @dataclass
 class LiveDraws(Generic[Array]):
     """The draws that are alive. Each is made when it is first read, and lives for as long as the schedule says.
 
     Args:
-        schedule: how long data and noise live.
-        noise: draws a noise symbol at a position.
-        array: turns NumPy values into an array of the backend.
+        system: the system, whose schedule says how long data and noise live.
+        noise: function that draws a noise symbol at a position.
+        array: function that turns NumPy values into an array of the backend.
     """
 
-    schedule: Schedule
+    system: System
     noise: Callable[[str, Position], Array]
     array: Callable[[np.ndarray], Array]
     _alive: dict[str, Array] = field(default_factory=dict)
@@ -87,18 +168,20 @@ class LiveDraws(Generic[Array]):
     def __getitem__(self, name: str) -> Array:
         if name not in self._alive:
             if name in DATA:
-                self._alive |= {key: self.array(values) for key, values in self._next_batch().items()}
+                batch = self._next_batch()
+                check_batch(self.system, batch)
+                self._alive |= {key: self.array(batch[key]) for key in DATA if key in batch}
             else:
                 self._alive[name] = self.noise(name, self._position(name))
         return self._alive[name]
 
     def _position(self, name: str) -> Position:
         """Returns: where a draw is made; one that lives longer than a repeat has the position in which its life begins."""
-        lifetime = self.schedule.lifetime(name)
+        lifetime = self.system.schedule.lifetime(name)
         step = 0 if lifetime == "iteration" else self._at.step
         return Position(self._at.iteration, step, self._at.repeat if lifetime == "repeat" else 0)
 
     def _drop(self, lifetime: str) -> None:
         for name in list(self._alive):
-            if self.schedule.lifetime(name) == lifetime:
+            if self.system.schedule.lifetime(name) == lifetime:
                 del self._alive[name]

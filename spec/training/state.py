@@ -6,6 +6,7 @@ Arrays are named by role and path: "parameters/G/l1/W", "statistics/G/bn1/mean",
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,12 @@ import numpy as np
 
 from ganspec.spec.layers import Shape
 from ganspec.spec.system import System
+from ganspec.spec.text.errors import did_you_mean
 from ganspec.spec.training.streams import Streams
+
+
+class StateError(ValueError):
+    """A state is not one of this system; the message names the array, or what else is wrong."""
 
 
 @dataclass
@@ -22,10 +28,10 @@ class TrainingState:
     """Everything that the next iteration depends on, besides the system, the seed and the data.
 
     Args:
-        iteration: how many iterations are done.
-        updates: how often each network's optimiser has stepped.
-        learning_rates: of each network, now.
-        arrays: every array by its name.
+        iteration: number of iterations that are done.
+        updates: number of updates that each network's optimiser has made.
+        learning_rates: learning rate of each network, now.
+        arrays: arrays by name, float32 or float64.
     """
 
     iteration: int
@@ -54,6 +60,37 @@ def array_shapes(system: System) -> dict[str, Shape]:
     shapes |= {f"carried/{name}": () for name in system.loss.carried}
     shapes |= {f"reports/{name}": () for name in recalled_reports(system)}
     return shapes
+
+
+def check_state(system: System, state: TrainingState) -> None:
+    """Compare a state with what a system needs: names, shapes, dtypes, finite values.
+
+    Raises:
+        StateError: the first thing that differs.
+    """
+    wanted, found = array_shapes(system), state.arrays
+    for name in wanted:
+        if name not in found:
+            raise StateError(f"the state has no array {name}, which {system.name} needs")
+    for name, array in found.items():
+        if name not in wanted:
+            hint = did_you_mean(name, wanted)
+            raise StateError(f"{system.name} has no array {name}" + (f"; {hint}" if hint else ""))
+        shape, dtype = np.shape(array), getattr(array, "dtype", None)
+        if shape != wanted[name]:
+            raise StateError(f"{name} has the shape {list(shape)}, {system.name} needs {list(wanted[name])}")
+        if dtype not in (np.float32, np.float64):
+            raise StateError(f"{name} has the dtype {dtype}, expected float32 or float64")
+        if not np.isfinite(array).all():
+            raise StateError(f"{name} has a value that is not finite")
+    if state.iteration < 0:
+        raise StateError(f"the iteration is {state.iteration}, expected at least 0")
+    for what, values in (("updates", state.updates), ("learning_rates", state.learning_rates)):
+        if set(values) != set(system.optimizers):
+            raise StateError(f"{what} are of {sorted(values)}, {system.name} trains {sorted(system.optimizers)}")
+        for name, value in values.items():
+            if not (math.isfinite(value) and value >= 0):
+                raise StateError(f"{what} of {name} is {value}, expected a finite number of at least 0")
 
 
 def recalled_reports(system: System) -> list[str]:

@@ -25,7 +25,7 @@ DIRECTIONS = 256  # at a time, of an image's pixels: they are what takes memory
 
 
 @dataclass(frozen=True)
-class LayerOutline:
+class Evaluated:
     """One evaluation of a network: which one it is in its step, the statistics that it found, and its outputs."""
 
     occurrence: int
@@ -58,7 +58,7 @@ class Oracle:
     earlier: Sequence[Oracle] = ()
     direction: Mapping[str, np.ndarray] = field(default_factory=dict)
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    made: dict[str, dict[tuple[bytes, ...], LayerOutline]] = field(default_factory=dict)
+    made: dict[str, dict[tuple[bytes, ...], Evaluated]] = field(default_factory=dict)
     replaced: dict[str, Jet] = field(default_factory=dict)  # by a gradient's variable, wherever its name stands
     known: dict[str, Jet] = field(default_factory=dict)  # definitions without parameters, along this direction
 
@@ -199,10 +199,12 @@ class Oracle:
         key = (*(i.f.tobytes() for i in inputs), bytes([training]))
         for oracle in reversed(self.earlier) if name in self.step.reuse else ():
             if key in oracle.made.get(name, {}):
+                if name in self.step.update:  # made by the same parameters: the gradient flows through that evaluation
+                    return replace(oracle, direction=self.direction, known={})._network(name, inputs, training)
                 return {output: Jet(f) for output, f in oracle.made[name][key].outputs.items()}
         training = training and name not in self.step.inference
         made = self.made.setdefault(name, {})
-        known = made.get(key, LayerOutline(len(made), self.statistics[name], {}))
+        known = made.get(key, Evaluated(len(made), self.statistics[name], {}))
         at = Position(self.at.iteration, self.at.step, self.at.repeat, known.occurrence)
 
         def mask(layer, shape):

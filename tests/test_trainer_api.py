@@ -1,0 +1,295 @@
+"""The trainer as API: states are checked, draws can be given, results stay, inner values are seen; the same in both backends."""
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ganspec.spec import SpecError, load_system
+from ganspec.spec.training.draws import BatchError, DrawError, RecordedDraws, StreamDraws
+from ganspec.spec.training.runs import RunError
+from ganspec.spec.training.state import StateError, initial_state
+from ganspec.spec.training.streams import Position
+from ganspec.tools import backends
+from ganspec.tools.agreement import random_feed
+from support.programs import SMALL, here
+
+NAME = "gan_mlp_mnist"
+
+
+def trainer_of(backend, name=NAME, **options):
+    return backends.make_trainer(backend, load_system(name, reduced=True), 0, dtype="float64", **options)
+
+
+def altered(change):
+    """Returns: the initial state after a change of its arrays, updates or rates."""
+    state = initial_state(load_system(NAME, reduced=True), 0)
+    change(state)
+    return state
+
+
+def put(name, values):
+    return lambda state: state.arrays.__setitem__(name, values)
+
+
+WRONG_STATES = {
+    "a scalar for a weight": (
+        put("parameters/D/l1/W", np.array(1.0)),
+        "parameters/D/l1/W has the shape [], gan_mlp_mnist needs [7, 36]",
+    ),
+    "a misspelt name": (
+        lambda state: state.arrays.__setitem__("parameters/D/l1/WW", state.arrays["parameters/D/l1/W"]),
+        "gan_mlp_mnist has no array parameters/D/l1/WW; did you mean 'parameters/D/l1/W'?",
+    ),
+    "a missing array": (
+        lambda state: state.arrays.pop("moments/G/v/l3/b"), "the state has no array moments/G/v/l3/b, which gan_mlp_mnist needs",
+    ),
+    "whole numbers": (
+        put("parameters/D/l4/b", np.zeros(2, np.int64)), "parameters/D/l4/b has the dtype int64, expected float32 or float64",
+    ),
+    "a list": (put("parameters/D/l4/b", [0.0, 0.0]), "parameters/D/l4/b has the dtype None, expected float32 or float64"),
+    "NaN": (put("parameters/D/l4/b", np.array([0.0, np.nan])), "parameters/D/l4/b has a value that is not finite"),
+    "a network without a learning rate": (
+        lambda state: state.learning_rates.pop("G"), "learning_rates are of ['D'], gan_mlp_mnist trains ['D', 'G']",
+    ),
+    "a negative count": (
+        lambda state: state.updates.__setitem__("G", -1), "updates of G is -1, expected a finite number of at least 0",
+    ),
+    "a negative iteration": (lambda state: setattr(state, "iteration", -3), "the iteration is -3, expected at least 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_STATES)
+def test_a_wrong_state_is_refused_by_name_and_changes_nothing(case, backend):
+    change, message = WRONG_STATES[case]
+    trainer = trainer_of(backend)
+    before = trainer.state()
+    with pytest.raises(StateError, match=f"^{re.escape(message)}$"):
+        trainer.load(altered(change))
+    after = trainer.state()
+    assert after.iteration == before.iteration
+    assert all(np.array_equal(after.arrays[name], before.arrays[name]) for name in before.arrays)
+
+
+def batch_of(**changes):
+    rng = np.random.default_rng(0)
+    batch = {"x": rng.random((4, 1, 6, 6)), "y": np.arange(4)} | changes
+    return {name: values for name, values in batch.items() if values is not None}
+
+
+WRONG_BATCHES = {
+    "one image too few": (
+        {"x": np.zeros((3, 1, 6, 6))},
+        "'x' of the batch has the shape [3, 1, 6, 6], SYSTEM takes [4, 1, 6, 6]",
+    ),
+    "flat images": ({"x": np.zeros((4, 36))}, "'x' of the batch has the shape [4, 36], SYSTEM takes [4, 1, 6, 6]"),
+    "bytes": ({"x": np.zeros((4, 1, 6, 6), np.uint8)}, "'x' of the batch has the dtype uint8, expected floating-point numbers"),
+    "no labels": ({"y": None}, "the batch has no 'y', an array of shape [4]"),
+    "one-hot labels": ({"y": np.eye(4)}, "'y' of the batch has the shape [4, 4], SYSTEM takes [4]"),
+    "labels from 1": ({"y": np.full(4, 10)}, "'y' of the batch holds other values than labels, whole numbers below 10"),
+    "labels as fractions": ({"y": np.zeros(4)}, "'y' of the batch holds other values than labels, whole numbers below 10"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_BATCHES)
+def test_a_wrong_batch_is_refused(case, backend):
+    changes, message = WRONG_BATCHES[case]
+    settings = ["run.batch=4", "data.shape=[1, 6, 6]"]
+    system = load_system("cwgan_gp_mlp_mnist", settings, reduced=True)
+    trainer = backends.make_trainer(backend, system, 0)
+    with pytest.raises(BatchError, match=f"^{re.escape(message.replace('SYSTEM', system.name))}$"):
+        trainer.iterate(lambda: batch_of(**changes))
+    trainer.iterate(batch_of)  # the right one is taken
+
+
+@pytest.mark.parametrize("name", ["wgan_gp_mlp_mnist", "gan_mlp_mnist", "wgan_cifar10"])
+def test_an_update_leaves_the_gradients_that_a_caller_holds(name, backend):
+    trainer = trainer_of(backend, name)
+    to_numpy = backends.load(backend).to_numpy
+    held = []
+    feed = random_feed(trainer.system, 0)
+    for step, repeat in trainer.repeats():
+        result = trainer.compute(step, repeat, feed)
+        held.append((result, {network: to_numpy(g) for network, g in result.gradients.items()}))
+        trainer.update(result)
+    for result, copies in held:
+        for network, gradient in result.gradients.items():
+            assert np.array_equal(to_numpy(gradient), copies[network])
+            assert np.abs(copies[network]).max() > 0
+
+
+def test_iterate_shows_every_repeat_before_its_parameters_move(backend):
+    trainer, other = trainer_of(backend, "wgan_gp_mlp_mnist"), trainer_of(backend, "wgan_gp_mlp_mnist")
+    to_numpy, seen, weights = backends.load(backend).to_numpy, [], []
+
+    def observe(result):
+        seen.append(result)
+        weights.append(trainer.state().arrays["parameters/D/l1/W"])
+
+    recorded = trainer.iterate(random_feed(trainer.system, 0), observe)
+    plain = other.iterate(random_feed(other.system, 0))
+    repeats = trainer.system.schedule.steps[0].repeat
+    assert [(r.step, r.repeat) for r in seen] == [*((0, i) for i in range(repeats)), (1, 0)]
+    assert all(not np.array_equal(a, b) for a, b in pairwise(weights))
+    assert {n: float(to_numpy(v)) for n, v in recorded.items()} == {n: float(to_numpy(v)) for n, v in plain.items()}
+    last = seen[repeats - 1]
+    assert float(to_numpy(last.values[last.plan.reports["loss_D"]])) == float(to_numpy(recorded["loss_D"]))
+
+
+def test_defined_names_are_found_among_the_values(backend):
+    trainer = trainer_of(backend, "wgan_gp_mlp_mnist")
+    to_numpy, seen = backends.load(backend).to_numpy, []
+    trainer.iterate(random_feed(trainer.system, 0), seen.append)
+    result = seen[0]
+    names = result.plan.named
+    assert {"x_hat", "penalty"} <= set(names)
+    draws = {n.value: to_numpy(v) for n, v in zip(result.plan.nodes, result.values, strict=True) if n.op == "draw"}
+    fake = next(i for i, n in enumerate(result.plan.nodes) if n.op == "network" and n.value == "G")
+    eps = draws["eps"].reshape(-1, 1, 1, 1)
+    expected = eps * draws["x"] + (1 - eps) * to_numpy(result.values[fake])
+    np.testing.assert_allclose(to_numpy(result.values[names["x_hat"]]), expected, rtol=1e-14, atol=1e-15)
+    began = trainer_of(backend, "began_mnist").system.plan
+    assert {"L(x)", "L(G(z))"} <= set(began.steps[0].named)
+
+
+def test_what_every_layer_gave_can_be_had_and_is_the_same_in_both_backends():
+    found = {}
+    for backend in ("torch", "chainer"):
+        trainer = trainer_of(backend, "cwgan_gp_mlp_mnist")
+        to_numpy, seen = backends.load(backend).to_numpy, []
+        trainer.iterate(random_feed(trainer.system, 0), seen.append, keep_layers=True)
+        result = seen[0]
+        for i, layers in result.layers.items():
+            node = result.plan.nodes[i]
+            architecture = trainer.system.networks[node.value]
+            assert list(layers) == [layer.name for layer in architecture.layers]
+            last = layers[next(iter(architecture.outputs.values()))]
+            assert np.array_equal(to_numpy(last), to_numpy(result.values[i]))
+        found[backend] = {(i, n): to_numpy(a) for i, layers in result.layers.items() for n, a in layers.items()}
+        trainer.iterate(random_feed(trainer.system, 0), seen.append)
+        assert not seen[-1].layers, "nobody asked"
+    assert found["torch"].keys() == found["chainer"].keys()
+    for key, values in found["torch"].items():
+        np.testing.assert_allclose(found["chainer"][key], values, rtol=1e-12, atol=1e-13, err_msg=str(key))
+
+
+class Recorder:
+    """A source of draws that writes down what it gives."""
+
+    def __init__(self, source):
+        self.source, self.symbols, self.masks = source, {}, {}
+
+    def symbol(self, name, symbol, at, batch):
+        self.symbols[name, at] = self.source.symbol(name, symbol, at, batch)
+        return self.symbols[name, at]
+
+    def mask(self, network, layer, at, shape):
+        self.masks[network, layer.name, at] = self.source.mask(network, layer, at, shape)
+        return self.masks[network, layer.name, at]
+
+
+def test_recorded_draws_are_replayed_in_either_backend():
+    system = load_system("cwgan_gp_mlp_mnist", reduced=True)
+    recorder = Recorder(StreamDraws(system, 7))
+    ends = []
+    for backend, draws in (("torch", recorder), ("torch", None), ("chainer", None)):
+        source = draws or RecordedDraws(recorder.symbols, recorder.masks)
+        trainer = backends.make_trainer(backend, system, 0, dtype="float64", draws=source)  # seed 0: parameters alone
+        feed = random_feed(system, 0)
+        for _ in range(2):
+            trainer.iterate(feed)
+        ends.append(trainer.state().arrays)
+    assert {name for name, _ in recorder.symbols} == {"z", "eps", "c"} & set(system.draws) | {"z", "eps"}
+    assert {network for network, _, _ in recorder.masks} == {"D"}
+    for name, values in ends[0].items():
+        assert np.array_equal(ends[1][name], values), name
+        np.testing.assert_allclose(ends[2][name], values, rtol=1e-9, atol=1e-11, err_msg=name)
+
+
+def test_draws_that_are_missing_or_do_not_fit_are_named(backend):
+    system = load_system("wgan_gp_mlp_mnist", reduced=True)
+    recorder = Recorder(StreamDraws(system, 7))
+    backends.make_trainer(backend, system, 0, draws=recorder).iterate(random_feed(system, 0))
+    second, third = Position(0, 0, 1), Position(0, 0, 2)
+
+    def message(symbols, masks):
+        trainer = backends.make_trainer(backend, system, 0, draws=RecordedDraws(symbols, masks))
+        with pytest.raises(DrawError) as error:
+            trainer.iterate(random_feed(system, 0))
+        return str(error.value)
+
+    without = {key: values for key, values in recorder.symbols.items() if key != ("z", second)}
+    assert message(without, recorder.masks) == "no draw of z is recorded at iteration 0, step 1, repeat 2"
+    short = recorder.symbols | {("eps", third): recorder.symbols["eps", third][:-1]}
+    batch = system.run.batch
+    expected = f"the draw of eps at iteration 0, step 1, repeat 3 has the shape [{batch - 1}], expected [{batch}]"
+    assert message(short, recorder.masks) == expected
+    (network, layer, at), values = next(iter(recorder.masks.items()))
+    unmasked = {key: values for key, values in recorder.masks.items() if key != (network, layer, at)}
+    assert message(recorder.symbols, unmasked).startswith(
+        f"no mask of {network}'s layer {layer} is recorded at iteration 0"
+    )
+    turned = recorder.masks | {(network, layer, at): values.T}
+    assert f"has the shape [{values.shape[1]}, {values.shape[0]}], expected" in message(recorder.symbols, turned)
+    otherwise = RecordedDraws(without, {}, otherwise=StreamDraws(system, 7))
+    backends.make_trainer(backend, system, 0, draws=otherwise).iterate(random_feed(system, 0))
+
+
+def test_a_module_or_chain_is_made_with_settings(backend):
+    house = backends.load(backend)
+    network = house.Network.from_system("wgan_gp_mlp_mnist", "D", settings=["networks.D.width=5"])
+    assert network.architecture.constants["width"] == 5
+    with pytest.raises(SpecError, match=r"has no network 'H': expected one of D, G"):
+        house.Network.from_system("wgan_gp_mlp_mnist", "H")
+
+
+@pytest.mark.parametrize("trained_by", ["torch", "chainer"])
+def test_a_module_or_chain_is_made_from_a_run_of_either_backend(trained_by, backend, images, tmp_path):
+    out = tmp_path / "run"
+    averaged = ["--set", "averages.G=0.5", "--set", "run.checkpoint_every=2"]
+    command = ["train", "wgan_gp_mlp_mnist", *SMALL, *averaged, "--data", images, "--out", out, "--iterations", 5]
+    assert here(*command, "--backend", trained_by) == 0
+    house = backends.load(backend)
+    from ganspec.spec.training.runs import read_run
+
+    newest, earlier = read_run(out), read_run(out, 4)
+    assert (newest.state.iteration, earlier.state.iteration) == (5, 4)
+    z = np.random.default_rng(0).uniform(-1, 1, (3, 3)).astype(np.float32)
+    trainer = backends.make_trainer(backend, newest.system, 0, newest.state)
+    context = house.ArrayContext("cpu", "float32")
+
+    def output(network):
+        if backend == "torch":
+            return house.to_numpy(network.eval()(context.array(z)))
+        import chainer
+
+        with chainer.using_config("train", False):
+            return house.to_numpy(network(z))
+
+    average = output(house.Network.from_run(out, "G"))
+    np.testing.assert_allclose(average, trainer.generate(z), rtol=1e-6, atol=1e-7)
+    plain = output(house.Network.from_run(str(out), "G", averaged=False))
+    assert np.abs(plain - average).max() > 1e-6
+    assert np.abs(output(house.Network.from_run(out, "G", 4)) - average).max() > 1e-6
+    with pytest.raises(RunError, match=r"has no checkpoint of iteration 3, only of "):
+        house.Network.from_run(out, "G", 3)
+    with pytest.raises(RunError, match=r"is not the folder of a run"):
+        house.Network.from_run(tmp_path, "G")
+
+
+def test_a_state_of_one_dtype_is_taken_by_a_trainer_of_another(backend):
+    system = load_system(NAME, reduced=True)
+    state = initial_state(system, 3)
+    single = replace(state, arrays={name: a.astype(np.float32) for name, a in state.arrays.items()})
+    for dtype in ("float32", "float64"):
+        trainer = backends.make_trainer(backend, system, 0, single, dtype=dtype)
+        assert {a.dtype for a in trainer.state().arrays.values()} == {np.dtype(dtype)}
+
+
+@pytest.fixture
+def images(tmp_path):
+    path = tmp_path / "images.npz"
+    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8))
+    return path
