@@ -17,7 +17,15 @@ class DeviceError(Exception):
 
 @dataclass(frozen=True)
 class ArrayContext:
-    """A device ("cpu" or "cuda") and a floating-point dtype ("float32" or "float64")."""
+    """Where arrays live, and in which precision.
+
+    Args:
+        device: "cpu" or "cuda".
+        dtype: "float32" or "float64".
+
+    Raises:
+        DeviceError: the device is not there.
+    """
 
     device: str
     dtype: str
@@ -43,6 +51,7 @@ class ArrayContext:
         return Array(self.xp.array(values, dtype=self.dtype), requires_grad=False)
 
     def filled(self, count: int, value: float) -> Array:
+        """Returns: a vector of `count` numbers, all equal."""
         return Array(self.xp.full(count, value, dtype=self.dtype), requires_grad=False)
 
 

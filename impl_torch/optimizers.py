@@ -1,26 +1,48 @@
-"""Optimisers in PyTorch; `spec.parts.optimizers` defines them. A network's parameters are one flat vector here."""
+"""Optimisers in PyTorch; `spec.parts.optimizers` defines them. A network's parameters are one vector here."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
-from ganspec.spec.parts import optimizers as definitions
 
-Parts = list[tuple[int, int]]  # where the parameters lie that take part in an update: [start, end)
+Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
 
 
-class Adam:
-    """Adam in either definition. `moments` are flat vectors like the parameters; `updates` counts the steps done."""
+class Optimizer:
+    """What every optimiser holds.
 
-    def __init__(self, definition: definitions.Adam, count: int, context: ArrayContext) -> None:
+    `moments` are vectors like the parameters' own, by name; `updates` is the number of updates done; `learning_rate` is that of
+    the next one.
+
+    Args:
+        definition: definition of the optimiser, from `spec.parts.optimizers`.
+        count: number of parameters.
+        context: device and dtype.
+    """
+
+    def __init__(self, definition: Any, count: int, context: ArrayContext) -> None:
         self.definition = definition
         self.updates = 0
         self.learning_rate = definition.learning_rate
         self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        """Move the parameters one step, in place."""
+        """Move the parameters one step, in place; the gradient stays as it is.
+
+        Args:
+            parameters, gradient: vectors of all of the network's parameters.
+            parts: the ranges of them that take part in this update.
+        """
+        raise NotImplementedError
+
+
+class Adam(Optimizer):
+    """Adam in either definition."""
+
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2 = self.definition.beta1, self.definition.beta2
         self.updates += 1
         size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
@@ -31,17 +53,10 @@ class Adam:
             parameters[start:end].addcdiv_(m, torch.sqrt(v).add_(epsilon), value=-size)
 
 
-class RMSProp:
-    """RMSProp in every definition. `moments` are flat vectors like the parameters; `updates` counts the steps done."""
-
-    def __init__(self, definition: definitions.RMSProp, count: int, context: ArrayContext) -> None:
-        self.definition = definition
-        self.updates = 0
-        self.learning_rate = definition.learning_rate
-        self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
+class RMSProp(Optimizer):
+    """RMSProp in every definition."""
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        """Move the parameters one step, in place."""
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         self.updates += 1
         for start, end in parts:

@@ -24,9 +24,13 @@ from ganspec.spec.text.distributions import Distribution
 
 @dataclass(frozen=True)
 class Position:
-    """Where in training a number is drawn: iteration, step of the schedule, repeat, and which such draw it is there.
+    """The place in training at which a number is drawn; all counts begin with 0.
 
-    All count from 0. `occurrence` distinguishes the evaluations of one network within a step.
+    Args:
+        iteration: number of the iteration.
+        step: number of the step in the schedule.
+        repeat: number of the step's repeat.
+        occurrence: number of the evaluation of the same network within the step, for dropout masks.
     """
 
     iteration: int = 0
@@ -37,7 +41,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Streams:
-    """The streams of one seed."""
+    """The streams of one seed, a whole number from 0."""
 
     seed: int
 
@@ -87,8 +91,8 @@ class Streams:
     def mask(self, rate: float, name: str, position: Position, shape: Shape) -> np.ndarray:
         """Draw what a dropout layer keeps.
 
-        One random bit an element where the rate is 1/2, one byte where it is a multiple of 1/256, else 32 bits, so
-        that the probability is exact or within 2^-33.
+        Each element takes one random bit where the rate is 1/2, one byte where it is a multiple of 1/256, else 32 bits;
+        so the probability is exact, or within 2^-33.
 
         Args:
             rate: the probability that an element is dropped, in [0, 1).
