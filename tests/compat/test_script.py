@@ -54,7 +54,7 @@ def test_missing_script_and_missing_arguments_say_the_usage(python):
         done = python("-m", "ganspec.impl_chainer.compat", *arguments)
         assert done.returncode == 2
         assert done.stderr.startswith(
-            "usage: python -m ganspec.impl_chainer.compat (script.py | -m module) [args ...]\n"
+            "usage: python -m ganspec.impl_chainer.compat [options] (script.py | -m module) [args ...]\n"
         )
     assert python("-m", "ganspec.impl_chainer.compat", "nowhere.py").stderr.endswith("no such file: nowhere.py\n")
 
