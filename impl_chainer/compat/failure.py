@@ -25,24 +25,38 @@ If that fails, as it may with Python 3.14 or newer, build the wheel with an olde
 
 PROMOTION = """A float64 array came where float32 was expected. Since NumPy 2.0 a NumPy scalar decides the type of a result as
 an array does (NEP 50): with x of float32, np.float64(0.5) * x is float64, where NumPy 1 made it float32. Such scalars come
-from np.sqrt(2), np.mean(a), np.random.uniform() or an element of a float64 array. To mend it, look for the
-line where one of them meets the array, and make it a Python number, as in float(np.sqrt(2)) * x, or cast the result, with
-.astype(np.float32). The other way leaves the program as it is: NumPy 1, with which these mends work, too (Python 3.12 or
-older): pip install 'numpy<2'"""
+from np.sqrt(2), np.mean(a), np.random.uniform() or an element of a float64 array. To mend it, look for the line where one
+of them meets the array, and make it a Python number, as in float(np.sqrt(2)) * x, or cast the result with
+.astype(np.float32). The other way leaves the program as it is: NumPy 1 (Python 3.12 or older), with which these mends
+work, too:
 
-OLD_NAME = """{name!r} is a name of older NumPy; here is NumPy {version}. The program's own modules get such names with: python -m
-ganspec.impl_chainer.compat --old-names. The other way is an older NumPy, with which these mends work, too: pip install
-'numpy<2' (Python 3.12 or older), or 'numpy<1.24' (Python 3.11 or older) for np.float, np.int, np.bool, np.object and np.str."""
+    pip install 'numpy<2'"""
 
-OUTSIDE = """{name!r} is a name of older NumPy, and {file} is not among the modules that get such names; they are those in
-{folder}. To choose another folder: --old-names=FOLDER. For installed packages the other way is an older NumPy, with which
-these mends work, too: pip install 'numpy<2', or 'numpy<1.24' for np.float, np.int, np.bool, np.object and np.str."""
+OLDER_NUMPY = """an older NumPy, with which these mends work, too; the second line is for
+np.float, np.int, np.bool, np.object, np.str and np.complex:
+
+    pip install 'numpy<2'       # Python 3.12 or older
+    pip install 'numpy<1.24'    # Python 3.11 or older"""
+
+OLD_NAME = """{name!r} is a name of older NumPy, and this is NumPy {version}. The program's own modules get such names with:
+
+    python -m ganspec.impl_chainer.compat --old-names {program} ...
+
+The other way is """
+
+OUTSIDE = """{name!r} is a name of older NumPy. The modules that get such names are those in {folder}, and {file} is not one of
+them. To choose another folder:
+
+    python -m ganspec.impl_chainer.compat --old-names=FOLDER {program} ...
+
+For installed packages the other way is """
 
 INDIRECT = """{name!r} is a name of older NumPy that --old-names cannot give here, because the module's source does not
 mention it as an attribute or an import: it comes from getattr, exec or eval. Change it there."""
 
-CHILDREN = """Python processes that a program starts with subprocess import Chainer without the mends. They get them with: python
--m ganspec.impl_chainer.compat --children"""
+CHILDREN = """Python processes that a program starts with subprocess import Chainer without the mends. They get them with:
+
+    python -m ganspec.impl_chainer.compat --children {program} ..."""
 
 _OLD_NAME = re.compile(
     r"module '(?:numpy|cupy)' has no attribute '(\w+)'"
@@ -69,9 +83,16 @@ def begin_in_the_program():
         trace = _from_the_program_on(trace)
         before(kind, error.with_traceback(trace), trace)
         if text := hint(error):
-            print("\n" + textwrap.fill(f"hint: {text}", 100, break_on_hyphens=False), file=sys.stderr)
+            print("\n" + _filled(f"hint: {text}"), file=sys.stderr)
 
     sys.excepthook = show
+
+
+def _filled(text):
+    """Break the lines of a text, and leave those that are indented, which are commands."""
+    paragraphs = text.split("\n\n")
+    whole = {"break_on_hyphens": False, "break_long_words": False}
+    return "\n\n".join(p if p[0] == " " else textwrap.fill(p, 100, **whole) for p in paragraphs)
 
 
 def _from_the_program_on(trace):
@@ -97,10 +118,20 @@ def hint(error):
         return PROMOTION if mixed and at_least("numpy", 2)() else None
     if isinstance(error, AttributeError | ImportError) and (found := _OLD_NAME.search(str(error))):
         return _old_name_hint(next(filter(None, found.groups())), error)
-    if isinstance(error, subprocess.CalledProcessError) and "startup" not in os.environ.get("PYTHONPATH", ""):
+    if isinstance(error, subprocess.CalledProcessError) and os.path.join("compat", "startup") not in _python_path():
         first = error.cmd if isinstance(error.cmd, str) else os.fspath(next(iter(error.cmd), ""))
-        return CHILDREN if first.startswith(sys.executable) else None
+        return CHILDREN.format(program=_words()) if first.startswith(sys.executable) else None
     return None
+
+
+def _python_path():
+    return os.environ.get("PYTHONPATH", "")
+
+
+def _words():
+    """Return the program as it is named on the command line."""
+    kind, _, name = os.environ[program.VARIABLE].partition(":")
+    return f"-m {name}" if kind == "module" else name
 
 
 def _old_name_hint(name, error):
@@ -108,12 +139,14 @@ def _old_name_hint(name, error):
 
     if not old_names.knows(name):
         return None
-    if program.OLD_NAMES not in os.environ:
-        return OLD_NAME.format(name=name, version=".".join(map(str, release("numpy") or ("unknown",))))
+    folder = os.environ.get(program.OLD_NAMES)
+    if folder is None:
+        version = ".".join(map(str, release("numpy") or ("unknown",)))
+        return OLD_NAME.format(name=name, version=version, program=_words()) + OLDER_NUMPY
     file = _file_of(error.__traceback__)
-    if file.startswith("<") or old_names.in_folder(file, os.environ[program.OLD_NAMES]):
+    if file.startswith("<") or old_names.in_folder(file, folder):
         return INDIRECT.format(name=name)
-    return OUTSIDE.format(name=name, file=file, folder=os.environ[program.OLD_NAMES])
+    return OUTSIDE.format(name=name, file=file, folder=folder, program=_words()) + OLDER_NUMPY
 
 
 def _file_of(trace):

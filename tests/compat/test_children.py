@@ -147,7 +147,7 @@ def test_a_failed_child_of_subprocess_brings_the_hint(launcher, python):
     done = python("-m", "ganspec.impl_chainer.compat", launcher, launcher.with_name("child.py"))
     assert done.returncode == 1
     _, hint = done.stderr.split("\nhint: ")
-    assert hint.endswith("python -m ganspec.impl_chainer.compat --children\n")
+    assert hint.endswith(f"\n    python -m ganspec.impl_chainer.compat --children {launcher} ...\n")
 
 
 def test_workers_and_updaters_pickles_begin_with_compat(passes):

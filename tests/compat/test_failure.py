@@ -109,7 +109,7 @@ def test_old_name_that_the_option_does_not_reach_is_explained(failed, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "other.py").write_text("import numpy as np\n\n\ndef f():\n    return np.float\n")
     said = failed("import other\nother.f()\n", f"--old-names={tmp_path / 'folder'}")
-    assert f"{tmp_path / 'other.py'} is not among the modules" in " ".join(said.split("\nhint: ")[1].split())
+    assert f"and {tmp_path / 'other.py'} is not one of them" in " ".join(said.split("\nhint: ")[1].split())
     said = failed("import numpy as np\ngetattr(np, 'float')\n", "--old-names")
     assert "it comes from getattr, exec or eval" in " ".join(said.split("\nhint: ")[1].split())
 
