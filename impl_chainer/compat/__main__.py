@@ -12,6 +12,7 @@ import ganspec
 from ganspec.impl_chainer.compat import failure, program
 
 USAGE = "usage: python -m ganspec.impl_chainer.compat [options] (script.py | -m module) [args ...]"
+OPTIONS = ("--old-names", "--children")
 HELP = f"""{USAGE}
 
 Run an old Chainer program, unchanged. The installed chainer==7.8.1 is mended in memory for the Python, NumPy and
@@ -46,10 +47,12 @@ def main(arguments):
         return 0
     as_module = rest[:1] == ["-m"]
     rest = rest[as_module:]
-    known = {"--old-names", "--children"}
-    wrong = [name for name, value in options.items() if name not in known or value == ""]
-    if wrong or not rest or options.get("--children") or rest[0] == "":
-        return _refuse(f"unknown option or value: {' '.join(wrong)}" if wrong else "")
+    if wrong := [name for name, value in options.items() if name not in OPTIONS or value == ""]:
+        return _refuse(f"unknown option or value: {' '.join(wrong)}")
+    if options.get("--children"):
+        return _refuse("--children takes no value")
+    if not rest or not rest[0]:
+        return _refuse("")
     try:
         return run(rest, as_module, options)
     except program.ProgramError as error:

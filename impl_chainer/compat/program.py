@@ -62,7 +62,7 @@ def spec_of_module(name):
         name: dotted name of the module or package, as after ``python -m``.
 
     Raises:
-        ProgramError: there is no such module, or it has no Python source.
+        ProgramError: there is no such module.
     """
     found = _find(name)
     if found is not None and found.submodule_search_locations is not None:
@@ -70,8 +70,6 @@ def spec_of_module(name):
         found = _find(name)
     if found is None or found.loader is None:
         raise ProgramError(f"no module named {name} in the working directory or among the installed packages")
-    if not hasattr(found.loader, "get_code"):
-        raise ProgramError(f"{name} cannot be run: it has no Python source")
     spec = ProgramSpec(CHILD_MAIN, found.loader, origin=found.origin)
     spec.package, spec.cached, spec.has_location = found.parent, found.cached, found.has_location
     spec.module = name
@@ -98,10 +96,10 @@ def execute(spec, namespace):
         namespace: dictionary of the module ``__main__``, or of the one in its place in a child process.
 
     Raises:
-        ProgramError: the file cannot be read.
+        ProgramError: the file cannot be read, or has no Python code.
         BaseException: whatever the program raises.
     """
-    code = spec.loader.get_code(spec.module) if spec.module else _code_of_script(spec.origin)
+    code = _code_of_module(spec) if spec.module else _code_of_script(spec.origin)
     namespace.update(
         __spec__=spec,
         __file__=spec.origin,
@@ -111,6 +109,13 @@ def execute(spec, namespace):
         __loader__=spec.loader,
     )
     exec(code, namespace)
+
+
+def _code_of_module(spec):
+    code = spec.loader.get_code(spec.module) if hasattr(spec.loader, "get_code") else None
+    if code is None:
+        raise ProgramError(f"{spec.module} cannot be run: it has no Python code")
+    return code
 
 
 def _code_of_script(path):
