@@ -12,6 +12,15 @@ declare(
 )
 
 declare(
+    "concat_examples-ndarray",
+    "chainer.dataset.convert",
+    ("if not batch:", "if len(batch) == 0:", 2),
+    broken_by="Chainer 7.8.1",
+    why="A batch that is one array has no truth value; earlier versions looked at its length.",
+    needed=always,
+)
+
+declare(
     "hdf5-exc_info",
     "chainer.serializers.hdf5",
     ("sys.exec_info()", "sys.exc_info()"),

@@ -15,7 +15,7 @@ import types
 
 from ganspec.impl_chainer.compat.mend import TABLE
 
-_PACKAGES = ("chainer", "chainermn", "chainerx", "onnx_chainer")
+_PACKAGES = ("chainer", "chainermn", "onnx_chainer")
 
 
 class MendingLoader(importlib.machinery.SourceFileLoader):
@@ -116,10 +116,6 @@ def mend_in_place(module, mends):
 FINDER = MendingFinder(TABLE)
 
 
-def _loaded(name):
-    return name.partition(".")[0] in _PACKAGES
-
-
 def apply(without=()):
     """Have Chainer mended, whether it is imported later or was imported before. Repeating it is harmless.
 
@@ -151,7 +147,7 @@ def apply(without=()):
 
 def _forget_failed_import():
     """Drop the submodules that an import of chainer left behind when it failed, so that it can succeed."""
-    for package in ("chainer", "chainermn", "onnx_chainer"):
+    for package in _PACKAGES:
         if package not in sys.modules:
             for name in [name for name in sys.modules if name.startswith(package + ".")]:
                 del sys.modules[name]

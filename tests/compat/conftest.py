@@ -16,7 +16,6 @@ def python():
 
     def run(*arguments, cwd=ROOT, **environment):
         variables = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1", **environment}
-        variables.pop("GANSPEC_COMPAT_SCRIPT", None)
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=cwd,

@@ -63,7 +63,7 @@ def test_iterator_needs_its_mend_for_that(method, folder, python):
         pytest.skip("this stack imports chainer unmended")
     arguments = [method, "multiprocess_iterator-child"]
     program = f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv[1:] = {arguments!r}\n{MAIN}"
-    # Without the mend the worker dies at its import of chainer, again and again; the parent would wait for ever.
+    # Without the mend the worker dies at its import of chainer, again and again; the parent would wait without end.
     program = program.replace(
         "    batches = list(iterator)\n",
         "    import threading; threading.Timer(3, os._exit, [7]).start()\n    batches = list(iterator)\n",
@@ -84,6 +84,70 @@ def test_runner_s_children_run_the_script_mended(folder, python):
     assert "impl_chainer" not in script
     done = python("-m", "ganspec.impl_chainer.compat", folder / "script.py", "spawn")
     assert done.stdout == DONE, done.stderr
+
+
+@pytest.mark.parametrize("module", ["package.train", "package"])
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_runner_s_children_run_the_module_mended(module, method, folder, python):
+    package = folder / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("import chainer\n")
+    (folder / "dataset.py").rename(package / "dataset.py")
+    main = MAIN.replace("import ganspec.impl_chainer.compat\n", "from .dataset import Squares\n")
+    main = main.replace("    from dataset import Squares\n", "")
+    main = main.replace("    ganspec.impl_chainer.compat.apply(without=set(sys.argv[2:]))\n", "")
+    assert "ganspec" not in main
+    for name in ("train.py", "__main__.py"):
+        (package / name).write_text(main)
+    # A relative import that leaves the package in doubt is a warning.
+    done = python("-W", "error::ImportWarning", "-m", "ganspec.impl_chainer.compat", "-m", module, method, cwd=folder)
+    assert done.stdout == DONE, done.stderr
+
+
+LAUNCH = """
+import subprocess, sys
+done = subprocess.run([sys.executable, *sys.argv[1:]], capture_output=True, text=True)
+print(done.stdout, done.stderr)
+done.check_returncode()
+"""
+CHILD = """
+import sys
+before = [m for m in sys.modules if m.startswith("ganspec")]
+import chainer
+print(before, "ganspec.impl_chainer.compat" in sys.modules, [p for p in sys.path if "startup" in p])
+"""
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    (tmp_path / "launch.py").write_text(LAUNCH)
+    (tmp_path / "child.py").write_text(CHILD)
+    return tmp_path / "launch.py"
+
+
+def test_children_of_subprocess_are_mended_when_asked_for(launcher, python):
+    arguments = ["-m", "ganspec.impl_chainer.compat", "--children", launcher, launcher.with_name("child.py")]
+    done = python(*arguments)
+    assert done.stdout.startswith("[] True []\n"), done.stdout + done.stderr
+    isolated = python(*arguments[:-1], "-c", "import sys; print([m for m in sys.modules if m.startswith('ganspec')])")
+    assert isolated.stdout.startswith("[]\n"), "nothing is imported before chainer is"
+
+
+def test_children_of_subprocess_keep_their_own_sitecustomize(launcher, python, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "sitecustomize.py").write_text("import builtins\nbuiltins.own = __file__\n")
+    program = "import sitecustomize; print(own == sitecustomize.__file__); import chainer"
+    arguments = ["-m", "ganspec.impl_chainer.compat", "--children", launcher, "-c", program]
+    assert python(*arguments, PYTHONPATH=str(tmp_path / "own")).stdout.startswith("True\n")
+
+
+def test_a_failed_child_of_subprocess_brings_the_hint(launcher, python):
+    if not at_least("numpy", 2)():
+        pytest.skip("this stack imports chainer unmended")
+    done = python("-m", "ganspec.impl_chainer.compat", launcher, launcher.with_name("child.py"))
+    assert done.returncode == 1
+    _, hint = done.stderr.split("\nhint: ")
+    assert hint.endswith(f"\n    python -m ganspec.impl_chainer.compat --children {launcher} ...\n")
 
 
 def test_workers_and_updaters_pickles_begin_with_compat(passes):

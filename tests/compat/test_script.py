@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
+RUN = ("-m", "ganspec.impl_chainer.compat")
 LOOK = """
 import json, sys
 print(json.dumps({
@@ -18,7 +19,7 @@ def test_script_sees_what_python_shows_it(python, tmp_path):
     script = tmp_path / "look.py"
     script.write_text(LOOK)
     plain = python(script, "a", "--b", "-m")
-    ours = python("-m", "ganspec.impl_chainer.compat", script, "a", "--b", "-m")
+    ours = python(*RUN, script, "a", "--b", "-m")
     assert json.loads(ours.stdout) == json.loads(plain.stdout), ours.stderr
     assert json.loads(ours.stdout)["argv"] == [str(script), "a", "--b", "-m"]
     assert json.loads(ours.stdout)["path"] == str(tmp_path)
@@ -27,7 +28,7 @@ def test_script_sees_what_python_shows_it(python, tmp_path):
 def test_relative_script_keeps_its_name(python, tmp_path):
     (tmp_path / "look.py").write_text(LOOK)
     plain = python("look.py", cwd=tmp_path)
-    ours = python("-m", "ganspec.impl_chainer.compat", "look.py", cwd=tmp_path)
+    ours = python(*RUN, "look.py", cwd=tmp_path)
     assert json.loads(ours.stdout) == json.loads(plain.stdout), ours.stderr
 
 
@@ -35,34 +36,65 @@ def test_relative_script_keeps_its_name(python, tmp_path):
 def test_exit_status_is_the_script_s(code, status, python, tmp_path):
     script = tmp_path / "leave.py"
     script.write_text(f"import sys\nsys.exit({code})\n")
-    done = python("-m", "ganspec.impl_chainer.compat", script)
+    done = python(*RUN, script)
     assert done.returncode == status
     assert done.stderr == ("why\n" if code == "'why'" else "")
 
 
-def test_traceback_passes_through(python, tmp_path):
-    script = tmp_path / "fail.py"
-    script.write_text("def f():\n    raise ValueError('here')\n\n\nf()\n")
-    done = python("-m", "ganspec.impl_chainer.compat", script)
-    assert done.returncode == 1
-    assert f'File "{script}", line 5, in <module>\n    f()\n' in done.stderr
-    assert done.stderr.endswith("ValueError: here\n")
+USAGE = "usage: python -m ganspec.impl_chainer.compat [options] (script.py | -m module) [args ...]\n"
 
 
-def test_missing_script_and_missing_arguments_say_the_usage(python):
-    for arguments in ([], ["--wrong"], ["nowhere.py"], ["-m"]):
-        done = python("-m", "ganspec.impl_chainer.compat", *arguments)
-        assert done.returncode == 2
-        assert done.stderr.startswith(
-            "usage: python -m ganspec.impl_chainer.compat (script.py | -m module) [args ...]\n"
-        )
-    assert python("-m", "ganspec.impl_chainer.compat", "nowhere.py").stderr.endswith("no such file: nowhere.py\n")
+def test_help_is_no_error(python):
+    for option in ("--help", "-h"):
+        done = python(*RUN, option)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(USAGE)
+        assert "--old-names" in done.stdout
+
+
+def test_help_after_the_script_is_the_script_s(python, tmp_path):
+    (tmp_path / "look.py").write_text(LOOK)
+    done = python(*RUN, tmp_path / "look.py", "--help", "--old-names", "-m")
+    assert json.loads(done.stdout)["argv"][1:] == ["--help", "--old-names", "-m"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], ""),
+        (["-m"], ""),
+        (["--wrong"], "unknown option or value: --wrong"),
+        (["--old-names=", "folder"], "unknown option or value: --old-names"),
+        (["--children=yes", "folder"], "--children takes no value"),
+        (["nowhere.py"], "no such file: nowhere.py"),
+        (["folder"], "folder is a directory; name a script in it"),
+        (["package"], "package is a directory; name a script in it, such as package/__main__.py"),
+        (["-m", "nowhere"], "no module named nowhere in the working directory or among the installed packages"),
+        (["-m", "package.no"], "no module named package.no in the working directory or among the installed packages"),
+        (["-m", "folder"], "no module named folder.__main__ in the working directory or among the installed packages"),
+        (
+            ["-m", "package/__main__.py"],
+            "no module named package/__main__.py in the working directory or among the installed packages",
+        ),
+        (["-m", ".package"], "no module named .package in the working directory or among the installed packages"),
+        (["-m", "math"], "math cannot be run: it has no Python code"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_the_reason(arguments, reason, python, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__main__.py").write_text("")
+    done = python(*RUN, *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (f"{USAGE}{reason}\n" if reason else USAGE)
 
 
 def test_module_runs_too(python, tmp_path):
     (tmp_path / "look.py").write_text(LOOK)
-    done = python("-m", "ganspec.impl_chainer.compat", "-m", "look", "a", cwd=tmp_path)
-    seen = json.loads(done.stdout)
+    done = python(*RUN, "-m", "look", "a", cwd=tmp_path)
+    plain = python("-m", "look", "a", cwd=tmp_path)
+    seen, expected = json.loads(done.stdout), json.loads(plain.stdout)
+    assert seen == expected
     assert (seen["name"], seen["argv"][1:], seen["main"]) == ("__main__", ["a"], True)
 
 
@@ -82,7 +114,7 @@ def test_old_chainer_script_runs_unchanged(python, tmp_path):
         "trainer.extend(extensions.snapshot())\n"
         "trainer.run()\n"
     )
-    done = python("-m", "ganspec.impl_chainer.compat", script, cwd=tmp_path)
+    done = python(*RUN, script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     log = json.loads((tmp_path / "result" / "log").read_text())
     assert [entry["epoch"] for entry in log] == list(range(1, 21))

@@ -1,6 +1,7 @@
 """Probes for ``fixes_chainer``."""
 
 import numpy as np
+import pytest
 
 from .register import probe
 
@@ -14,6 +15,24 @@ def _():
     layer.cleargrads()
     F.sum(layer(np.ones((1, 3, 2, 2), "f"))).backward()
     assert layer.W.grad.shape == (3, 2, 4, 4)
+
+
+@probe("concat_examples-ndarray")
+def _():
+    from chainer.dataset import concat_examples
+
+    batch = np.arange(6, dtype="f").reshape(2, 3)
+    assert (concat_examples(batch) == batch).all()
+    assert concat_examples(batch).dtype == np.float32
+    assert concat_examples(np.zeros((1, 1))).tolist() == [[0]]
+    pairs = np.empty(2, dtype=object)
+    pairs[:] = [(batch[0], 0), (batch[1], 1)]
+    x, t = concat_examples(pairs)
+    assert (x == batch).all()
+    assert t.tolist() == [0, 1]
+    for empty in (np.zeros((0, 3)), []):
+        with pytest.raises(ValueError, match="batch is empty"):
+            concat_examples(empty)
 
 
 @probe("hdf5-exc_info", needs="h5py")

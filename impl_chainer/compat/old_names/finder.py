@@ -1,0 +1,69 @@
+"""The entry in ``sys.meta_path`` that has the modules of one folder compiled with the old names in them."""
+
+import importlib.machinery
+import os
+import sys
+import sysconfig
+
+from ganspec.impl_chainer.compat.old_names.rewrite import compiled
+
+_COMPAT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+class OldNamesLoader(importlib.machinery.SourceFileLoader):
+    """Loads one module from its own file, with the old names in it. The bytecode cache is neither read nor written."""
+
+    def get_code(self, fullname):
+        """Compile the source with the old names in it."""
+        path = self.get_filename(fullname)
+        return compiled(self.get_data(path), path)
+
+
+class OldNamesFinder:
+    """Finds modules as the other finders do, and has those of the folder loaded with the old names in them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def find_spec(self, fullname, path=None, target=None):
+        """Return the spec of a module of the folder; None for all others."""
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = find(fullname, path, target) if finder is not self and find else None
+            if spec is not None:
+                ours = type(spec.loader) is importlib.machinery.SourceFileLoader and in_folder(spec.origin, self.folder)
+                if not ours:
+                    return None
+                spec.loader = OldNamesLoader(spec.loader.name, spec.loader.path)
+                return spec
+        return None
+
+
+def in_folder(path, folder):
+    """Return whether a file is one of the user's own: in the folder, and not Python's, an installed package's or ours.
+
+    Args:
+        path: path of the file.
+        folder: path of the folder, without symbolic links.
+    """
+    path = os.path.realpath(path)
+    standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), _COMPAT]
+    return (
+        _inside(path, folder)
+        and not any(_inside(path, os.path.realpath(other)) for other in standard)
+        and not any(part in _INSTALLED for part in path.split(os.sep))
+    )
+
+
+def _inside(path, folder):
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def install(folder):
+    """Give the old names to the modules of a folder that are imported from now on. Repeating it is harmless."""
+    for finder in sys.meta_path:
+        if isinstance(finder, OldNamesFinder):
+            finder.folder = folder
+            return
+    sys.meta_path.insert(0, OldNamesFinder(folder))

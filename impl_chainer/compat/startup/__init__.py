@@ -1,0 +1,1 @@
+"""What ``--children`` puts on ``PYTHONPATH``: a ``sitecustomize`` that has Chainer mended in other Python processes."""
