@@ -13,8 +13,7 @@ import pytest
 
 from ganspec.tools import data
 from ganspec.tools.data import bounds, detect
-from ganspec.tools.data.pickled import GLOBALS
-from ganspec.tools.data.pickles import read_pickle
+from ganspec.tools.data.pickles import NAMES, read_pickle
 from support.data.cifar_files import batch_dict, published, set_of
 
 SIZE = 2
@@ -99,7 +98,7 @@ def test_trap_in_a_set_is_refused_by_its_member(kind, write, fresh):
     assert not where.exists()
 
 
-NAMES = [
+OTHER_NAMES = [
     "builtins\neval", "__builtin__\neval", "os\nsystem", "posix\nsystem", "numpy\nload", "numpy\nndarray.tofile",
     "numpy.core.multiarray\nscalar", "numpy.core.multiarray\nfromfile", "numpy._core.multiarray\n__builtins__",
     "numpy.core\nmultiarray._reconstruct", "_codecs\ndecode", "_codecs\nencode\x00", "copyreg\n_reconstructor",
@@ -107,7 +106,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OTHER_NAMES)
 @pytest.mark.parametrize("form", ["GLOBAL", "STACK_GLOBAL"])
 def test_every_other_name_is_refused(name, form):
     module, _, attribute = name.partition("\n")
@@ -117,18 +116,29 @@ def test_every_other_name_is_refused(name, form):
         content = (
             b"".join(b"X" + struct.pack("<I", len(part)) + part.encode() for part in (module, attribute)) + b"\x93"
         )
-    with pytest.raises(data.DataError, match=r"asks for '.*', which is never looked up"):
-        read_pickle(b"\x80\x02}" + content + b"0.")
+    # Unpickler itself refuses an empty line.
+    empty = form == "GLOBAL" and not (module and attribute)
+    with pytest.raises(data.DataError, match="cannot be read" if empty else r"asks for '.*', which is never looked up"):
+        read_pickle(b"\x80\x02}" + content + b"b.")
 
 
 def test_names_admitted_are_numpys_own_and_no_more():
-    assert {name.partition(" ")[2] for name in GLOBALS} == {
-        "_reconstruct",
-        "_frombuffer",
-        "ndarray",
-        "dtype",
-        "encode",
-    }
+    assert {name for _, name in NAMES} == {"_reconstruct", "_frombuffer", "ndarray", "dtype", "encode"}
+
+
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_name_stands_for_nothing_of_its_module(module, name):
+    assert type(NAMES[module, name]).__module__ == read_pickle.__module__
+    assert not isinstance(NAMES[module, name], type)
+
+
+@pytest.mark.parametrize("state", [b"}X\x09\0\0\0_functionNs", b"N}X\x09\0\0\0_functionNs\x86", b"(NNNNNt"])
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_pickle_cannot_change_a_name_for_the_next(module, name, state):
+    content = published(IMAGES, LABELS)
+    with pytest.raises(data.DataError):
+        read_pickle(b"\x80\x02c" + f"{module}\n{name}\n".encode() + state + b"b.")
+    np.testing.assert_array_equal(read_pickle(content)["data"].values(), IMAGES.reshape(SIZE, -1))
 
 
 ADMITTED = [
@@ -154,6 +164,15 @@ TEXT = b"X" + struct.pack("<I", MIB) + b"a" * MIB
 GROWING = {
     "tuples of tuples": b"\x80\x02K\x00" + b"".join(b"q%c(" % i + b"h%c" % i * 9 + b"t" for i in range(200)) + b".",
     "lists of lists": b"\x80\x02]" + b"".join(b"q%c](" % i + b"h%c" % i * 9 + b"e" for i in range(200)) + b".",
+    "a key of tuples of tuples": b"\x80\x02})" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(200)) + b"Ns.",
+    "the same by way of BUILD": b"\x80\x02})" + b"".join(b"Nbq%ch%c\x86" % (i, i) for i in range(200)) + b"Ns.",
+    "the same by way of a list": b"\x80\x02}]" + b"".join(b"q%c(h%cN\x86e" % (i, i) for i in range(200)) + b"Ns.",
+    "a key of tuples in tuples": b"\x80\x02})" + b"\x85" * 19_000 + b"Ns.",
+    "the same in a list": b"\x80\x02}]()" + b"\x85" * 19_000 + b"e\x85Ns.",
+    "the same in an inner tuple": b"\x80\x02}(()" + b"\x85" * 19_000 + b"tNu.",
+    "the same in a dictionary": b"\x80\x02}](})" + b"\x85" * 15_000 + b"NseNs.",
+    "keys that collide": b"\x80\x02}(" + b"".join(b"J" + struct.pack("<i", i << 16) + b"N" for i in range(9000)) + b"u.",
+    "keys one by one": b"\x80\x02}" + b"".join(b"J" + struct.pack("<i", i << 16) + b"Ns" for i in range(6000)) + b".",
     "marks": b"\x80\x02" + b"(" * 10_000,
     "tuples in tuples": b"\x80\x02)" + b"\x85" * 10_000 + b".",
     "text encoded again and again": b"\x80\x02}c_codecs\nencode\nq\x00" + TEXT + b"q\x01X\x06\0\0\0latin1q\x02"
@@ -185,26 +204,49 @@ def test_pickle_cannot_grow(name, monkeypatch):
 
 
 def test_text_beyond_latin_1_is_refused_before_it_is_decoded():
-    array = b"cnumpy._core.numeric\n_frombuffer\n(X" + struct.pack("<I", 4 * MIB) + "\U0001f600".encode() * MIB
-    rest = b"cnumpy\ndtype\nX\2\0\0\0u1\x85RJ\0\0\x40\0\x85X\1\0\0\0CtR"
-    found = read_pickle(b"\x80\x02}X\4\0\0\0data" + array + rest + b"s.")["data"]
+    content = b"\x80\x02}X\4\0\0\0dataX" + struct.pack("<I", 4 * MIB) + "\U0001f600".encode() * MIB + b"s."
 
     def read():
-        with pytest.raises(data.DataError, match="characters where bytes belong"):
-            found.values()
+        with pytest.raises(data.DataError, match="characters beyond Latin-1"):
+            read_pickle(content)
 
+    read()
     assert peak(read) < MIB
 
 
-@pytest.mark.parametrize(
-    ("bound", "least"), [("MAX_BATCH_BYTES", None), ("MAX_PICKLE_INSTRUCTIONS", 62), ("MAX_PICKLE_DEPTH", 3)]
-)
-def test_every_bound_holds_and_admits_its_own_value(bound, least, fresh, monkeypatch):
+# A frame of four bytes ends within a string, of which Unpickler would then leave out what is in the frame.
+HIDDEN = b"U\x04]]K\x01"
+
+
+@pytest.mark.parametrize("length", range(1, len(HIDDEN)))
+def test_instruction_across_the_end_of_its_frame_is_refused(length):
+    content = b"\x80\x04}\x95" + struct.pack("<Q", length) + HIDDEN + b"Ns."
+    with pytest.raises(data.DataError, match="crosses the end of its frame"):
+        read_pickle(content)
+
+
+def test_frame_that_ends_with_an_instruction_is_read():
+    content = b"\x80\x04}\x95" + struct.pack("<Q", len(HIDDEN)) + HIDDEN + b"Ns."
+    assert read_pickle(content) == {"]]K\x01": None}
+
+
+def test_frame_in_a_frame_is_refused():
+    content = b"\x80\x04\x95" + struct.pack("<Q", 13) + b"}\x95" + struct.pack("<Q", 3) + HIDDEN + b"Ns."
+    with pytest.raises(data.DataError, match="crosses the end of its frame"):
+        read_pickle(content)
+
+
+@pytest.mark.parametrize("bound", ["MAX_BATCH_BYTES", "MAX_PICKLE_INSTRUCTIONS", "MAX_PICKLE_OUTLINE"])
+def test_every_bound_holds_and_admits_its_own_value(bound, fresh, monkeypatch):
     content, path = published(IMAGES, LABELS), fresh()
     path.write_bytes(content)
+    instructions = sum(1 for _ in pickletools.genops(content)) - 1  # PROTO is the header here
     if bound == "MAX_PICKLE_INSTRUCTIONS":
-        least = sum(1 for _ in pickletools.genops(content)) - 1  # PROTO is the header here
-    least = len(content) if least is None else least
+        least = instructions
+    if bound == "MAX_PICKLE_OUTLINE":
+        least = instructions - 9  # STOP; in the lists: two numbers, two strings and their places in the memo, two ends
+    if bound == "MAX_BATCH_BYTES":
+        least = len(content)
     monkeypatch.setattr(bounds, bound, least - 1)
     refused(path, f"{least - 1:,}")
     monkeypatch.setattr(bounds, bound, least)

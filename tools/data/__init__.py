@@ -91,7 +91,7 @@ def load(
         raise DataError(
             "does not fit into memory", "a data set that does", "ask for smaller images, or take a part", path=file
         ) from error
-    result = f"{counted(len(images), 'image')} {bounds.by(images.shape[1:])} {images.dtype}, fit {fit}"
+    result = f"{counted(len(images), 'image')} {bounds.format_sizes(images.shape[1:])} {images.dtype}, fit {fit}"
     source = f"{printable(str(file))}: {described}; {result}"
     return Dataset(images, labels, source, _fingerprint(images, labels))
 
@@ -160,7 +160,7 @@ def _refuse_request(shape: tuple[int, int, int], fit: str, skip_grey: bool) -> N
         raise DataError(f"cannot be fitted by {fit!r}", f"fit: one of {', '.join(fitting.FITS)}", remedy)
     if skip_grey and shape[0] != 3:
         raise DataError(
-            f"cannot be read as {bounds.by(shape)} without its grey images",
+            f"cannot be read as {bounds.format_sizes(shape)} without its grey images",
             "skip_grey where three channels are wanted",
             "leave skip_grey out",
         )

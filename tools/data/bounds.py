@@ -42,10 +42,10 @@ MAX_NPY_HEADER_BYTES = 16 * 2**10
 # One batch of CIFAR-10: 31 MB as published, half as much again where Python 3 has written it with protocol 2.
 MAX_BATCH_BYTES = 64 * 2**20
 
-# What the pickle of such a batch may do: 30,000 instructions as published, 90,000 where Python 3 has written it with
-# protocol 2; three groups in one another.
+# The pickle of such a batch has 30,000 instructions as published, 90,000 where Python 3 has written it with protocol 2.
+# Fewer than 150 are outside its lists, and only of these could a key of a dictionary be made.
 MAX_PICKLE_INSTRUCTIONS = 200_000
-MAX_PICKLE_DEPTH = 8
+MAX_PICKLE_OUTLINE = 1_000
 
 # DEFLATE spends at least one bit on 129 bytes, so a gzip file that declares more than this ratio is lying.
 MAX_DEFLATE_RATIO = 1032
@@ -64,13 +64,13 @@ def refuse_oversized(count: int, shape: tuple[int, ...], itemsize: int) -> None:
     size = count * math.prod(shape) * itemsize
     if size > MAX_DATASET_BYTES:
         raise DataError(
-            f"would take {size / 2**30:,.1f} GiB as {count:,} images of {by(shape)}",
+            f"would take {size / 2**30:,.1f} GiB as {count:,} images of {format_sizes(shape)}",
             f"at most {MAX_DATASET_BYTES / 2**30:g} GiB (MAX_DATASET_BYTES in tools/data/bounds.py)",
             "take a part of it, ask for smaller images, or raise the bound",
         )
 
 
-def by(shape: tuple[int, ...]) -> str:
+def format_sizes(shape: tuple[int, ...]) -> str:
     """A shape as people write it: `3x64x64`."""
     return "x".join(str(size) for size in shape)
 

@@ -28,8 +28,7 @@ import numpy as np
 
 from ganspec.tools.data import archives, bounds, detect
 from ganspec.tools.data.errors import DataError, quoted
-from ganspec.tools.data.pickled import AGAIN, Array
-from ganspec.tools.data.pickles import WANTED, read_pickle
+from ganspec.tools.data.pickles import AGAIN, WANTED, Array, read_pickle
 
 _TRAINING = tuple(f"data_batch_{number}" for number in range(1, 6))
 _TEST = ("test_batch",)

@@ -97,7 +97,7 @@ def _read_values(handle: BinaryIO, gzipped: bool, dimensions: int) -> np.ndarray
         on_disk = os.fstat(handle.fileno()).st_size
         if nbytes > on_disk * (bounds.MAX_DEFLATE_RATIO if gzipped else 1):  # before memory is taken for it
             raise DataError(
-                f"declares {bounds.by(sizes)} values and has {on_disk:,} bytes",
+                f"declares {bounds.format_sizes(sizes)} values and has {on_disk:,} bytes",
                 "a file that holds what its header declares",
                 "download or copy it again",
             )
@@ -133,6 +133,8 @@ def _read_header(stream: BinaryIO, dimensions: int) -> tuple[int, ...]:
         raise DataError("is cut short in its header", wanted, "download or copy it again")
     sizes = struct.unpack(f">{dimensions}I", raw)
     if 0 in sizes:
-        raise DataError(f"holds nothing: its sizes are {bounds.by(sizes)}", wanted, "give a file with images in it")
+        raise DataError(
+            f"holds nothing: its sizes are {bounds.format_sizes(sizes)}", wanted, "give a file with images in it"
+        )
     bounds.refuse_oversized(sizes[0], sizes[1:], 1)
     return sizes
