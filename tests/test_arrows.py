@@ -133,6 +133,13 @@ def test_implementation_imports_its_own_framework_only(own: str, other: str) -> 
     assert not loaded & {other, f"ganspec.impl_{other}", "ganspec.tools"}
 
 
+@pytest.mark.parametrize("module", ["arrays", "layers", "network", "trainer"])
+def test_any_module_of_chainers_house_can_be_imported_first(module: str) -> None:
+    pytest.importorskip("ganspec.impl_chainer.compat")
+    loaded = loaded_by(f"import ganspec.impl_chainer.{module}")
+    assert {"chainer", "ganspec.impl_chainer"} <= loaded
+
+
 def modules(house: str) -> dict[str, Path]:
     return {p.stem: p for p in sorted((ROOT / house).glob("*.py"))}
 
