@@ -9,6 +9,8 @@ from ganspec.spec import load_system, system_names
 from ganspec.tools.agreement import Trace, compare, compare_float32, relative_difference, trace
 from support.drawn import reproducible, write_variant
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a difference in the last digits takes minutes
 
 

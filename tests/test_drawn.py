@@ -33,8 +33,8 @@ def python(folder, *arguments):
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path):
-    pytest.importorskip("torch")
     (tmp_path / "breaks_tanh.py").write_text(BREAKS_TANH)
     options = [
         "-q",

@@ -27,6 +27,7 @@ def test_every_kind_of_layer_is_in_this_backend(backend):
     assert set(layers) == set(KINDS)
 
 
+@pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("kind", MIDDLES)
 @settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(data=st.data())
@@ -64,6 +65,7 @@ G = "-mean(D(G(z, c), c))"
 """
 
 
+@pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("code", CODES)
 def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
     (tmp_path / "loss.toml").write_text(CONDITIONAL)
@@ -76,6 +78,7 @@ def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
     agree(tiny_systems.write_system(tmp_path, "loss.toml", networks, shape=(1, 3, 3), labels=4, batch=5), iterations=3)
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_backends_agree_on_a_critic_that_grows_while_its_new_layer_fades_in(tmp_path):
     body = '{ kind = "tanh", name = "t" }, { kind = "fade", from = ["x", "t"], stages = [0, 0] }, { kind = "flatten" }'
     networks = {
@@ -108,12 +111,13 @@ def _modules(name, network, dtype="float64"):
             impl_chainer.Network.from_system(name, network, seed=3, dtype=dtype))  # fmt: skip
 
 
+@pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("training", [False, True])
 def test_a_module_and_a_chain_of_one_spec_compute_the_same(training):
+    module, chain = _modules("wgan_gp_mlp_mnist", "G")
     import chainer
     import torch
 
-    module, chain = _modules("wgan_gp_mlp_mnist", "G")
     z = np.random.default_rng(0).standard_normal((5, 100))
     module.train(training)
     with chainer.using_config("train", training):
@@ -125,6 +129,7 @@ def test_a_module_and_a_chain_of_one_spec_compute_the_same(training):
     assert bool((module.state_dict()["bn1.mean"] != 0).any()) == training
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_a_module_is_what_pytorch_users_know(tmp_path):
     import torch
 
@@ -141,6 +146,7 @@ def test_a_module_is_what_pytorch_users_know(tmp_path):
     assert all(p.grad is not None for p in module.parameters())
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_a_chain_is_what_chainer_users_know(tmp_path):
     _, chain = _modules("began_mnist", "D", "float32")
     import chainer

@@ -78,7 +78,7 @@ def test_the_size_of_gradients_and_the_step_along_one_are_those_of_training(name
     np.testing.assert_allclose(optimizer.gradient_size(moments, 3), 0.0, atol=1e-7)
 
 
-@pytest.mark.usefixtures("own_kind")
+@pytest.mark.usefixtures("both_backends", "own_kind")
 def test_moments_of_any_names_are_compared(tmp_path):
     system = write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
     options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 3}
@@ -89,7 +89,7 @@ def test_moments_of_any_names_are_compared(tmp_path):
     assert names == {"direction", "square", "largest"}
 
 
-@pytest.mark.usefixtures("own_kind")
+@pytest.mark.usefixtures("both_backends", "own_kind")
 def test_a_wrong_moment_of_any_name_is_rejected(monkeypatch, tmp_path):
     system = write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
     options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 1}
@@ -107,7 +107,7 @@ def test_a_wrong_moment_of_any_name_is_rejected(monkeypatch, tmp_path):
     assert moments.where.startswith(("moments D/largest/", "moments G/largest/"))
 
 
-@pytest.mark.usefixtures("own_kind")
+@pytest.mark.usefixtures("both_backends", "own_kind")
 def test_every_program_takes_an_optimizer_of_ones_own(backend, tmp_path, capsys):
     other = {"torch": "chainer", "chainer": "torch"}[backend]
     system, data = tmp_path / "system.toml", tmp_path / "images.npz"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import pytest
@@ -66,7 +67,7 @@ class Implementation:
 
 
 def add(patch: pytest.MonkeyPatch) -> None:
-    """Add the kind to the spec and to both backends, for the rest of a test."""
+    """Add the kind to the spec and to the backends that are installed, for the rest of a test."""
     patch.setitem(
         optimizers.KINDS,
         "amsgrad",
@@ -74,6 +75,6 @@ def add(patch: pytest.MonkeyPatch) -> None:
             rate, clip, table.number("beta1", least=0), table.number("beta2", least=0), table.number("epsilon", least=0)
         ),
     )
-    for backend in ("torch", "chainer"):
+    for backend in filter(find_spec, ("torch", "chainer")):
         kinds = importlib.import_module(f"ganspec.impl_{backend}.optimizers").KINDS
         patch.setitem(kinds, "amsgrad", Implementation)
