@@ -1,6 +1,7 @@
 """Shared by all tests: one thread a process, and reproducible hypothesis runs."""
 
 import os
+from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' arrays are tiny, and pytest-xdist uses the cores
 
@@ -30,12 +31,25 @@ def _cuda(backend: str) -> bool:
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
     """Each device that is there."""
-    if request.param == "cuda" and not (_cuda("torch") and _cuda("chainer")):
+    if request.param == "cuda" and not all(find_spec(name) and _cuda(name) for name in ("torch", "chainer")):
         pytest.skip("no CUDA device for both backends")
     return request.param
 
 
+def _skip_without(name: str) -> None:
+    if find_spec(name) is None:
+        pytest.skip(f"needs {name}")
+
+
 @pytest.fixture(params=["torch", "chainer"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Each backend by name."""
+    """Each backend by name, where its framework is installed."""
+    _skip_without(request.param)
     return request.param
+
+
+@pytest.fixture(scope="session")
+def both_backends() -> None:
+    """Skips the test where one of the frameworks is not installed: it compares the backends."""
+    for name in ("torch", "chainer"):
+        _skip_without(name)

@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from ganspec.spec import load_system, system_names
 from ganspec.tools.agreement import Trace, compare, compare_float32, relative_difference, trace
+from support.drawn import reproducible, write_variant
+
+pytestmark = pytest.mark.usefixtures("both_backends")
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a difference in the last digits takes minutes
 
@@ -37,7 +40,7 @@ def test_backends_agree_in_float32_as_far_as_float32_can(name, device):
 
 @settings(max_examples=15, phases=QUICK)
 @given(data=st.data())
-def test_backends_agree_on_any_wgan_gp(data):
+def test_backends_agree_on_any_wgan_gp(data, tmp_path_factory):
     draw = data.draw
     channels, size = draw(st.integers(1, 3)), draw(st.integers(2, 9))
     chosen = {f"networks.{network}.{key}": v for network in "GD" for key, v in (("channels", channels), ("size", size))}
@@ -57,13 +60,17 @@ def test_backends_agree_on_any_wgan_gp(data):
         "optimizers.epsilon": 1e-2,
         "run.batch": draw(st.integers(4, 7)),
     }
-    system = load_system("wgan_gp_mlp_mnist", [f"{key}={value}" for key, value in chosen.items()])
-    assert disagreements(compare(*both(system, seed=draw(st.integers(0, 2**40))))) == []
+    file, seed = (
+        write_variant(tmp_path_factory.mktemp("drawn"), "wgan_gp_mlp_mnist", chosen),
+        draw(st.integers(0, 2**40)),
+    )
+    with reproducible(file, seed=seed, iterations=2):
+        assert disagreements(compare(*both(load_system(str(file)), seed=seed))) == []
 
 
 @settings(max_examples=10, phases=QUICK)
 @given(data=st.data())
-def test_backends_agree_on_any_began_and_k_stays_in_its_interval(data):
+def test_backends_agree_on_any_began_and_k_stays_in_its_interval(data, tmp_path_factory):
     draw = data.draw
     channels, size = draw(st.sampled_from([1, 3])), draw(st.sampled_from([8, 16, 24]))
     sizes = {"n": draw(st.integers(1, 4)), "channels": channels, "size": size, "code": draw(st.integers(1, 6))}
@@ -74,11 +81,12 @@ def test_backends_agree_on_any_began_and_k_stays_in_its_interval(data):
         "loss.lambda_k": draw(st.floats(0.001, 50.0)),
         "run.batch": draw(st.integers(1, 4)),
     }
-    system = load_system("began_mnist", [f"{key}={value}" for key, value in chosen.items()])
-    torch, chainer = both(system, seed=draw(st.integers(0, 2**40)))
-    assert disagreements(compare(torch, chainer)) == []
-    k = torch.values["report, all iterations"]["k"]
-    assert ((k >= 0.0) & (k <= 1.0)).all()
+    file, seed = write_variant(tmp_path_factory.mktemp("drawn"), "began_mnist", chosen), draw(st.integers(0, 2**40))
+    with reproducible(file, seed=seed, iterations=2):
+        torch, chainer = both(load_system(str(file)), seed=seed)
+        assert disagreements(compare(torch, chainer)) == []
+        k = torch.values["report, all iterations"]["k"]
+        assert ((k >= 0.0) & (k <= 1.0)).all()
 
 
 def test_nan_agrees_with_nothing():

@@ -13,7 +13,7 @@ from ganspec.spec import load_system
 from ganspec.spec.training.state import initial_state
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.__main__ import main as ganspec
-from ganspec.tools.backends import NAMES, load
+from ganspec.tools.backends import load
 from ganspec.tools.baselines import MODULES
 from ganspec.tools.errors import FAILED
 from ganspec.tools.programs import bench
@@ -51,7 +51,6 @@ def _float64(backend):
 
 
 @pytest.mark.parametrize("name", MODULES)
-@pytest.mark.parametrize("backend", NAMES)
 @pytest.mark.usefixtures("_float64")
 def test_baseline_is_the_same_system(name, backend):
     baseline = MODULES[name]
@@ -113,7 +112,6 @@ def _array(values, backend):
     return _framework(backend).tensor(values) if backend == "torch" else values
 
 
-@pytest.mark.parametrize("backend", NAMES)
 @pytest.mark.parametrize("name", MODULES)
 def test_baseline_goes_through_the_images_again(name, backend):
     system = load_system(name, reduced=True)
@@ -129,7 +127,6 @@ def test_baseline_goes_through_the_images_again(name, backend):
         assert np.mean(seen == high) == 0.5
 
 
-@pytest.mark.parametrize("backend", NAMES)
 def test_measure_times_both_sides_in_every_round(backend):
     measured = bench.measure("wgan_gp_mlp_mnist", backend, rounds=2, iterations=1)
     assert len(measured.ours) == len(measured.theirs) == 2
@@ -137,6 +134,7 @@ def test_measure_times_both_sides_in_every_round(backend):
     assert measured.iterations == 1
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_measure_chooses_iterations_by_the_time_they_take(monkeypatch):
     monkeypatch.setattr(bench, "ROUND_SECONDS", 1e-9)
     assert bench.measure("began_mnist", "torch", rounds=1).iterations == 1
@@ -149,6 +147,7 @@ def test_table_row_has_medians_and_the_ratio_of_paired_rounds():
     assert row == ["s", "torch", "2.00", "3.00", "1.50x", "1.35..1.75"]
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_bench_prints_the_ratio_and_writes_the_rounds(capsys, tmp_path):
     file = tmp_path / "bench.json"
     given = ["bench", "wgan_gp_mlp_mnist", "--backend", "torch", "--rounds", "2", "--iterations", "1", "--threads", "1"]

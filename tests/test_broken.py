@@ -53,6 +53,8 @@ from support.breakers_training import (
     way_not_constant,
 )
 
+pytestmark = pytest.mark.usefixtures("both_backends")
+
 WGAN, BEGAN, WARMUP, GROWING = "wgan_gp_mlp_mnist", "began_mnist", "wgan_cifar10", "progressive_cifar10"
 # A k that reaches both ends of its interval within three iterations.
 WILD_K = ["loss.lambda_k=20"]

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from ganspec.spec import load_system
+from ganspec.spec.parts.optimizers import ADAM_PLACES, KINDS, RMSPROP_PLACES
 from ganspec.spec.parts.settings import Decay
 from ganspec.spec.training.state import initial_state
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
-from support.tiny_systems import GENERATOR, critic, write_system
+from support.optimizer_rules import DEFINITIONS, adam, rmsprop
+from support.tiny_systems import GENERATOR, critic, move_along, write_system
 
 NETWORKS = {"G": GENERATOR, "D": critic()}
 
@@ -22,39 +24,34 @@ def trainer_of(backend, system, value=0.5):
     return backends.make_trainer(backend, system, 0, replace(state, arrays=arrays), dtype="float64")
 
 
-def update(trainer, gradient):
-    """Move every network along a gradient that is the same number everywhere."""
-    result = trainer.compute(0, 0, random_feed(trainer.system, 0))
-    sizes = {name: sum(p.count for p in network.parameter_paths().values()) for name, network in networks(trainer)}
-    gradients = {name: trainer.context.array(np.full(sizes[name], gradient)) for name in result.gradients}
-    trainer.update(replace(result, gradients=gradients))
-
-
-def networks(trainer):
-    return trainer.system.networks.items()
-
-
 def moved(backend, tmp_path, optimizer, gradients):
     """Returns: how far a parameter of D is from its start after each of several gradients."""
     trainer = trainer_of(backend, write_system(tmp_path, "wgan", NETWORKS, optimizers=optimizer), 0.5)
     found = []
     for gradient in gradients:
-        update(trainer, gradient)
+        move_along(trainer, gradient)
         values = trainer.state().arrays["parameters/D/l1/W"]
         assert np.ptp(values) == 0
         found.append(values.flat[0] - 0.5)
     return found
 
 
-def adam(place, epsilon=1e-8):
-    return f'kind = "adam"\nlearning_rate = 1e-3\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = {epsilon}\nepsilon_place = "{place}"'
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_an_optimizer_is_its_rule(name, backend, tmp_path):
+    toml, rule = DEFINITIONS[name]
+    gradients = [0.3, -0.1, 0.0, 0.02]
+    assert moved(backend, tmp_path, toml, gradients) == pytest.approx(rule(gradients), rel=1e-11)
 
 
-def rmsprop(place, start, epsilon=1e-10, decay=0.9):
-    return (
-        f'kind = "rmsprop"\nlearning_rate = 1e-3\ndecay = {decay}\nstart = {start}\nepsilon = {epsilon}\n'
-        f'epsilon_place = "{place}"'
-    )
+def test_every_kind_of_optimizer_has_a_rule_here():
+    assert {name.partition(",")[0] for name in DEFINITIONS} == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "places"), [("adam", ADAM_PLACES), ("rmsprop", RMSPROP_PLACES)])
+def test_every_place_of_epsilon_has_a_rule_here(kind, places):
+    own = [definition.toml for name, definition in DEFINITIONS.items() if name.startswith(kind)]
+    for place in places:
+        assert any(f'epsilon_place = "{place}"' in toml for toml in own), place
 
 
 def test_adams_first_step_at_a_small_gradient_shows_where_epsilon_is(backend, tmp_path):
@@ -73,21 +70,6 @@ def test_adams_two_definitions_are_one_without_epsilon(backend, tmp_path):
     assert corrected == pytest.approx(moved(backend, tmp_path, adam("uncorrected", 0), gradients), rel=1e-12)
 
 
-@pytest.mark.parametrize("place", ["corrected", "uncorrected"])
-def test_adam_is_algorithm_1_of_its_paper(place, backend, tmp_path):
-    gradients, epsilon = [0.3, -0.1, 0.0, 0.02], 1e-2
-    p = m = v = 0.0
-    expected = []
-    for t, g in enumerate(gradients, 1):
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        if place == "corrected":
-            p -= 1e-3 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)) ** 0.5 + epsilon)
-        else:
-            p -= 1e-3 * ((1 - 0.999**t) ** 0.5 / (1 - 0.9**t)) * m / (v**0.5 + epsilon)
-        expected.append(p)
-    assert moved(backend, tmp_path, adam(place, epsilon), gradients) == pytest.approx(expected, rel=1e-11)
-
-
 def test_rmsprop_of_tensorflow_1_makes_a_first_step_300_times_smaller(backend, tmp_path):
     # g = 1e-2. From 0: v = 1e-5, and the step is 1e-3 * 1e-2 / 3.16e-3. From 1: v = 0.90001.
     (plain,) = moved(backend, tmp_path, rmsprop("outside", 0), [1e-2])
@@ -95,19 +77,6 @@ def test_rmsprop_of_tensorflow_1_makes_a_first_step_300_times_smaller(backend, t
     assert plain == pytest.approx(-3.1623e-3, rel=1e-4)
     assert tensorflow == pytest.approx(-1e-5 / 0.90001**0.5, rel=1e-8)
     assert plain / tensorflow == pytest.approx(300, rel=1e-3)
-
-
-@pytest.mark.parametrize(("place", "start"), [("inside", 1), ("inside", 0), ("outside", 0), ("outside", 1)])
-def test_rmsprop_is_its_formula(place, start, backend, tmp_path):
-    gradients, epsilon, decay = [0.3, -0.1, 0.0, 0.02], 1e-2, 0.99
-    p, v = 0.0, float(start)
-    expected = []
-    for g in gradients:
-        v = decay * v + (1 - decay) * g * g
-        p -= 1e-3 * g / ((v + epsilon) ** 0.5 if place == "inside" else v**0.5 + epsilon)
-        expected.append(p)
-    found = moved(backend, tmp_path, rmsprop(place, start, epsilon, decay), gradients)
-    assert found == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize(("when", "after"), [("after", 0.1), ("before", 0.1 + 1e-3)])
@@ -119,7 +88,7 @@ def test_weights_are_clipped_after_the_step_or_before_it(when, after, backend, t
     bias = np.full(1, {"after": 0.5, "before": 0.1}[when])
     assert np.array_equal(trainer.state().arrays["parameters/D/l2/b"], bias)
     assert np.isfinite(float(backends.load(backend).to_numpy(result.values[result.plan.losses["D"]])))
-    update(trainer, -1.0)  # with decay 0 a step is 1e-3, here upwards
+    move_along(trainer, -1.0)  # with decay 0 a step is 1e-3, here upwards
     state = trainer.state().arrays
     np.testing.assert_allclose(state["parameters/D/l1/W"], after, rtol=1e-12)
     np.testing.assert_allclose(state["parameters/G/l/W"], 0.5 + 1e-3, rtol=1e-12)
@@ -164,7 +133,7 @@ def test_adams_count_is_the_networks_also_for_parameters_that_join_later(backend
     trainer = backends.make_trainer(backend, system, 0, dtype="float64")
     later = replace(start, iteration=first, updates={"G": 7, "D": 7})
     trainer.load(later)
-    update(trainer, 0.5)
+    move_along(trainer, 0.5)
     after = trainer.state()
     # Moments from 0 with t = 8: the step is sqrt(1 - b2^8) / (1 - b1^8) * (1 - b1) g / (sqrt((1 - b2) g^2) + epsilon).
     step = 1e-3 * (1 - 0.99**8) ** 0.5 * 0.5 / ((0.01 * 0.25) ** 0.5 + 1e-4)

@@ -1,5 +1,8 @@
 """Every kind of layer in both backends: values, gradients, and gradients of gradients; and as modules and chains."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -7,8 +10,10 @@ from hypothesis import strategies as st
 
 from ganspec.spec import load_system
 from ganspec.spec.layers import KINDS
+from ganspec.tools import backends
 from ganspec.tools.agreement import compare, trace
 from support import tiny_systems
+from support.drawn import reproducible
 from support.layer_systems import ELSEWHERE, MIDDLES, write_system
 from support.tiny_systems import GENERATOR, NORMAL, critic
 
@@ -17,6 +22,12 @@ def test_every_kind_of_layer_is_tried():
     assert {kind.partition(",")[0] for kind in MIDDLES} | ELSEWHERE == set(KINDS)
 
 
+def test_every_kind_of_layer_is_in_this_backend(backend):
+    layers = importlib.import_module(f"{backends.load(backend).__name__}.layers").LAYERS
+    assert set(layers) == set(KINDS)
+
+
+@pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("kind", MIDDLES)
 @settings(max_examples=4, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(data=st.data())
@@ -30,8 +41,10 @@ def test_backends_agree_on_a_critic_with(kind, data, tmp_path_factory):
         "slope": data.draw(st.floats(0.05, 0.95)),
         "advance": data.draw(st.sampled_from(["always", "training"])),
     }
-    system = load_system(write_system(tmp_path_factory.mktemp("layers"), kind, **sizes))
-    agree(system, seed=data.draw(st.integers(0, 10**6)))
+    file = write_system(tmp_path_factory.mktemp("layers"), kind, **sizes)
+    seed = data.draw(st.integers(0, 10**6))
+    with reproducible(Path(file), seed=seed, iterations=2):
+        agree(load_system(file), seed=seed, iterations=2)
 
 
 CODES = {
@@ -52,6 +65,7 @@ G = "-mean(D(G(z, c), c))"
 """
 
 
+@pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("code", CODES)
 def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
     (tmp_path / "loss.toml").write_text(CONDITIONAL)
@@ -64,6 +78,7 @@ def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
     agree(tiny_systems.write_system(tmp_path, "loss.toml", networks, shape=(1, 3, 3), labels=4, batch=5), iterations=3)
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_backends_agree_on_a_critic_that_grows_while_its_new_layer_fades_in(tmp_path):
     body = '{ kind = "tanh", name = "t" }, { kind = "fade", from = ["x", "t"], stages = [0, 0] }, { kind = "flatten" }'
     networks = {
@@ -96,12 +111,13 @@ def _modules(name, network, dtype="float64"):
             impl_chainer.Network.from_system(name, network, seed=3, dtype=dtype))  # fmt: skip
 
 
+@pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("training", [False, True])
 def test_a_module_and_a_chain_of_one_spec_compute_the_same(training):
+    module, chain = _modules("wgan_gp_mlp_mnist", "G")
     import chainer
     import torch
 
-    module, chain = _modules("wgan_gp_mlp_mnist", "G")
     z = np.random.default_rng(0).standard_normal((5, 100))
     module.train(training)
     with chainer.using_config("train", training):
@@ -113,6 +129,7 @@ def test_a_module_and_a_chain_of_one_spec_compute_the_same(training):
     assert bool((module.state_dict()["bn1.mean"] != 0).any()) == training
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_a_module_is_what_pytorch_users_know(tmp_path):
     import torch
 
@@ -129,6 +146,7 @@ def test_a_module_is_what_pytorch_users_know(tmp_path):
     assert all(p.grad is not None for p in module.parameters())
 
 
+@pytest.mark.usefixtures("both_backends")
 def test_a_chain_is_what_chainer_users_know(tmp_path):
     _, chain = _modules("began_mnist", "D", "float32")
     import chainer

@@ -10,7 +10,11 @@ from ganspec.spec.text.errors import Problems
 from ganspec.spec.text.files import Library
 from ganspec.tools import backends
 
-RANDOM = np.random.default_rng(0)
+
+@pytest.fixture
+def random():
+    """Random numbers that are the same for a test, whichever tests ran before it."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture
@@ -42,8 +46,8 @@ def forward(backend, tmp_path):
 
 @pytest.mark.parametrize(("kind", "reduce"), [("max_pool", np.max), ("avg_pool", np.mean)])
 @pytest.mark.parametrize(("size", "kernel", "stride"), [(5, 2, 2), (6, 3, 2), (5, 3, 1), (4, 4, 4)])
-def test_pooling_takes_whole_windows_only(kind, reduce, size, kernel, stride, forward):
-    x = RANDOM.standard_normal((2, 3, size, size))
+def test_pooling_takes_whole_windows_only(kind, reduce, size, kernel, stride, random, forward):
+    x = random.standard_normal((2, 3, size, size))
     n = (size - kernel) // stride + 1  # Chainer's own default has one more where windows do not fit
     expected = np.zeros((2, 3, n, n))
     for i in range(n):
@@ -84,21 +88,21 @@ def test_tensorflows_same_padding_at_stride_2_has_its_larger_half_after(size, ke
             assert found[0, 0, i, j] == (w[0, 0, r, c] if inside else 0.0)
 
 
-def test_pixel_norm_divides_by_the_root_mean_square_of_the_channels(forward):
-    x = RANDOM.standard_normal((2, 3, 2, 2))
+def test_pixel_norm_divides_by_the_root_mean_square_of_the_channels(random, forward):
+    x = random.standard_normal((2, 3, 2, 2))
     found, _ = forward('{ kind = "pixel_norm", epsilon = 0.25 }', x)
     for n, i, j in np.ndindex(2, 2, 2):
         v = x[n, :, i, j]
         np.testing.assert_allclose(found[n, :, i, j], v / np.sqrt((v @ v) / 3 + 0.25), rtol=1e-14)
 
 
-def test_pixel_norm_of_a_latent_gives_it_the_length_of_the_root_of_its_size(forward):
-    found, _ = forward('{ kind = "pixel_norm", epsilon = 1e-8 }', RANDOM.standard_normal((4, 512)))
+def test_pixel_norm_of_a_latent_gives_it_the_length_of_the_root_of_its_size(random, forward):
+    found, _ = forward('{ kind = "pixel_norm", epsilon = 1e-8 }', random.standard_normal((4, 512)))
     np.testing.assert_allclose((found**2).sum(axis=1), 512, rtol=1e-7)
 
 
-def test_minibatch_std_appends_one_channel_with_the_mean_deviation_over_the_batch(forward):
-    x = RANDOM.standard_normal((4, 2, 3, 3))
+def test_minibatch_std_appends_one_channel_with_the_mean_deviation_over_the_batch(random, forward):
+    x = random.standard_normal((4, 2, 3, 3))
     found, _ = forward('{ kind = "minibatch_std", epsilon = 1e-8 }', x)
     deviations = []
     for place in np.ndindex(2, 3, 3):
@@ -110,8 +114,8 @@ def test_minibatch_std_appends_one_channel_with_the_mean_deviation_over_the_batc
     np.testing.assert_allclose(found[:, 2], np.mean(deviations), rtol=1e-13)
 
 
-def test_minibatch_discrimination_sums_over_the_other_samples_only(forward):
-    x = RANDOM.standard_normal((4, 6))
+def test_minibatch_discrimination_sums_over_the_other_samples_only(random, forward):
+    x = random.standard_normal((4, 6))
     found, _ = forward('{ kind = "minibatch_discrimination", kernels = 3, dimensions = 2 }', x)
     m = x.reshape(4, 3, 2)
     for i in range(4):
@@ -132,15 +136,15 @@ def test_planes_are_filled_with_one_number_each(forward):
 
 
 @pytest.mark.parametrize("a", [0.0, 0.25, 1.0])
-def test_fade_goes_from_its_first_input_to_its_second(a, forward):
-    x = RANDOM.standard_normal((2, 3))
+def test_fade_goes_from_its_first_input_to_its_second(a, random, forward):
+    x = random.standard_normal((2, 3))
     layers = '{ kind = "tanh", name = "t" }, { kind = "fade", from = ["x", "t"] }'
     found, _ = forward(layers, x, fade=a)
     np.testing.assert_allclose(found, (1 - a) * x + a * np.tanh(x), rtol=1e-14)
 
 
-def test_a_gain_multiplies_the_weight_and_not_the_bias(forward):
-    x, w, b = (RANDOM.standard_normal(shape) for shape in ((2, 8), (3, 8), 3))
+def test_a_gain_multiplies_the_weight_and_not_the_bias(random, forward):
+    x, w, b = (random.standard_normal(shape) for shape in ((2, 8), (3, 8), 3))
     layer = '{ kind = "linear", name = "l", units = 3, weight = "normal(0, 1)", bias = 0, gain = "sqrt(2 / fan_in)" }'
     found, _ = forward(layer, x, {"l/W": w, "l/b": b})
     np.testing.assert_allclose(found, x @ (0.5 * w).T + b, rtol=1e-13)
@@ -163,9 +167,9 @@ def spectral(text, iterations, advance="always"):
     ("text", "shape", "weight"),
     [(LINEAR, (2, 6), (4, 6)), (CONV, (2, 3, 2, 2), (4, 3, 2, 2)), (DECONV, (2, 3, 1, 1), (3, 4, 2, 2))],
 )
-def test_spectral_norm_divides_by_the_largest_singular_value(text, shape, weight, forward):
+def test_spectral_norm_divides_by_the_largest_singular_value(text, shape, weight, random, forward):
     # With one output pixel a convolution is a matrix; a deconvolution's matrix has one row for each input channel.
-    x, w, u = RANDOM.standard_normal(shape), RANDOM.standard_normal(weight), RANDOM.standard_normal(weight[0])
+    x, w, u = random.standard_normal(shape), random.standard_normal(weight), random.standard_normal(weight[0])
     found, kept = forward(spectral(text, 400), x, {"l/W": w}, {"l/u": u})
     matrix = w.reshape(len(w), -1)
     left, values, _ = np.linalg.svd(matrix)
@@ -177,18 +181,18 @@ def test_spectral_norm_divides_by_the_largest_singular_value(text, shape, weight
 @pytest.mark.parametrize(("advance", "training", "moves"), [
     ("always", True, True), ("always", False, True), ("training", True, True), ("training", False, False),
 ])  # fmt: skip
-def test_spectral_norms_vector_makes_one_step_an_evaluation(advance, training, moves, forward):
-    x, w, u = RANDOM.standard_normal((2, 6)), RANDOM.standard_normal((4, 6)), RANDOM.standard_normal(4)
+def test_spectral_norms_vector_makes_one_step_an_evaluation(advance, training, moves, random, forward):
+    x, w, u = random.standard_normal((2, 6)), random.standard_normal((4, 6)), random.standard_normal(4)
     found, kept = forward(spectral(LINEAR, 1, advance), x, {"l/W": w}, {"l/u": u}, training=training)
-    v = w.T @ u / np.linalg.norm(w.T @ u)
-    step = w @ v / np.linalg.norm(w @ v)
+    v = w.T @ u / (np.linalg.norm(w.T @ u) + 1e-12)  # the layer's epsilon
+    step = w @ v / (np.linalg.norm(w @ v) + 1e-12)
     # The estimate is that of the step also where the vector is not kept.
     np.testing.assert_allclose(found, x @ w.T / (step @ w @ v), rtol=1e-12)
     np.testing.assert_allclose(kept["l/u"], step if moves else u, rtol=1e-12)
 
 
-def test_one_power_iteration_is_not_yet_the_largest_singular_value(forward):
-    x, w, u = RANDOM.standard_normal((2, 6)), RANDOM.standard_normal((4, 6)), RANDOM.standard_normal(4)
+def test_one_power_iteration_is_not_yet_the_largest_singular_value(random, forward):
+    x, w, u = random.standard_normal((2, 6)), random.standard_normal((4, 6)), random.standard_normal(4)
     once, _ = forward(spectral(LINEAR, 1), x, {"l/W": w}, {"l/u": u})
     often, _ = forward(spectral(LINEAR, 400), x, {"l/W": w}, {"l/u": u})
     assert abs(once / often - 1).max() > 1e-3

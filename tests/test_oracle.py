@@ -1,63 +1,25 @@
-"""Both backends against the third witness, so that they cannot be wrong together."""
+"""Both backends against the third witness, so that they cannot be wrong together: packaged systems, layers, functions."""
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import numpy as np
 import pytest
 
 from ganspec.spec import load_system, system_names
-from ganspec.spec.training.state import TrainingState, initial_state
-from ganspec.spec.training.streams import Position
-from ganspec.tools import backends
-from ganspec.tools.agreement import random_feed
-from support.oracle import Oracle, shaken_state, unit_direction
-
-SEED = 5
-
-
-@dataclass(frozen=True)
-class Witnessed:
-    """What the oracle says of the first repeat of a step that starts from `state`."""
-
-    state: TrainingState
-    batch: dict[str, np.ndarray]
-    losses: dict[str, float]
-    slopes: dict[str, float]  # of each loss along a direction of its own network
-    directions: dict[str, dict[str, np.ndarray]]
-    reports: dict[str, float]
-    statistics: dict[str, dict[str, np.ndarray]]
+from ganspec.spec.layers import KINDS
+from ganspec.spec.plan.builder import FUNCTIONS
+from support import layer_systems
+from support.layer_systems import ELSEWHERE, MIDDLES
+from support.tiny_systems import GENERATOR, NORMAL, critic, write_system
+from support.witness import assert_backend_matches, witness
 
 
 @lru_cache(maxsize=4)  # both backends ask for the same, one after the other
-def witnessed(name: str, iteration: int) -> list[Witnessed]:
-    """Each step of an iteration, from states of their own, so that nothing comes from a backend."""
-    system = load_system(name, reduced=True)
-    feed, found, oracles = random_feed(system, SEED), [], []
-    batch = feed()
-    for number, step in enumerate(system.schedule.steps):
-        state = shaken_state(replace(initial_state(system, SEED), iteration=iteration), number)
-        for network in set(step.reuse) & set(step.update):  # the gradient is that of the earlier step's evaluation
-            own = {f"parameters/{network}/{path}": a for path, a in found[-1].state.of(f"parameters/{network}").items()}
-            state = replace(state, arrays=state.arrays | own)
-        if number and system.schedule.data != "iteration":
-            batch = feed()
-        oracle = Oracle(system, state, SEED, Position(iteration, number, 0), batch, oracles)
-        oracles.append(oracle)
-        loss = system.loss
-        directions = {network: unit_direction(state, network, number) for network in step.update}
-        # All losses first, for the numbers of the evaluations.
-        losses = {n: float(oracle.value(loss.losses[n].tree).f[0]) for n in step.update}
-        slopes = {n: float(oracle.along(d).value(loss.losses[n].tree).b[0]) for n, d in directions.items()}
-        reports = {n: r.value for n, r in loss.reports.items() if not set(r.networks).isdisjoint(step.update)}
-        formulas = reports | {n: s.next for n, s in loss.carried.items() if s.network in step.update}
-        values = {n: float(oracle.value(formula.tree).f[0]) for n, formula in formulas.items()}
-        found.append(Witnessed(state, batch, losses, slopes, directions, values, oracle.statistics))
-    return found
+def witnessed(name: str, iteration: int):
+    return witness(load_system(name, reduced=True), iteration)
 
 
 def iterations(name):
-    """The first one; of a system that grows one in each stage, in the middle of it where that is mixed with the stage before."""
+    """Returns: the first iteration; of a system that grows, one of each stage, if possible from the middle of a fade."""
     system = load_system(name, reduced=True)
     chosen = {}
     for iteration in range(1000):
@@ -74,30 +36,7 @@ CASES = [(name, iteration) for name in system_names() for iteration in iteration
 
 @pytest.mark.parametrize(("name", "iteration"), CASES)
 def test_losses_reports_states_statistics_and_directional_derivatives_match_the_oracle(name, iteration, backend):
-    system = load_system(name, reduced=True)
-    trainer = backends.make_trainer(backend, system, SEED, dtype="float64")
-    to_numpy = backends.load(backend).to_numpy
-    checked = 0
-    for number, expected in enumerate(witnessed(name, iteration)):
-        trainer.load(expected.state)
-        result = trainer.compute(number, 0, lambda batch=expected.batch: batch)
-        values = {n: float(to_numpy(result.values[i])) for n, i in result.plan.losses.items()}
-        assert values == {n: pytest.approx(loss, rel=1e-12, abs=1e-13) for n, loss in expected.losses.items()}
-        for network, gradients in trainer.gradients_by_path(result).items():
-            direction = expected.directions[network]
-            parts = [(to_numpy(g) * direction[f"parameters/{network}/{p}"]).sum() for p, g in gradients.items()]
-            assert sum(parts) == pytest.approx(expected.slopes[network], rel=1e-10, abs=1e-13)
-            checked += 1
-        reports = {
-            n: float(to_numpy(result.values[i])) for n, i in result.plan.reports.items() if n in expected.reports
-        }
-        assert reports == {n: pytest.approx(value, rel=1e-12, abs=1e-13) for n, value in expected.reports.items()}
-        after = trainer.state()
-        for network, statistics in expected.statistics.items():
-            for path, value in statistics.items():
-                found = after.arrays[f"statistics/{network}/{path}"]
-                np.testing.assert_allclose(found, value, rtol=1e-11, atol=1e-13, err_msg=f"{network}/{path}")
-    assert checked == sum(len(step.update) for step in system.schedule.steps)
+    assert_backend_matches(backend, load_system(name, reduced=True), witnessed(name, iteration))
 
 
 def test_every_stage_of_growth_is_tried_and_some_in_the_middle_of_a_mixture():
@@ -105,3 +44,64 @@ def test_every_stage_of_growth_is_tried_and_some_in_the_middle_of_a_mixture():
     places = [system.at(iteration) for iteration in iterations("progressive_cifar10")]
     assert [stage for stage, _ in places] == list(range(7))
     assert all(0.2 < fade < 0.8 for stage, fade in places if stage % 2)
+
+
+@pytest.mark.parametrize("kind", MIDDLES)
+def test_the_oracle_knows_the_layer(kind, backend, tmp_path):
+    system = load_system(layer_systems.write_system(tmp_path, kind, channels=2, size=4, batch=3))
+    assert_backend_matches(backend, system, witness(system))
+
+
+def test_the_oracle_is_asked_for_every_kind_of_layer():
+    packaged = set()
+    for name, iteration in CASES:
+        system = load_system(name, reduced=True)
+        networks = system.stages[system.at(iteration)[0]].networks.values()
+        packaged |= {layer.kind for network in networks for layer in network.layers}
+    assert {kind.partition(",")[0] for kind in MIDDLES} == set(KINDS) - ELSEWHERE
+    assert packaged >= ELSEWHERE
+
+
+# D's loss with each function that a formula can call; what follows a comma says which form of it. C has three outputs.
+CALLS = {
+    "abs": "mean(abs(D(x)))",
+    "sqrt": "mean(sqrt(D(x) ^ 2 + 1))",
+    "exp": "mean(exp(D(x)))",
+    "log": "mean(log(D(x) ^ 2 + 1))",
+    "softplus": "mean(softplus(D(x)))",
+    "sigmoid": "mean(sigmoid(D(x)))",
+    "tanh": "mean(tanh(D(x)))",
+    "relu": "mean(relu(D(x)))",
+    "mean": "mean(D(x)) ^ 2",
+    "sum": "sum(D(x)) ^ 2",
+    "batch_mean": "mean(D(x - batch_mean(x)))",
+    "sample_mean": "mean(sample_mean(x) * D(x))",
+    "cross_entropy": "mean(cross_entropy(C(x), 2) * D(x))",
+    "correct": "mean((correct(C(x), 1) + 1) * D(x))",
+    "norm": "mean(norm(x * sample_mean(D(x))))",
+    "norm, with a stabiliser": "mean(norm(x * sample_mean(D(x)), 0.1))",
+    "clip": "mean(clip(D(x), -0.5, 0.5))",
+    "detach": "mean(D(x) * detach(D(x)))",
+    "grad": "mean(norm(grad(D(x), x)))",
+    "inference": "mean(D(inference(G(z))))",
+}
+
+
+@pytest.mark.parametrize("function", CALLS)
+def test_the_oracle_knows_the_function(function, backend, tmp_path):
+    (tmp_path / "loss.toml").write_text(
+        'title = "one function"\nsource = "none"\n[losses]\nG = "-mean(D(G(z)))"\nC = "mean(cross_entropy(C(x), 0))"\n'
+        f'D = "{CALLS[function]}"\n'
+    )
+    bn = '{ kind = "batch_norm", name = "bn", epsilon = 1e-3, momentum = 0.2, gamma = 1, beta = 0 }'
+    networks = {
+        "G": GENERATOR.replace('{ kind = "reshape"', f'{bn}, {{ kind = "reshape"'),
+        "D": critic(),
+        "C": f'x = [1, 2, 2] | {{ kind = "flatten" }}, {{ kind = "linear", name = "l", units = 3, {NORMAL} }}',
+    }
+    system = write_system(tmp_path, "loss.toml", networks, batch=5)
+    assert_backend_matches(backend, system, witness(system))
+
+
+def test_the_oracle_is_asked_for_every_function():
+    assert {call.partition(",")[0] for call in CALLS} == set(FUNCTIONS)

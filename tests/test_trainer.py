@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from ganspec import impl_chainer, impl_torch
 from ganspec.spec import load_system
 from ganspec.tools import backends
 from ganspec.tools.agreement import compare, random_feed, trace
@@ -16,7 +15,6 @@ repeat_override = { repeat = 1, first = 1, every = 4 }
 [[steps]]
 update = ["D", "G"]"""
 SPECTRAL = 'spectral_norm = { iterations = 1, epsilon = 1e-12, advance = "always" }'
-NETWORKS = {"impl_torch": impl_torch, "impl_chainer": impl_chainer}
 
 
 def run(backend, system, iterations, look=False):
@@ -75,13 +73,14 @@ def test_a_module_of_a_growing_system_is_that_of_its_iteration(backend, tmp_path
     z = np.random.default_rng(0).standard_normal((3, 4))
     shown = trainer.generate(z)
     assert shown.shape == (3, 3, 8, 8)
-    house = NETWORKS[f"impl_{backend}"]
+    house = backends.load(backend)
     module = house.Network.from_system(str(tmp_path / "small.toml"), "G", dtype="float64", iteration=state.iteration)
     module.load_training_state(state, "G")
-    given = impl_torch.ArrayContext("cpu", "float64").array(z) if backend == "torch" else z
+    given = house.ArrayContext("cpu", "float64").array(z) if backend == "torch" else z
     np.testing.assert_allclose(house.to_numpy(module(given)), shown, rtol=0, atol=1e-14)
 
 
+@pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize(
     "loss",
     [

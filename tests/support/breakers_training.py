@@ -6,6 +6,7 @@ A breaker is called with pytest's monkeypatch and the name of a backend, and cha
 
 import copy
 import dataclasses
+import weakref
 
 import numpy as np
 
@@ -97,10 +98,11 @@ def gate_after_the_update(patch, backend):
 def count_for_each_parameter(patch, backend):
     """Adam's t counts the updates of each parameter, as PyTorch's own does."""
     adam = module(backend, "optimizers").Adam
-    right, counts = adam.update, {}
+    # Keyed by the optimiser itself: the id of one that is gone may be that of another.
+    right, counts = adam.update, weakref.WeakKeyDictionary()
 
     def update(self, parameters, gradient, parts):
-        count = counts.setdefault(id(self), np.zeros(parameters.shape[0], int))
+        count = counts.setdefault(self, np.zeros(parameters.shape[0], int))
         taking_part = np.zeros(parameters.shape[0], bool)
         for start, end in parts:
             taking_part[start:end] = True

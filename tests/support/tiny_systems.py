@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +109,14 @@ def compute(backend: str, system: System, **states: float) -> Computed:
         {name: float(to_numpy(result.values[i])) for name, i in plan.reports.items()},
         state,
     )
+
+
+def move_along(trainer: Any, gradient: float) -> None:
+    """Move every network that the first step updates along a gradient that is the same number everywhere."""
+    result = trainer.compute(0, 0, random_feed(trainer.system, 0))
+    counts = {
+        name: sum(p.count for p in trainer.system.networks[name].parameter_paths().values())
+        for name in result.gradients
+    }
+    gradients = {name: trainer.context.array(np.full(count, gradient)) for name, count in counts.items()}
+    trainer.update(replace(result, gradients=gradients))

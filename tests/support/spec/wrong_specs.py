@@ -10,12 +10,15 @@ of messages, write them anew and read the difference:
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
 
+import ganspec.spec.layers
+import ganspec.spec.plan.builder
 from ganspec.spec import SpecError, load_system
 from ganspec.spec.text.files import names
 
@@ -51,11 +54,27 @@ def message_of(case: dict, folder: Path) -> str:
     try:
         load_system(f"{folder}/{load}" if ".toml" in load else load, case.get("settings", ()))
     except SpecError as error:
-        message = str(error).replace(f"{folder}/", "")
+        message = _shortened(str(error)).replace(f"{folder}/", "")
         for kind in KINDS:
             message = message.replace(f"expected one of {', '.join(names(kind))}", f"expected one of {{{kind}}}")
         return message + "\n"
     return ""
+
+
+WORDS = {"layers": {*ganspec.spec.layers.KINDS}, "functions": {*ganspec.spec.plan.builder.FUNCTIONS}}
+
+
+def _shortened(message: str) -> str:
+    """Returns: the message, in whose lists {layers} and {functions} stand for all kinds and functions, before other words."""
+
+    def shorten(found: re.Match[str]) -> str:
+        listed = found[1].split(", ")
+        for name, words in WORDS.items():
+            if words <= set(listed):
+                listed = [f"{{{name}}}", *(word for word in listed if word not in words)]
+        return "expected one of " + ", ".join(listed)
+
+    return re.sub(r"expected one of (\w+(?:, \w+)*)", shorten, message)
 
 
 def _update() -> None:

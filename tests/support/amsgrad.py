@@ -1,0 +1,80 @@
+"""A third kind of optimiser, as somebody would add it: AMSGrad, whose moments have names that no other optimiser's have.
+
+    direction <- beta1 direction + (1 - beta1) g,  square <- beta2 square + (1 - beta2) g^2,  largest <- max(largest, square)
+    p <- p - learning_rate direction / (sqrt(largest) + epsilon)
+
+Source: Reddi, Kale and Kumar 2018, arXiv:1904.09237, algorithm 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import pytest
+
+from ganspec.spec.parts import optimizers
+from ganspec.spec.parts.optimizers import Clip, Moment
+from support.optimizer_rules import RATE
+
+TOML = f'kind = "amsgrad"\nlearning_rate = {RATE}\nbeta1 = 0.9\nbeta2 = 0.99\nepsilon = 1e-2'
+
+
+@dataclass(frozen=True)
+class AMSGrad:
+    """What the spec says of it."""
+
+    learning_rate: float
+    clip: Clip | None
+    beta1: float
+    beta2: float
+    epsilon: float
+
+    kind: ClassVar[str] = "amsgrad"
+
+    def moments(self) -> dict[str, Moment]:
+        return {"direction": Moment(0.0, 1), "square": Moment(0.0, 2), "largest": Moment(0.0, 2)}
+
+    def gradient_size(self, moments: Mapping[str, Any], updates: int) -> Any:
+        return abs(moments["direction"])
+
+    def step_along(self, gradient: Any, moments: Mapping[str, Any], updates: int, learning_rate: float) -> Any:
+        return learning_rate * gradient / (moments["largest"] ** 0.5 + self.epsilon)
+
+
+class Implementation:
+    """What a backend does: either one, since nothing here is of a framework."""
+
+    def __init__(self, definition: AMSGrad, count: int, context: Any) -> None:
+        self.definition, self.updates, self.learning_rate = definition, 0, definition.learning_rate
+        self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
+
+    def update(self, parameters: Any, gradient: Any, parts: list[tuple[int, int]]) -> None:
+        own, self.updates = self.definition, self.updates + 1
+        for start, end in parts:
+            p, g, direction, square, largest = (
+                getattr(a, "array", a)[start:end] for a in (parameters, gradient, *self.moments.values())
+            )
+            direction *= own.beta1
+            direction += (1.0 - own.beta1) * g
+            square *= own.beta2
+            square += (1.0 - own.beta2) * g * g
+            largest += (square - largest) * (square > largest)
+            p -= self.learning_rate * direction / (largest**0.5 + own.epsilon)
+
+
+def add(patch: pytest.MonkeyPatch) -> None:
+    """Add the kind to the spec and to the backends that are installed, for the rest of a test."""
+    patch.setitem(
+        optimizers.KINDS,
+        "amsgrad",
+        lambda table, rate, clip: AMSGrad(
+            rate, clip, table.number("beta1", least=0), table.number("beta2", least=0), table.number("epsilon", least=0)
+        ),
+    )
+    for backend in filter(find_spec, ("torch", "chainer")):
+        kinds = importlib.import_module(f"ganspec.impl_{backend}.optimizers").KINDS
+        patch.setitem(kinds, "amsgrad", Implementation)

@@ -1,0 +1,131 @@
+"""What every kind of optimiser must offer, and that a kind of one's own goes through all programs."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+
+from ganspec.spec import load_system, system_names
+from ganspec.spec.parts.optimizers import KINDS
+from ganspec.spec.training.checkpoint import read_checkpoint
+from ganspec.spec.training.state import array_shapes
+from ganspec.tools import backends
+from ganspec.tools.agreement import compare, trace
+from support import amsgrad
+from support.optimizer_rules import DEFINITIONS
+from support.programs import here
+from support.tiny_systems import GENERATOR, critic, move_along, write_system
+
+NETWORKS = {"G": GENERATOR, "D": critic()}
+TOML = {name: definition.toml for name, definition in DEFINITIONS.items()} | {"amsgrad": amsgrad.TOML}
+
+
+@pytest.fixture
+def own_kind(monkeypatch):
+    """The kind `amsgrad`, which ganspec does not have."""
+    amsgrad.add(monkeypatch)
+
+
+def test_every_kind_is_in_this_backend(backend):
+    found = importlib.import_module(f"{backends.load(backend).__name__}.optimizers").KINDS
+    assert set(found) == set(KINDS)
+
+
+def test_every_kind_trains_a_packaged_system():
+    trained = {o.kind for name in system_names() for o in load_system(name, reduced=True).optimizers.values()}
+    assert trained == set(KINDS)
+
+
+def trained(backend, system, gradient, updates):
+    """Returns: the definition of D's optimiser, and D's state after each of several updates along one gradient."""
+    trainer = backends.make_trainer(backend, system, 0, dtype="float64")
+    found = []
+    for _ in range(updates):
+        move_along(trainer, gradient)
+        found.append(trainer.state())
+    return system.optimizers["D"], found
+
+
+@pytest.mark.parametrize("name", TOML)
+@pytest.mark.usefixtures("own_kind")
+def test_a_moment_is_of_the_degree_that_it_says(name, backend, tmp_path):
+    system = write_system(tmp_path, "wgan", NETWORKS, optimizers=TOML[name])
+    optimizer, _ = trained(backend, system, 0.0, 0)
+    one, two, none = (trained(backend, system, g, 3)[1][-1] for g in (0.3, 0.6, 0.0))
+    for moment, described in optimizer.moments().items():
+        a, b, rest = (state.arrays[f"moments/D/{moment}/l1/W"] for state in (one, two, none))
+        np.testing.assert_allclose(b - rest, 2**described.degree * (a - rest), rtol=1e-10)
+        assert (a != rest).all()
+
+
+@pytest.mark.parametrize("name", TOML)
+@pytest.mark.usefixtures("own_kind")
+def test_the_size_of_gradients_and_the_step_along_one_are_those_of_training(name, backend, tmp_path):
+    system = write_system(tmp_path, "wgan", NETWORKS, optimizers=TOML[name])
+    optimizer, states = trained(backend, system, -0.3, 60)
+    assert optimizer.kind == name.partition(",")[0]
+    moments = {moment: states[-1].arrays[f"moments/D/{moment}/l1/W"] for moment in optimizer.moments()}
+    size = optimizer.gradient_size(moments, 60)
+    assert size == pytest.approx(
+        np.full_like(size, 0.3), rel=0.35
+    )  # "about": some of the 0 from which it starts is left
+    step = optimizer.step_along(size, moments, 60, optimizer.learning_rate)
+    before, after = (state.arrays["parameters/D/l1/W"] for state in states[-2:])
+    np.testing.assert_allclose(step, after - before, rtol=0.35)
+    _, still = trained(backend, system, 0.0, 3)
+    moments = {moment: still[-1].arrays[f"moments/D/{moment}/l1/W"] for moment in optimizer.moments()}
+    np.testing.assert_allclose(optimizer.gradient_size(moments, 3), 0.0, atol=1e-7)
+
+
+@pytest.mark.usefixtures("both_backends", "own_kind")
+def test_moments_of_any_names_are_compared(tmp_path):
+    system = write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
+    options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 3}
+    torch = trace("torch", system, **options)
+    findings = compare(torch, trace("chainer", system, **options, states=torch.states))
+    assert [(f.kind, f.where, f.worst) for f in findings if not f.agrees] == []
+    names = {name.split("/")[1] for name in torch.values["moment, 1 iteration"]}
+    assert names == {"direction", "square", "largest"}
+
+
+@pytest.mark.usefixtures("both_backends", "own_kind")
+def test_a_wrong_moment_of_any_name_is_rejected(monkeypatch, tmp_path):
+    system = write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
+    options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 1}
+    torch = trace("torch", system, **options)
+    right = amsgrad.Implementation.update
+
+    def forgets(self, parameters, gradient, parts):
+        right(self, parameters, gradient, parts)
+        self.moments["largest"] *= 0.999
+
+    monkeypatch.setattr(amsgrad.Implementation, "update", forgets)
+    findings = compare(torch, trace("chainer", system, **options, states=torch.states))
+    (moments,) = (f for f in findings if f.kind == "moment, 1 iteration")
+    assert not moments.agrees
+    assert moments.where.startswith(("moments D/largest/", "moments G/largest/"))
+
+
+@pytest.mark.usefixtures("both_backends", "own_kind")
+def test_every_program_takes_an_optimizer_of_ones_own(backend, tmp_path, capsys):
+    other = {"torch": "chainer", "chainer": "torch"}[backend]
+    system, data = tmp_path / "system.toml", tmp_path / "images.npz"
+    write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
+    np.savez(data, images=np.random.default_rng(0).integers(0, 256, (12, 2, 2), dtype=np.uint8))
+    assert here("show", system) == 0
+    assert "amsgrad" in capsys.readouterr().out
+    assert here("crosscheck", system, "--iterations", 2, "--json", tmp_path / "found.json") == 0
+    assert json.loads((tmp_path / "found.json").read_text())["agree"]
+    options = ["--data", data, "--dtype", "float64", "--backend", backend]
+    assert here("train", system, *options, "--out", tmp_path / "whole", "--iterations", 6) == 0
+    assert here("train", system, *options, "--out", tmp_path / "parts", "--iterations", 3) == 0
+    assert here("train", "--resume", tmp_path / "parts", "--backend", other, "--iterations", 6) == 0
+    shapes = array_shapes(load_system(str(system)))
+    whole, parts = (
+        read_checkpoint(tmp_path / run / "checkpoints" / "00000006.safetensors", shapes)[0].arrays
+        for run in ("whole", "parts")
+    )
+    assert "moments/D/largest/l1/W" in whole
+    for name, array in whole.items():
+        np.testing.assert_allclose(parts[name], array, rtol=1e-9, atol=1e-12, err_msg=name)
