@@ -6,13 +6,17 @@ or how often. It goes into run records and checkpoints; a run resumes only under
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.system import System
+from ganspec.spec.text.errors import printable
 from ganspec.spec.text.formula import render
 
 MAX_LINES = 20  # of differences that a message shows
+_MAX_VALUE = 60  # characters of a value in one of them
+_ABSENT = object()
 
 
 def describe(system: System) -> dict[str, Any]:
@@ -78,12 +82,7 @@ def describe(system: System) -> dict[str, Any]:
 
 def differences(old: Any, new: Any) -> list[str]:
     """Returns: one line for each place where two descriptions differ, at most `MAX_LINES` and a count of the rest."""
-    before, after = dict(_leaves(old, "")), dict(_leaves(new, ""))
-    lines = [
-        f"{key}: {before.get(key, 'absent')} became {after.get(key, 'absent')}"
-        for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
-    ]
+    lines = list(_differences(old, new, ""))
     rest = len(lines) - MAX_LINES
     return lines[:MAX_LINES] + ([f"... and {rest} more"] if rest > 0 else [])
 
@@ -107,7 +106,28 @@ def _architecture(network: Architecture) -> dict[str, Any]:
     }
 
 
-def _leaves(data: Any, path: str) -> list[tuple[str, Any]]:
-    if isinstance(data, dict):
-        return [leaf for key, value in data.items() for leaf in _leaves(value, f"{path}.{key}" if path else key)]
-    return [(path, data)]
+def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
+    """Yields: a line for each place below `path` where two descriptions differ; what only one of them has is one place."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            inner = f"{path}.{key}" if path else key
+            yield from _differences(old.get(key, _ABSENT), new.get(key, _ABSENT), inner)
+    elif _has_tables(old) and _has_tables(new) and len(old) == len(new):
+        for number, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(before, after, f"{path}.{number}" if len(old) > 1 else path)
+    elif old != new:
+        yield f"{path}: {_short(old)} became {_short(new)}"
+
+
+def _has_tables(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(each, dict) for each in value)
+
+
+def _short(value: Any) -> str:
+    """Returns: a value as a message shows it, in a few words."""
+    if isinstance(value, dict):
+        return f"a table of {len(value)} keys"
+    if _has_tables(value):
+        return f"a list of {len(value)} tables"
+    text = "absent" if value is _ABSENT else printable(str(value))
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."

@@ -1,11 +1,15 @@
 """The command `ganspec`, also `python -m ganspec.tools`: one program for each sub-command.
 
-Programs are imported only when they run, so that `ganspec show` starts at once and needs no framework.
+A program is a module of `ganspec.tools.programs` with two functions: `add_arguments(parser)` adds its options to an
+`argparse` parser, and `run(arguments)` does the work with what was parsed and returns the exit code. Programs are imported
+only when they run, so that `ganspec show` starts at once and needs no framework.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -14,7 +18,7 @@ from typing import Any
 
 import ganspec
 from ganspec.spec.text.errors import SpecError
-from ganspec.tools.errors import FAILED, INTERRUPTED, UserError
+from ganspec.tools.errors import FAILED, INTERRUPTED, UserError, is_out_of_memory, reason, say
 
 PROGRAMS = {
     "systems": "list the systems there are",
@@ -29,40 +33,55 @@ EXAMPLES = """examples:
 
 'ganspec PROGRAM --help' says what a program takes.
 """
+# How writing to a stream fails; what happens to their own files, programs report themselves.
+_OF_A_STREAM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command; a user's mistake becomes one message on the standard error.
 
+    Args:
+        arguments: words of the command line after "ganspec"; those of this process if None.
+
     Returns: the exit code: 0 done, 1 the backends disagree, 2 could not run, 3 training stopped itself, 130 Ctrl-C.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    name = next((a for a in given if not a.startswith("-")), "")
+    try:
+        _open_standard_streams()
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()  # here, where a failure can still be said
+    except (SpecError, UserError) as error:
+        say(str(error))
+        return getattr(error, "code", FAILED)
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except OSError as error:
+        return _system_refused(error)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        say("out of memory: end other programs, or make the batch (such as --set run.batch=16) or the networks smaller")
+        return FAILED
+    finally:
+        _silence_if_broken(sys.stderr)
+
+
+def _run(given: list[str]) -> int:
+    name = next((word for word in given if not word.startswith("-")), "")
     program: Any = importlib.import_module(f"ganspec.tools.programs.{name}") if name in PROGRAMS else None
     parser = _parser(name, program)
     if not given:
         parser.print_help()
         return 0
     parsed = parser.parse_args(given)
-    try:
-        return int(program.run(parsed))
-    except (SpecError, UserError) as error:
-        print(error, file=sys.stderr)
-        return getattr(error, "code", FAILED)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left; Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except MemoryError:
-        print("out of memory: make the batch or the networks smaller", file=sys.stderr)
-        return FAILED
+    # The function to run is not put into the namespace: an option may be called `run`, too.
+    return int(program.run(parsed))
 
 
 def _parser(name: str, program: Any) -> argparse.ArgumentParser:
-    """Returns: the parser of all sub-commands; only that of the program `name` knows its options."""
+    """Returns: the parser of all sub-commands; only the parser of the program `name` knows its options."""
     parser = argparse.ArgumentParser(
         prog="ganspec",
         description=(ganspec.__doc__ or "").splitlines()[0],
@@ -77,6 +96,52 @@ def _parser(name: str, program: Any) -> argparse.ArgumentParser:
         if each == name:
             program.add_arguments(subparser)
     return parser
+
+
+def _open_standard_streams() -> None:
+    """Make both standard streams such that writing text never raises an encoding error.
+
+    Raises:
+        UserError: the standard output is closed.
+    """
+    if sys.stderr is None:  # closed by whoever started us; a file opened later must not take its number
+        _to_devnull(2)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 (for the life of the process)
+    if sys.stdout is None:
+        _to_devnull(1)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        raise UserError("the standard output is closed; send it to a file, or to /dev/null")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # titles and paths may hold what a terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _system_refused(error: OSError) -> int:
+    """Say what the system refused that no program foresaw. Returns: the exit code."""
+    _silence_if_broken(sys.stdout)
+    if isinstance(error, BrokenPipeError):
+        return 0  # the program that read our output has ended, `head` for example
+    if error.filename is None and error.errno in _OF_A_STREAM:
+        say(f"the standard output cannot be written: {reason(error)}; send it to another file, or free some space")
+    else:
+        say(f"{error.filename or 'the system refused'}: {reason(error)}")
+    return FAILED
+
+
+def _silence_if_broken(stream: Any) -> None:
+    """Let a stream that cannot be written lead nowhere; otherwise Python would complain again at exit."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            _to_devnull(stream.fileno())
+
+
+def _to_devnull(number: int) -> None:
+    opened = os.open(os.devnull, os.O_WRONLY)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
 
 
 if __name__ == "__main__":

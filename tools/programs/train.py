@@ -1,99 +1,115 @@
 """Train a system: a run folder with the resolved system, a log, pictures, plots and checkpoints.
 
-This module settles what is asked for, and `training` does it. What the command line does not say comes from the run that is
-resumed, else from the system.
+This module settles what is asked for, and `ganspec.tools.run` does it. What the command line does not say comes from the run that
+is resumed, else from the system.
 
-A run killed at any instant resumes from its newest checkpoint and then gives what an unbroken run gives; in the other backend,
-to rounding.
+A run that is killed at any instant resumes from its newest checkpoint and then gives what an unbroken run gives; in the other
+backend, to rounding.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import platform
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ganspec.spec import System, load_system
 from ganspec.spec.description import describe, differences
 from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
+from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import CheckpointError, Record, read_checkpoint, read_record
-from ganspec.spec.training.state import array_shapes
+from ganspec.spec.training.state import TrainingState, array_shapes
 from ganspec.tools import backends
 from ganspec.tools.data import Dataset, download, embedded_digits, load
-from ganspec.tools.errors import UserError
+from ganspec.tools.data.catalogue import CATALOGUE
+from ganspec.tools.data.download import cache_folder
+from ganspec.tools.errors import UserError, command
+from ganspec.tools.programs import options as shared
+from ganspec.tools.run import rehearsal
 from ganspec.tools.run.album import Album
+from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
-from ganspec.tools.run.folder import RunFolder, free_folder
+from ganspec.tools.run.folder import RunFolder, new_folder
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
 from ganspec.tools.sampling.latents import draw_of
 
-_OPTIONS = ("backend", "device", "dtype", "draws", "seed")
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
+_FIXED = ("dtype", "draws", "seed")  # for the whole of a run; backend and device may change when it is resumed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `ganspec train`."""
     parser.add_argument("system", metavar="SYSTEM", nargs="?", help="a name, NAME/VARIANT, or the path of a TOML file")
-    parser.add_argument("--backend", choices=backends.NAMES, help="default: torch")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cpu")
+    shared.add_backend(parser)
+    shared.add_device(parser, default=None)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--data", type=Path, metavar="PATH", help="IDX, CIFAR-10, a folder, tar or zip of images, .npz or .npy"
     )
     source.add_argument(
-        "--download", action="store_true", help="train on the data set of the system's source; fetch it"
+        "--download", action="store_true", help="fetch the data set of the system's source, and train on it"
     )
     parser.add_argument(
         "--download-to", type=Path, metavar="DIR", help="where data sets are kept; default: a cache folder"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; default: runs/SYSTEM-NNN")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; default: runs/SYSTEM-BACKEND-NNN")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--iterations", type=_positive, metavar="N", help="train up to this iteration in all")
-    length.add_argument("--epochs", type=_positive, metavar="N", help="train up to this epoch in all")
-    parser.add_argument("--seed", type=_seed, metavar="S", help="of every random number; default: 0")
-    parser.add_argument("--dtype", choices=("float32", "float64"), help="default: float32")
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of the system")
-    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in this folder")
-    parser.add_argument("--draws", choices=("host", "device"), help="where random numbers come from; default: host")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
+    length.add_argument("--iterations", type=shared.positive, metavar="N", help="train up to this iteration in all")
+    length.add_argument("--epochs", type=shared.positive, metavar="N", help="train up to this epoch in all")
+    shared.add_seed(parser, default=None)
+    parser.add_argument("--dtype", choices=shared.DTYPES, help="default: float32")
+    shared.add_set(parser)
+    parser.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on with the run in this folder; --set adds to its settings"
+    )
+    parser.add_argument("--draws", choices=shared.DRAWS, help="where random numbers come from; default: host")
+    parser.add_argument(
+        "--dry-run", action="store_true",
+        help="print what would be done, look at the data, and estimate time and memory from one iteration; write nothing",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0, 3 where training stopped because a value was not finite, or 130 after Ctrl-C."""
-    folder = RunFolder.open_existing(arguments.resume) if arguments.resume else None
-    system = _system(arguments, folder)
-    options = _options(arguments, folder)
-    checkpoint = folder.newest_checkpoint() if folder else None
-    if arguments.dry_run:
-        return _dry_run(arguments, system, options, folder)
-    backends.load(options["backend"])  # before a download, say, is waited for
-    path = _data(arguments, system, folder)
-    data = _load(path, system)
-    state, record = _resumed(system, checkpoint, options, data) if checkpoint else (None, None)
-    feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
-    numbers = {key: options[key] for key in ("dtype", "device", "draws")}
-    trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
-    if folder is None:
-        out = arguments.out or free_folder(f"{system.name}-{options['backend']}")
-        folder = RunFolder.create(out, _record(arguments, system, options, path, data))
-    print(f"{system.name}: {system.title}\n{data.source}\nrun folder: {folder.path}")
-    album = Album(system, folder, trainer, options["seed"])
-    return Training(system, folder, trainer, feed, album, options, data.fingerprint, record).train(
-        _end(arguments, system)
-    )
+    with ExitStack() as opened:
+        # What is asked for: folder, system, options.
+        folder = None
+        if arguments.resume:
+            folder = opened.enter_context(RunFolder.open_existing(arguments.resume, to_train=not arguments.dry_run))
+        system = _system(arguments, folder)
+        options = _options(arguments, folder)
+        if arguments.dry_run:
+            return _dry_run(arguments, system, options, folder)
+        # What training needs: framework, data, state.
+        backends.load(options["backend"])  # before a download, say, is waited for
+        path = _data(arguments, system, folder)
+        data = _load(path, system)
+        state, record = _resumed(system, folder, options, data) if folder else (None, None)
+        feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
+        numbers = {key: options[key] for key in ("dtype", "device", "draws")}
+        trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
+        # Nothing is wrong any more, so that the folder may be made or changed.
+        if folder is None:
+            out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
+            folder = opened.enter_context(RunFolder.create(out, _record(arguments, system, options, path, data)))
+        else:
+            folder.add_settings(arguments.set)
+        print(f"{system.name}: {printable(system.title)}\n{data.source}\nrun folder: {printable(str(folder.path))}")
+        album = Album(system, folder, trainer, options["seed"])
+        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
+        return training.train(_end(arguments, system))
 
 
 def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
     name, settings = arguments.system, arguments.set
     if folder is not None:
         name = name or folder.record["system"]
-        settings = settings or folder.record["settings"]
+        settings = [*folder.record["settings"], *settings]
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")
     system = load_system(name, settings)
@@ -111,14 +127,16 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
 
 def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[str, Any]:
     """Returns: the options, from the command line, else from the run that is resumed, else the defaults."""
-    before = {key: folder.record[key] for key in _OPTIONS} if folder else _DEFAULTS
-    options = {key: before[key] if getattr(arguments, key) is None else getattr(arguments, key) for key in _OPTIONS}
+    before = {key: folder.record[key] for key in _DEFAULTS} if folder else _DEFAULTS
+    options = {key: before[key] if getattr(arguments, key) is None else getattr(arguments, key) for key in _DEFAULTS}
     if folder:
-        for key in ("seed", "dtype", "draws"):
+        for key in _FIXED:
             if options[key] != before[key]:
-                raise UserError(f"{folder.path}: was started with --{key} {before[key]}, which resuming cannot change")
+                raise UserError(
+                    f"{folder.path}: was started with --{key} {before[key]}, which resuming cannot change; leave out --{key}"
+                )
         if arguments.out:
-            raise UserError("--out and --resume exclude each other: a run goes on in its own folder")
+            raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
     return options
 
 
@@ -132,17 +150,26 @@ def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | Non
             raise UserError(
                 f"{system.name}: its source names no data set that can be downloaded; give some with --data PATH"
             )
+        if arguments.dry_run:  # what was fetched before is looked at, nothing is fetched
+            known = CATALOGUE[wanted.dataset]
+            kept = (arguments.download_to or cache_folder()) / wanted.dataset
+            if not all((kept / file.name).is_file() for file in known.files):
+                size = sum(file.size for file in known.files)
+                raise _NoDataYet(f"{wanted.dataset}, to be downloaded ({size / 1e6:,.1f} MB)")
         return download(wanted.dataset, arguments.download_to, progress=sys.stderr.isatty()).resolve()
     if arguments.data:
         return Path(arguments.data).resolve()
     if folder is not None and folder.record["data"]:
         return Path(folder.record["data"])
     if not wanted.embedded:
-        ways = [f"--download fetches {wanted.dataset}, which its source trains on"] * bool(wanted.dataset)
-        raise UserError(
-            f"{system.name}: no data ships with ganspec for it; {'; or '.join([*ways, 'give some with --data PATH'])}"
-        )
+        remedies = [f"--download fetches {wanted.dataset}, which its source trains on"] * bool(wanted.dataset)
+        remedy = "; or ".join([*remedies, "give some with --data PATH"])
+        raise _NoDataYet(f"{system.name}: no data ships with ganspec for it; {remedy}")
     return None
+
+
+class _NoDataYet(UserError):
+    """There are no data. Training needs some; a dry run goes on without."""
 
 
 def _load(path: Path | None, system: System) -> Dataset:
@@ -151,21 +178,36 @@ def _load(path: Path | None, system: System) -> Dataset:
     return load(found, shape=wanted.shape, fit=wanted.fit, skip_grey=wanted.skip_grey, progress=progress)
 
 
-def _resumed(system: System, checkpoint: Path, options: dict[str, Any], data: Dataset) -> tuple[Any, Record]:
+def _resumed(
+    system: System, folder: RunFolder, options: dict[str, Any], data: Dataset | None
+) -> tuple[TrainingState, Record]:
+    """Returns: what to go on from: the newest checkpoint's state and record."""
+    checkpoint = folder.newest_checkpoint()
     try:
         _, record = read_record(checkpoint)
         changed = differences(record.description, describe(system))
         if changed:
             lines = "\n".join(f"    {line}" for line in changed)
-            raise UserError(f"{checkpoint}: the system has changed since; a resumed run must be the same run:\n{lines}")
-        for key in ("seed", "dtype", "draws"):
+            raise UserError(
+                f"{checkpoint}: the system has changed since; a resumed run must be the same run:\n{lines}\n"
+                "take the change back (a --set, or an edit of a file), or start a new run with --out DIR"
+            )
+        for key in _FIXED:
             if getattr(record, key) != options[key]:
                 raise UserError(f"{checkpoint}: was written with {key} {getattr(record, key)}, not {options[key]}")
-        if record.data != data.fingerprint:
-            raise UserError(f"{data.source}: is not the data that this run was started with; give that with --data")
-        return read_checkpoint(checkpoint, array_shapes(system))
+        if data is not None and record.data != data.fingerprint:
+            raise UserError(
+                f"{data.source}: is not the data that this run was started with; give that with --data PATH"
+            )
+        state, record = read_checkpoint(checkpoint, array_shapes(system))
+        if state.updates.keys() != system.optimizers.keys():
+            raise CheckpointError(f"{checkpoint}: is of another system: it trains {', '.join(state.updates)}")
+        if state.iteration != int(checkpoint.stem):
+            raise CheckpointError(f"{checkpoint}: holds iteration {state.iteration}, so that it has a wrong name")
+        return state, record
     except CheckpointError as error:
-        raise UserError(f"{error}\nto go on from an earlier checkpoint, move this file away") from None
+        away = command("mv", checkpoint, f"{checkpoint}.damaged")
+        raise UserError(f"{error}\nto go on from an earlier checkpoint, move this file away: {away}") from None
 
 
 def _record(
@@ -177,13 +219,13 @@ def _record(
         **options,
         "data": str(path) if path else "",
         "data_source": data.source,
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+        "versions": environment(options["backend"]),
         "resolved": describe(system),
     }
 
 
 def _absolute(name: str) -> str:
-    """Returns: a system's name, that of a file such that it can be found from anywhere."""
+    """Returns: a system's name; the name of a file such that it can be found from anywhere."""
     base, dot, variant = name.rpartition(".toml")
     return str(Path(base + dot).resolve()) + variant if dot and variant[:1] in ("", "/") else name
 
@@ -196,34 +238,30 @@ def _end(arguments: argparse.Namespace, system: System) -> End:
 
 
 def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, Any], folder: RunFolder | None) -> int:
-    where = str(arguments.data or (folder.record["data"] if folder else ""))
-    if arguments.download or arguments.download_to:
-        known = system.data.dataset
-        where = f"{known}, downloaded" if known else "none: its source names no data set that can be downloaded"
-    elif not where:
-        where = f"the embedded {system.data.embedded}" if system.data.embedded else "none: give --data PATH"
-        where += f", or --download, which fetches {system.data.dataset}" * bool(
-            system.data.dataset and not system.data.embedded
-        )
-    print(f"{system.name}: {system.title}")
+    """Print what training would do and cost; nothing is written, fetched or locked."""
+    # What would be done.
+    end = _end(arguments, system)
+    print(f"{system.name}: {printable(system.title)}")
     print(", ".join(f"{key} {value}" for key, value in options.items()))
-    print(f"data: {where}")
-    print(f"up to {_end(arguments, system)}, in batches of {system.run.batch}")
+    print(f"up to {end}, in batches of {system.run.batch}")
     if system.growth:
         print(f"{system.growth.stages} stages of growth, each for {system.growth.images:,} images; the last one:")
     print("\n".join(describe_plan(system.plan, system.schedule)))
+    # On which data, from which state.
+    backends.load(options["backend"])
+    try:
+        data: Dataset | None = _load(_data(arguments, system, folder), system)
+    except _NoDataYet as error:
+        data = None
+        print(f"data: none yet: {error}")
+    state, record = _resumed(system, folder, options, data) if folder else (None, None)
+    feed = None
+    if data is not None:
+        print("\n".join([f"data: {data.source}", *rehearsal.data_lines(data, system)]))
+        feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
+    # At what cost.
+    start = state.iteration if state else 0
+    measured = rehearsal.measure(system, options, feed, state)
+    left = rehearsal.iterations_left(system, feed, measured, start, end)
+    print("\n".join(rehearsal.cost_lines(system, options, measured, left)))
     return 0
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("expected a whole number from 1")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**63:
-        raise argparse.ArgumentTypeError("expected a whole number from 0 to 2^63 - 1")
-    return number

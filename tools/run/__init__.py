@@ -1,1 +1,1 @@
-"""One training run: its loop, folder, log, progress, batches, and the album of its pictures."""
+"""One training run: its loop, folder, record, lock, log, progress, batches, and the album of its pictures."""

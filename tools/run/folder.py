@@ -1,12 +1,13 @@
 """The folder of a training run: what is in it, and how it is written so that nothing is lost.
 
-    run.json            what was asked for, and the resolved system
-    log.csv             one row an iteration, every recorded value; an empty cell where it was not computed
+    run.json            what was asked for, versions, and the resolved system (see `record`)
+    log.csv             one row for each iteration, every recorded value; an empty cell where it was not computed
     losses.png          plots of the log
     samples/NNNNNNNN.png              what G makes of the same latents, as training goes on
     manifold/LABEL/NNNNNNNN.png       what it makes of all latents of two numbers, where the system says so
     manifold-LABEL.gif, interpolation.png
     checkpoints/NNNNNNNN.safetensors  the newest `KEPT`
+    .lock               held while a process trains here (see `lock`)
 
 Rows and pictures are on the disk before the checkpoint that follows them, so that resuming from a checkpoint finds every one
 before it and drops those after it, which training makes again.
@@ -14,123 +15,208 @@ before it and drops those after it, which training makes again.
 
 from __future__ import annotations
 
-import json
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.tools.errors import UserError, cannot_write
+from ganspec.tools.errors import UserError, cannot_write, command
+from ganspec.tools.run import lock
 from ganspec.tools.run.log import RunLog
+from ganspec.tools.run.record import read_record, write_record
 
+_FOLDERS = ("samples", "checkpoints")  # of every run
 KEPT = 3  # checkpoints; the newest is what a run resumes from, the others are for when that one is damaged
-_FORMAT = "ganspec run 1"
-_KEYS = {  # what resuming reads
-    "system": str,
-    "settings": list,
-    "data": str,
-    "backend": str,
-    "device": str,
-    "dtype": str,
-    "draws": str,
-    "seed": int,
-}
-_MAX_RECORD = 10_000_000  # bytes of run.json; that of the largest system has under 100 kB
 
 
 class RunFolder:
-    """A run's folder. Use `create` or `open_existing`."""
+    """A run's folder. Use `create` or `open_existing`; as a context manager it closes itself.
 
-    def __init__(self, path: Path, record: dict[str, Any]) -> None:
+    Args:
+        path: path of the folder.
+        record: content of `run.json`.
+        held: lock on the folder; None where it is only looked at.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any], held: lock.Lock | None) -> None:
         self.path, self.record = path, record
         self.log = RunLog(path / "log.csv")
+        self._held = held
 
     @classmethod
     def create(cls, path: Path, record: dict[str, Any]) -> RunFolder:
-        """Make the folder; it must not exist, or be empty.
+        """Make the folder and lock it; it must not exist, or be empty.
+
+        Args:
+            path: path of the folder.
+            record: content of `run.json`.
 
         Raises:
-            UserError: something is in it, or it cannot be written.
+            UserError: something is in it, another process is about to train in it, or it cannot be written.
         """
         try:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise UserError(
-                    f"{path}: exists already; choose another --out, or go on with that run: --resume {path}"
-                )
-            for folder in (path, path / "samples", path / "checkpoints"):
-                folder.mkdir(parents=True, exist_ok=True)
-            record = {"format": _FORMAT, **record}
-            write_atomically(path / "run.json", (json.dumps(record, indent=1) + "\n").encode())
+            _refuse_full(path)
+            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(path, error) from None
-        return cls(path, record)
+        folder = cls(path, record, lock.Lock(path))
+        try:
+            _refuse_full(path)  # another process may have been as quick, and have ended since
+            for name in _FOLDERS:
+                (path / name).mkdir()
+            write_record(path, record)
+        except OSError as error:
+            folder.__exit__()
+            _unmake(path)
+            raise cannot_write(path, error) from None
+        except UserError:
+            folder.__exit__()
+            raise
+        return folder
 
     @classmethod
-    def open_existing(cls, path: Path) -> RunFolder:
+    def open_existing(cls, path: Path, *, to_train: bool = True) -> RunFolder:
         """Open the folder of an earlier run.
 
+        Args:
+            path: path of the folder.
+            to_train: whether to lock it; without, nothing may be written.
+
         Raises:
-            UserError: it is not one.
+            UserError: it is not the folder of a run, or another process trains in it.
         """
-        file = path / "run.json"
-        try:
-            with file.open("rb") as opened:
-                record = json.loads(opened.read(_MAX_RECORD))
-        except OSError as error:
-            raise UserError(f"{path}: is not the folder of a run: run.json: {error.strerror}") from None
-        except ValueError:
-            raise UserError(f"{file}: is not what a run writes; is this the folder of a run?") from None
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise UserError(f"{file}: is not the record of a run of this version ({_FORMAT})")
-        wrong = [key for key, kind in _KEYS.items() if not isinstance(record.get(key), kind)]
-        if wrong:
-            raise UserError(f"{file}: is damaged: the key '{wrong[0]}' is missing or not {_KEYS[wrong[0]].__name__}")
-        return cls(path, record)
+        record = read_record(path)
+        return cls(path, record, lock.Lock(path) if to_train else None)
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.log.close()
+        if self._held is not None:
+            self._held.release()
+
+    def add_settings(self, settings: list[str]) -> None:
+        """Record settings that hold from now on, after those that are recorded; later ones win.
+
+        Raises:
+            UserError: the record cannot be written.
+        """
+        if settings:
+            self.record = {**self.record, "settings": [*self.record["settings"], *settings]}
+            try:
+                write_record(self.path, self.record)
+            except OSError as error:
+                raise self.cannot_write(self.path / "run.json", error) from None
 
     def newest_checkpoint(self) -> Path:
-        """Raises: UserError: there is none yet."""
-        found = sorted((self.path / "checkpoints").glob("*.safetensors"))
+        """Returns: the path of the newest checkpoint.
+
+        Raises:
+            UserError: there is none yet.
+        """
+        found = self._checkpoints()
         if not found:
-            raise UserError(f"{self.path}: has no checkpoint yet; start again with another --out")
+            raise UserError(f"{self.path}: has no checkpoint yet; start again with another --out DIR")
         return found[-1]
 
     def checkpoint_path(self, iteration: int) -> Path:
+        """Returns: the path of the checkpoint after an iteration."""
         return self.path / "checkpoints" / f"{iteration:08}.safetensors"
 
     def drop_old_checkpoints(self) -> None:
-        for path in sorted((self.path / "checkpoints").glob("*.safetensors"))[:-KEPT]:
+        """Delete all checkpoints but the newest `KEPT`."""
+        for path in self._checkpoints()[:-KEPT]:
             path.unlink(missing_ok=True)
 
     def pictures(self, name: str) -> list[Path]:
         """Returns: the pictures in a folder of this one that are named for an iteration, in their order."""
-        found = (self.path / name).glob("*.png")
-        return sorted((path for path in found if _numbered(path.stem)), key=lambda path: int(path.stem))
+        return _numbered((self.path / name).glob("*.png"))
 
     def drop_later_pictures(self, iteration: int) -> None:
-        """Delete the pictures of iterations after one."""
-        for path in (self.path / name for name in ("samples", "manifold")):
-            for picture in path.rglob("*.png"):
-                if _numbered(picture.stem) and int(picture.stem) > iteration:
+        """Delete the pictures of iterations after one.
+
+        Raises:
+            UserError: one cannot be deleted.
+        """
+        for folder in (self.path / name for name in ("samples", "manifold")):
+            for picture in _numbered(folder.rglob("*.png")):
+                if int(picture.stem) > iteration:
                     try:
                         picture.unlink(missing_ok=True)
                     except OSError as error:
-                        raise cannot_write(picture, error) from None
+                        raise self.cannot_write(picture, error) from None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file of the folder, whole or not at all; its own folder is made if need be."""
+        """Write a file of the folder, whole or not at all; its own folder is made if need be.
+
+        Args:
+            name: path of the file in the folder.
+            content: all of it.
+
+        Raises:
+            UserError: it cannot be written.
+        """
         try:
             (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path / name, content)
         except OSError as error:
-            raise cannot_write(self.path / name, error) from None
+            raise self.cannot_write(self.path / name, error) from None
+
+    def cannot_write(self, path: Path, error: OSError) -> UserError:
+        """Returns: the error to raise where a file of the folder cannot be written; it says how to go on afterwards."""
+        return cannot_write(path, error, then=f"go on with: {self.resume_command()}")
+
+    def resume_command(self) -> str:
+        """Returns: what to type to go on with this run."""
+        return command("ganspec", "train", "--resume", self.path)
+
+    def _checkpoints(self) -> list[Path]:
+        """Returns: the checkpoints in their order. A file of another name is none: people move damaged ones away like that."""
+        return _numbered((self.path / "checkpoints").glob("*.safetensors"))
 
 
-def free_folder(name: str) -> Path:
-    """Returns: "runs/NAME-001", or the next number that is free."""
+def new_folder(name: str) -> Path:
+    """Make "runs/NAME-001", or the folder of the next number that is free.
+
+    Args:
+        name: name of the system and whatever else tells runs apart.
+
+    Returns: the path of the folder, which is empty and no other process's.
+
+    Raises:
+        UserError: it cannot be made.
+    """
     number = 1
-    while (path := Path("runs") / f"{name.replace('/', '-')}-{number:03}").exists():
-        number += 1
-    return path
+    while True:
+        path = Path("runs") / f"{name.replace('/', '-')}-{number:03}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except OSError as error:
+            if not isinstance(error, FileExistsError) or not path.exists():
+                raise cannot_write(path, error) from None
+            number += 1
 
 
-def _numbered(name: str) -> bool:
-    return name.isascii() and name.isdigit()
+def _refuse_full(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir() or any(entry.name != lock.NAME for entry in path.iterdir()):
+        resume = command("ganspec", "train", "--resume", path)
+        raise UserError(f"{path}: exists already; choose another --out DIR, or go on with that run: {resume}")
+
+
+def _unmake(path: Path) -> None:
+    """Delete what `create` made before the disk was full, say; whatever else lies there stays."""
+    with contextlib.suppress(OSError):
+        (path / lock.NAME).unlink()
+        for folder in (*(path / name for name in _FOLDERS), path):
+            if folder.is_dir():
+                folder.rmdir()
+
+
+def _numbered(paths: Any) -> list[Path]:
+    """Returns: the paths that are named for an iteration, in the order of iterations."""
+    found = [path for path in paths if path.stem.isascii() and path.stem.isdigit() and len(path.stem) <= 15]
+    return sorted(found, key=lambda path: int(path.stem))

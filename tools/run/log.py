@@ -1,8 +1,7 @@
-"""The log of a run: one row for each iteration, every recorded number; an empty cell where one was not computed."""
+"""The log of a run: one row for each iteration, every recorded number; an empty cell where a number was not computed."""
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,12 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.tools.errors import UserError, cannot_write
+from ganspec.tools.errors import UserError, cannot_write, command, reason
+from ganspec.tools.run.record import read_regular_file
+
+_MAX_BYTES = 8 * 2**30  # of a log: a hundred million rows
+_MAX_DIGITS = 15  # of an iteration's number
+_REMEDY = "put back the log as the run wrote it, or start a new run with another --out DIR"
 
 
 class RunLog:
-    """The file `log.csv` of a run's folder."""
+    """The file `log.csv` of a run's folder.
+
+    Args:
+        path: path of the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -24,50 +33,124 @@ class RunLog:
     def open(self, columns: Sequence[str], iteration: int) -> None:
         """Open the log for appending after the row of `iteration`; later and half-written rows are dropped.
 
+        Args:
+            columns: names of the columns; the first is "iteration".
+            iteration: iteration that training goes on from; 0 for a new log.
+
         Raises:
-            UserError: the log cannot be written, or rows before `iteration` are missing.
+            UserError: the log cannot be read or written, has other columns, lacks rows before `iteration`, or has a row
+                that is not numbers.
         """
-        path = self.path
+        header = ",".join(columns)
+        rows = self._rows(header, len(columns), iteration) if iteration else []
         try:
-            rows = path.read_text().splitlines(keepends=True) if path.exists() and iteration else []
-            kept = [",".join(columns) + "\n", *(row for row in rows[1:] if _is_up_to(row, iteration))]
-            if len(kept) != iteration + 1:
-                raise UserError(f"{path}: has {len(kept) - 1} of the {iteration} rows before the checkpoint")
-            write_atomically(path, "".join(kept).encode())
-            self._file = path.open("a", newline="")
+            write_atomically(self.path, "".join(f"{row}\n" for row in (header, *rows)).encode())
+            self._file = self.path.open("ab", buffering=0)
         except OSError as error:
-            raise cannot_write(path, error) from None
+            raise self._cannot_write(error) from None
 
     def append(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Append rows; whoever reads the file sees them at once."""
+        """Append rows; other programs that read the file see them at once.
+
+        Args:
+            rows: cells of each row: numbers, and "" where there is none.
+
+        Raises:
+            UserError: they cannot be written. What was written of them is dropped when the run is resumed.
+        """
+        content = memoryview("".join(f"{','.join(map(_cell, row))}\n" for row in rows).encode())
         try:
-            csv.writer(self._file, lineterminator="\n").writerows(rows)
-            self._file.flush()
+            while content:  # without a buffer of Python's, which would be written again, and fail again, at the end
+                content = content[self._file.write(content) :]
         except OSError as error:
-            raise cannot_write(self.path, error) from None
+            raise self._cannot_write(error) from None
 
     def settle(self) -> None:
-        """Wait until the rows are on the disk."""
+        """Wait until the rows are on the disk.
+
+        Raises:
+            UserError: the disk does not take them.
+        """
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise cannot_write(self.path, error) from None
+            raise self._cannot_write(error) from None
 
     def close(self) -> None:
+        """Close the file; nothing is left to be written."""
         if self._file is not None:
             self._file.close()
 
+    def _rows(self, header: str, width: int, iteration: int) -> list[str]:
+        """Returns: the rows of the iterations from 1 to `iteration`."""
+        first, *rows = _read(self.path).split("\n")
+        if first != header:
+            raise UserError(f"{self.path}: has the columns {_short(first)}, expected {_short(header)}; {_REMEDY}")
+        # What follows the last line break is empty, or a row that was cut short. What follows `iteration` is done again.
+        kept = rows[:-1][:iteration]
+        for number, row in enumerate(kept, 1):
+            if _number(row) != number or not _is_numbers(row, width):
+                wanted = f"expected iteration {number} and its {width - 1} other numbers"
+                raise UserError(f"{self.path}: line {number + 1} is {_short(row)}, {wanted}; {_REMEDY}")
+        if len(kept) < iteration:
+            raise UserError(f"{self.path}: has {len(kept)} of the {iteration} rows before the checkpoint; {_REMEDY}")
+        return kept
+
+    def _cannot_write(self, error: OSError) -> UserError:
+        resume = command("ganspec", "train", "--resume", self.path.parent)
+        return cannot_write(self.path, error, then=f"go on with: {resume}")
+
 
 def read_log(path: Path) -> tuple[list[str], np.ndarray]:
-    """Returns: the columns' names, and every row; NaN where a cell is empty."""
-    header, _, rows = path.read_text().partition("\n")
+    """Read a log.
+
+    Args:
+        path: path of a `log.csv`.
+
+    Returns: the columns' names, and all rows as float64 (rows, columns), NaN where a cell is empty.
+
+    Raises:
+        UserError: it cannot be read, or is not a table of numbers.
+    """
+    header, _, rows = _read(path).partition("\n")
     names = header.split(",")
     for empty, filled in ((",,", ",nan,"), (",,", ",nan,"), (",\n", ",nan\n")):  # twice, because those of ",,," overlap
         rows = rows.replace(empty, filled)
-    values = np.array(rows.replace("\n", ",").split(",")[:-1], dtype=np.float64)
-    return names, values.reshape(-1, len(names))
+    try:
+        values = np.array(rows.replace("\n", ",").split(",")[:-1], dtype=np.float64)
+        return names, values.reshape(-1, len(names))
+    except ValueError:
+        raise UserError(f"{path}: is not a table of {len(names)} columns of numbers; {_REMEDY}") from None
 
 
-def _is_up_to(row: str, iteration: int) -> bool:
-    first = row.split(",", 1)[0]
-    return row.endswith("\n") and first.isdigit() and int(first) <= iteration
+def _read(path: Path) -> str:
+    try:
+        return read_regular_file(path, _MAX_BYTES).decode("ascii")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {reason(error)}; {_REMEDY}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not a log: it has bytes that are not text; {_REMEDY}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; {_REMEDY}") from None
+
+
+def _cell(value: Any) -> str:
+    return float.__repr__(value) if isinstance(value, float) else str(value)
+
+
+def _number(row: str) -> int:
+    """Returns: the iteration of a row, 0 where it has none."""
+    first = row.partition(",")[0]
+    return int(first) if first.isdigit() and len(first) <= _MAX_DIGITS else 0
+
+
+def _is_numbers(row: str, width: int) -> bool:
+    cells = row.split(",")
+    try:
+        return len(cells) == width and all(not cell or float(cell) is not None for cell in cells)
+    except ValueError:
+        return False
+
+
+def _short(text: str) -> str:
+    return printable(repr(text if len(text) <= 80 else f"{text[:80]}..."))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ganspec.spec import System
 from ganspec.spec.description import describe
 from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, write_checkpoint
 from ganspec.tools import backends
-from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError
+from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError, is_out_of_memory, say
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
@@ -30,14 +30,14 @@ class Training:
     """One run, from where it is to its end.
 
     Args:
-        system: what is trained.
-        folder: of the run.
-        trainer: of a backend, in the state to go on from.
-        feed: the batches to go on with.
-        album: the pictures.
-        options: the run's backend, device, dtype, draws and seed.
-        data: the fingerprint of the data.
-        record: of the checkpoint that is resumed, None for a new run.
+        system: system that is trained.
+        folder: folder of the run, locked.
+        trainer: trainer of a backend, in the state to go on from.
+        feed: batches to go on with.
+        album: pictures of the run.
+        options: backend, device, dtype, draws and seed of the run.
+        data: fingerprint of the data.
+        record: record of the checkpoint that is resumed, None for a new run.
     """
 
     def __init__(
@@ -55,37 +55,59 @@ class Training:
         self.options, self.data = options, data
         self.to_numpy = backends.load(options["backend"]).to_numpy
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
+        # A decay must be visible: where there is one, the learning rates in force are logged, too.
+        self.rates = list(system.optimizers) if system.decay else []
         self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
         self.pending: list[tuple[int, int, dict[str, Any]]] = []
         self.saved = trainer.iteration if record else -1
 
     def train(self, end: End) -> int:
-        """Train up to the end. Returns: the exit code."""
+        """Train up to the end, or until a value is not finite or a signal interrupts.
+
+        Args:
+            end: iteration or epoch to train up to; it may have passed already.
+
+        Returns: the exit code: 0, 3 where a value was not finite, or 130 after a signal.
+
+        Raises:
+            UserError: something cannot be written, or there is no memory left; the message says how to go on.
+        """
         if missing := self.album.missing:
-            print(f"no pictures: {' and '.join(missing)} missing; pip install 'ganspec[pictures]'", file=sys.stderr)
+            say(f"no pictures: {' and '.join(missing)} missing; install with: pip install 'ganspec[pictures]'")
         start = self.trainer.iteration
         bar = Bar(self.system, self.feed, start, end)
         try:
             with _interrupts() as interrupted, bar:
-                self.folder.log.open(("iteration", "epoch", *self.reports), start)
+                # What came after the checkpoint is dropped, and made again.
+                columns = ("iteration", "epoch", *self.reports, *(f"learning_rate_{name}" for name in self.rates))
+                self.folder.log.open(columns, start)
                 self.folder.drop_later_pictures(start)
+                # A new run has pictures and a checkpoint of its initial state.
                 if start == 0:
                     self.album.add()
                     self._checkpoint()
+                # Train, one iteration after the other.
                 while self.trainer.iteration < end.iteration and self.feed.epoch < end.epoch and not interrupted:
                     self._iterate(bar)
+                # Finish what is pending, save, draw what there is one of.
                 self._fetch(bar)
                 self._end(bool(interrupted))
         except _Stop as stop:
             self.album.close()
-            print(f"stopped: {stop}\nthe last good checkpoint is {self.folder.newest_checkpoint()}", file=sys.stderr)
+            say(f"stopped: {stop}\nthe last good checkpoint is {self.folder.newest_checkpoint()}")
             return STOPPED
         except CheckpointError as error:
+            if isinstance(error.__cause__, OSError):
+                raise self.folder.cannot_write(self._checkpoint_path(), error.__cause__) from None
             raise UserError(str(error)) from None
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise self._out_of_memory() from None
         finally:
             self.folder.log.close()
         if interrupted:
-            print(f"interrupted and saved; go on with: ganspec train --resume {self.folder.path}", file=sys.stderr)
+            say(f"interrupted and saved; go on with: {self.folder.resume_command()}")
             return INTERRUPTED
         print(f"done: {self.trainer.iteration} iterations, {self.feed.epoch} epochs")
         return 0
@@ -96,6 +118,7 @@ class Training:
         iteration = self.trainer.iteration
         self.pending.append((iteration, epoch, recorded))
         bar.update()
+        # What is due after this iteration? Numbers stay on a GPU until something needs them.
         new_epoch, shows = self.feed.epoch > epoch, self.system.run.shows(iteration)
         save = iteration % self.system.run.checkpoint_every == 0
         if self.options["device"] == "cpu" or len(self.pending) == _FETCH_EVERY or new_epoch or shows or save:
@@ -118,10 +141,14 @@ class Training:
                 self.folder.log.append(rows)
                 self.pending.clear()
                 raise _Stop(f"{' and '.join(bad)} in iteration {iteration}")
-            rows.append((iteration, epoch, *(values.get(name, "") for name in self.reports)))
+            # Learning rates change at the end of an epoch only, and no row is pending then: these were in force.
+            rates = (self.trainer.networks[name].optimizer.learning_rate for name in self.rates)
+            rows.append((iteration, epoch, *(values.get(name, "") for name in self.reports), *rates))
+            # What the learning-rate decay watches.
             if (decay := self.system.decay) and decay.watch in values:
                 self.epoch["sum"] += values[decay.watch]
                 self.epoch["count"] += 1
+            # The first number stands beside the bar.
             first = next((name for name in self.reports if name in values), None)
             if first:
                 bar.say(first, values[first])
@@ -129,6 +156,7 @@ class Training:
         self.pending.clear()
 
     def _end_epoch(self) -> None:
+        """Let the learning rates decay if the watched mean did not fall."""
         decay = self.system.decay
         if decay is None or not self.epoch["count"]:
             return
@@ -138,12 +166,14 @@ class Training:
         self.epoch = {"sum": 0.0, "count": 0, "last": mean}
 
     def _end(self, interrupted: bool) -> None:
+        """Leave pictures, checkpoint, plots and animations of where training ends."""
         self.album.add(frames=not interrupted)
         self._checkpoint()
         self.album.review()
         self.album.close()
 
     def _checkpoint(self) -> None:
+        """Write a checkpoint, unless that was done, and delete what it makes superfluous."""
         if self.saved == self.trainer.iteration:
             return
         self.folder.log.settle()
@@ -158,12 +188,26 @@ class Training:
         )
         state = self.trainer.state()
         try:
-            write_checkpoint(self.folder.checkpoint_path(state.iteration), state, record)
+            write_checkpoint(self._checkpoint_path(), state, record)
         except NotFiniteError as error:
             reason = f"{error.array} has a value that is not finite after iteration {state.iteration}"
             raise _Stop(reason) from None
         self.folder.drop_old_checkpoints()
         self.saved = state.iteration
+
+    def _checkpoint_path(self) -> Path:
+        return self.folder.checkpoint_path(self.trainer.iteration)
+
+    def _out_of_memory(self) -> UserError:
+        message = f"out of memory ({self.options['device']}) in iteration {self.trainer.iteration + 1:,}"
+        if self.saved >= 0:
+            message += f"; the run is safe up to iteration {self.saved:,}"
+            message += f"\nend other programs, then go on with: {self.folder.resume_command()}\nor"
+        else:
+            message += ";"
+        return UserError(
+            f"{message} start a smaller run, such as with --set run.batch={max(1, self.system.run.batch // 2)}"
+        )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -15,7 +16,7 @@ from ganspec.tools.run.feed import Feed
 
 
 class End(NamedTuple):
-    """What to train up to, in all: an iteration or an epoch; the other is infinity."""
+    """What to train up to, counted from the beginning of the run: an iteration or an epoch; the other is infinity."""
 
     iteration: float
     epoch: float
@@ -25,7 +26,7 @@ class End(NamedTuple):
 
 
 def batches_each(system: System) -> int | None:
-    """Returns: how many batches of data an iteration draws; None where that differs between iterations."""
+    """Returns: the number of batches of data that each iteration draws; None where iterations differ."""
     found = {_batches_each(system, number) for number in range(len(system.stages))}
     return found.pop() if len(found) == 1 else None
 
@@ -41,7 +42,7 @@ def _batches_each(system: System, stage: int) -> int | None:
 
 
 def _is_regular(step: Step) -> bool:
-    """Returns: whether every iteration repeats a step as often."""
+    """Returns: whether every iteration repeats a step the same number of times."""
     always = step.repeat_override is None or step.repeat_override.repeat == step.repeat
     return always and (step.until is None or step.repeat <= 1)
 
@@ -49,14 +50,14 @@ def _is_regular(step: Step) -> bool:
 class Bar:
     """A bar on the standard error. It counts iterations where it is known how many there will be, otherwise batches.
 
-    Where a run ends after so many epochs and the number of batches an iteration depends on what training does, nobody can say
-    how many iterations there will be, but every batch brings the end nearer.
+    Where a run ends after a number of epochs and the number of batches per iteration depends on what training does, nobody can
+    say how many iterations there will be, but every batch brings the end nearer.
 
     Args:
-        system: what is trained.
-        feed: where its batches come from.
-        iteration: where training starts.
-        end: and ends.
+        system: system that is trained.
+        feed: source of its batches.
+        iteration: iteration at which training starts.
+        end: where training ends.
 
     Raises:
         UserError: epochs are counted, and no step reads data, so that they never pass.
@@ -68,7 +69,9 @@ class Bar:
         if math.isinf(total):
             each = batches_each(system)
             if each == 0:
-                raise UserError(f"{system.name}: reads no data, so that epochs never pass; say --iterations N")
+                raise UserError(
+                    f"{system.name}: reads no data, so that epochs never pass; give a number of iterations with --iterations N"
+                )
             left = feed.batches_until(end.epoch) - feed.batches
             self.counts_batches = each is None
             total = feed.batches + left if each is None else iteration + -(-left // each)
@@ -78,6 +81,7 @@ class Bar:
             initial=feed.batches if self.counts_batches else iteration,
             total=int(max(total, 0)),
             unit="batch" if self.counts_batches else "it",
+            file=_Patient(sys.stderr),
             dynamic_ncols=True,
             mininterval=every,
             maxinterval=every,
@@ -91,7 +95,7 @@ class Bar:
         self.tqdm.update(min(done, self.tqdm.total - self.tqdm.n) if self.counts_batches else done)
 
     def say(self, name: str, value: float) -> None:
-        """Show a recorded number beside the bar."""
+        """Show the recorded number `name` beside the bar."""
         self.tqdm.set_postfix_str(f"{name} {value:.4g}", refresh=False)
 
     def __enter__(self) -> Bar:
@@ -99,3 +103,22 @@ class Bar:
 
     def __exit__(self, *_: object) -> None:
         self.tqdm.close()
+
+
+class _Patient:
+    """A stream whose failures are ignored: a bar that cannot be shown is no reason to stop training."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,73 @@
+"""Options that several programs share: how each is typed, what it may be, and what its help says."""
+
+from __future__ import annotations
+
+import argparse
+
+from ganspec.tools import backends
+
+DEVICES = ("cpu", "cuda")
+DTYPES = ("float32", "float64")
+DRAWS = ("host", "device")
+MAX_COUNT = 10**12  # of iterations and the like: what a machine does in thousands of years
+MAX_SEED = 2**63 - 1
+
+
+def positive(text: str) -> int:
+    """Returns: the whole number, from 1 to `MAX_COUNT`, that an option says.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
+    """
+    return _whole(text, 1, MAX_COUNT)
+
+
+def seed(text: str) -> int:
+    """Returns: the seed, a whole number from 0 to 2^63 - 1, that an option says.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
+    """
+    return _whole(text, 0, MAX_SEED)
+
+
+def add_set(parser: argparse.ArgumentParser, of: str = "the system") -> None:
+    """Add --set, which may be given several times."""
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[],
+        help=f"change a key of {of}, such as run.batch=32; can be given several times",
+    )  # fmt: skip
+
+
+def add_backend(parser: argparse.ArgumentParser, default: str | None = None, *, both: bool = False) -> None:
+    """Add --backend.
+
+    Args:
+        parser: parser of the program.
+        default: backend without the option; None where the program settles that itself and "torch" is usual.
+        both: whether "both" is a choice, too.
+    """
+    choices = (*backends.NAMES, "both") if both else backends.NAMES
+    parser.add_argument("--backend", choices=choices, default=default, help=f"default: {default or 'torch'}")
+
+
+def add_device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> None:
+    """Add --device; with the default None, the program settles what holds without it."""
+    parser.add_argument("--device", choices=DEVICES, default=default, help="default: cpu")
+
+
+def add_seed(parser: argparse.ArgumentParser, default: int | None = 0) -> None:
+    """Add --seed; with the default None, the program settles what holds without it."""
+    parser.add_argument(
+        "--seed", type=seed, metavar="S", default=default, help="seed of all random numbers (default: 0)"
+    )
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    try:
+        number = int(text)
+    except (ValueError, OverflowError):  # also of thousands of digits, which Python does not read
+        number = least - 1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most:,}")
+    return number
