@@ -38,7 +38,7 @@ def check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss, 
             table.note(f"networks.{role}", message, f"delete it, or --set networks.{role}=none")
     updated = {n for step in schedule.steps for n in step.update}
     for n in sorted(updated | {n for step in schedule.steps for n in (*step.inference, *step.reuse)}):
-        if n not in networks:
+        if n not in networks and n not in loss.losses:  # else it is noted that the loss needs it
             verb = "updates" if n in updated else "lists"
             message = f"the schedule '{schedule.name}' {verb} the network '{n}', which this system does not have"
             hint = did_you_mean(n, networks) or f"choose another schedule: --set schedule=NAME, or add networks.{n}"
@@ -161,7 +161,7 @@ def check_use(
 def _check_label_draw(table: Table, name: str, draw: Draw, labels: int) -> None:
     d = draw.distribution
     if not 0 <= d.a < labels or (d.kind == "uniform" and d.b > labels) or d.kind == "normal":
-        hint = f"--set 'draws.{name}.sample=uniform(0, {labels})'"
+        hint = f"such as --set 'draws.{name}.sample=uniform(0, {labels})'"
         table.note(f"draws.{name}.sample", f"labels are from 0 to {labels - 1}: expected uniform(0, {labels})", hint)
 
 
@@ -187,7 +187,7 @@ def check_plan(
             message = f"{made}; at most {MAX_NUMBERS:,} are allowed"
             table.note(f"networks.{name}", message, f"make its sizes smaller{smaller}")
         if any(layer.kind == "batch_norm" for layer in architecture.layers) and run.batch < 2:
-            table.note("run.batch", "batch norm needs at least 2 images per batch", "--set run.batch=2")
+            table.note("run.batch", "batch norm needs at least 2 images per batch", "such as --set run.batch=2")
     for step in plan.steps:
         # The report that a gate waits for.
         until = step.step.until

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ganspec.spec.network.reader import constant_names
 from ganspec.spec.parts.optimizers import SHARED
 from ganspec.spec.text.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
 from ganspec.spec.text.files import Library, SpecFile, find_system, read_toml, split_variant
@@ -133,7 +132,7 @@ def _drop_strange_sizes(base: dict[str, Any], data: dict[str, Any], file: str, l
     for role, own in networks.items() if isinstance(networks, dict) else ():
         use = own.get("use") if isinstance(own, dict) else own
         if isinstance(use, str) and use != "none" and isinstance(small, dict) and isinstance(small.get(role), dict):
-            valid = constant_names(library.find("architectures", use, file, f"networks.{role}"))
+            valid = library.find("architectures", use, file, f"networks.{role}").constant_names
             small[role] = {key: value for key, value in small[role].items() if key in valid}
 
 

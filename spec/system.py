@@ -31,7 +31,7 @@ from ganspec.spec import checks
 from ganspec.spec.merging import blame_settings, whole_system
 from ganspec.spec.network.architecture import Architecture, stages_of
 from ganspec.spec.network.growth import UnusedKeys
-from ganspec.spec.network.reader import constant_names, read_architecture
+from ganspec.spec.network.reader import read_architecture
 from ganspec.spec.parts.loss import Draw, Loss, read_draws, read_loss, with_own_starts
 from ganspec.spec.parts.optimizers import Optimizer, read_optimizers
 from ganspec.spec.parts.schedule import Schedule, read_schedule
@@ -260,7 +260,7 @@ def _use(table: Table, key: str, kind: str, library: Library) -> tuple[SpecFile 
         return None, {}
     if own is None:
         return file, {}
-    valid = constant_names(file)
+    valid = file.constant_names
     numbers = {k: own.number(k) for k in own.data if k in valid}
     own.read |= set(valid)
     own.close()

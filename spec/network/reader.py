@@ -94,12 +94,6 @@ def read_architecture(
     return Architecture(file.name, title, source, inputs, layers, outputs, dict(scope.names), layers)
 
 
-def constant_names(file: SpecFile) -> list[str]:
-    """Returns: the names of the constants of an architecture, loss or schedule file."""
-    constants = file.data.get("constants")
-    return list(constants) if isinstance(constants, dict) else []
-
-
 def _note_unread(table: Table, inputs: Mapping[str, Input], layers: list[Layer], read: set[str]) -> None:
     for name in inputs:
         if name not in read:
@@ -226,7 +220,6 @@ class _Builder:
 
     def _inputs(self, layer: Table) -> tuple[str, ...] | None:
         """Returns: the checked names of what the layer reads; None where they are unknown."""
-        # Find the names.
         if "from" in layer:
             names = layer.names("from")
         elif self.previous:
@@ -243,7 +236,6 @@ class _Builder:
                 return None
         if not self.unknown.isdisjoint(names):
             return None
-        # Check their number and dtypes.
         names = tuple(self.real_names.get(name, name) for name in names)
         kind = layer.data["kind"]
         if kind in KINDS and not KINDS[kind].least <= len(names) <= KINDS[kind].most:
@@ -277,8 +269,8 @@ class _Builder:
         expected = ", ".join(str(i) for i in inner.inputs.values())
         found = ", ".join(str(Input(self.shapes[i], self._dtype(i))) for i in inputs)
         if expected != found:
-            takes = f"the network '{inner.name}' takes inputs of shape {expected}"
-            layer.note("from", f"{takes}, found {found}{self._in_stage}")
+            message = f"the network '{inner.name}' takes inputs of shape {expected}, found {found}{self._in_stage}"
+            layer.note("from", message)
         if len(inner.outputs) != 1:
             message = f"the network '{inner.name}' has several outputs; only one with a single output can be inlined"
             layer.note("use", message)
@@ -300,7 +292,7 @@ class _Builder:
         if file.file in self.inside:
             layer.note("use", f"a network cannot contain itself: {' contains '.join([*self.inside, file.file])}")
             return None
-        valid = constant_names(file)
+        valid = file.constant_names
         overrides = {key: layer.number(key) for key in layer.data if key in valid}
         layer.read |= {"name", "from", "stages", *valid}
         layer.close()

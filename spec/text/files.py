@@ -66,6 +66,12 @@ class SpecFile:
     data: dict[str, Any]
     name: str
 
+    @property
+    def constant_names(self) -> list[str]:
+        """The names of the numbers that a system may set in this file."""
+        constants = self.data.get("constants")
+        return list(constants) if isinstance(constants, dict) else []
+
 
 @dataclass(frozen=True)
 class Library:
