@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ganspec.spec.layers import Shape, format_shape
+from ganspec.spec.layers import per_sample
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.network.reserved import reason_to_refuse
 from ganspec.spec.parts.loss import Draw, Loss
@@ -16,7 +16,7 @@ from ganspec.spec.parts.settings import Data, Decay, Manifold, Run
 from ganspec.spec.plan.builder import FUNCTIONS, Symbol
 from ganspec.spec.plan.graph import Graph
 from ganspec.spec.plan.plan import Plan
-from ganspec.spec.text.errors import counted, did_you_mean, expected_one_of
+from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
 
 MAX_NUMBERS = 10**10  # in what one layer makes of a batch: 40 GB in float32
@@ -106,12 +106,8 @@ def check_outputs(table: Table, loss: Loss, data: Data, networks: Mapping[str, A
         shape_of_output = networks[role].output_shape(output or next(iter(outputs)))
         if shape_of_output != required and not math.prod(shape_of_output) == math.prod(required) == 1:
             of_what = f" (like {shape})" if isinstance(shape, str) else ""
-            message = f"the loss '{loss.name}' requires {_per_sample(required)}{of_what} from {name}"
-            table.note(f"networks.{role}", f"{message}, found {_per_sample(shape_of_output)}", hint)
-
-
-def _per_sample(shape: Shape) -> str:
-    return f"{format_shape(shape) if len(shape) > 1 else counted(math.prod(shape), 'number')} per sample"
+            message = f"the loss '{loss.name}' requires {per_sample(required)}{of_what} from {name}"
+            table.note(f"networks.{role}", f"{message}, found {per_sample(shape_of_output)}", hint)
 
 
 def read_symbols(

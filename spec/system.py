@@ -74,7 +74,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class System:
-    """One runnable GAN. `averages` are the decays of the moving averages of networks."""
+    """One runnable GAN.
+
+    Args:
+        stages: what each stage of growth computes, in order.
+        averages: decay of each network's moving average, where it has one.
+        constants: numbers of the system file by name, from which its other numbers were computed.
+    """
 
     name: str
     title: str
@@ -90,6 +96,7 @@ class System:
     data: Data
     run: Run
     manifold: Manifold | None
+    constants: Mapping[str, float]
 
     @property
     def networks(self) -> Mapping[str, Architecture]:
@@ -195,6 +202,7 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
         data,
         run,
         manifold,
+        table.scope.names,
     )
 
 
