@@ -1,7 +1,7 @@
 """A system as plain data, and how two systems differ.
 
-The description holds everything that changes what is computed, and nothing else: no titles, no sources, not how long
-or how often. It goes into run records and checkpoints; a run resumes only under an equal one.
+The description holds everything that changes what is computed, and nothing else: no titles, no sources, no length of the run.
+Run records and checkpoints hold it; a run resumes only under an equal description.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.parts.settings import Growth
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import printable
 from ganspec.spec.text.formula import render
@@ -65,7 +66,7 @@ def describe(system: System) -> dict[str, Any]:
             for name, o in system.optimizers.items()
         },
         "averages": dict(system.averages),
-        "growth": vars(system.growth) if system.growth else None,
+        "growth": _growth(system.growth) if system.growth else None,
         "learning_rate_decay": vars(system.decay) if system.decay else None,
         "data": {
             "shape": list(system.data.shape),
@@ -85,6 +86,12 @@ def differences(old: Any, new: Any) -> list[str]:
     lines = list(_differences(old, new, ""))
     rest = len(lines) - MAX_LINES
     return lines[:MAX_LINES] + ([f"... and {rest} more"] if rest > 0 else [])
+
+
+def _growth(growth: Growth) -> dict[str, Any]:
+    start = {"stage": growth.start_stage, "fade": growth.start_fade}
+    # A start that is not stated is absent, as it is in the records of older runs.
+    return {"stages": growth.stages, "images": growth.images} | ({"start": start} if any(start.values()) else {})
 
 
 def _architecture(network: Architecture) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 """Systems: one runnable GAN, every number settled.
 
     title, source
-    like = "dcgan_cifar10"                optional: all keys of that system hold that are not given here
+    like = "dcgan_cifar10"                optional: a base, or a variant of one; its keys hold where this file has none
+    [constants]           optional: numbers by name, such as size = 32, which all arithmetic in this file may use
     loss = "wgan_gp"                      or { use = "wgan_gp", penalty_weight = 10 }
     schedule = "critic_repeats"           likewise
-    [networks]      G = "mlp_generator"   likewise; "none" leaves out one that a base or variant would have
+    [networks]      G = "mlp_generator"   likewise, { use = "mlp_generator", size = "size" }; "none" leaves out one of a base
     [draws]         z = { sample = "uniform(-1, 1)", shape = "G.z" }
+    [carried]             optional: k = 0.4, where carried numbers start instead of where the loss says
     [optimizers]    shared keys, and G.learning_rate = ... for what differs
-    [learning_rate_decay]                 optional
-    [averages]            optional: G = 0.999, moving averages of networks, which samples are drawn from
-    [growth]              optional: stages, images; see `running.Growth`
+    [learning_rate_decay] optional: watch, factor, minimum; see `settings.Decay`
+    [averages]            optional: G = 0.999, moving averages of networks, from which samples are drawn
+    [growth]              optional: stages, images, start = { stage = 2, fade = 0.5 }; see `settings.Growth`
     [manifold]            optional: side, low, high; a picture for a latent of two numbers
     [data]          shape, range, fit, and optionally labels, skip_grey, embedded, dataset, leftover, first_pass
     [run]           batch, epochs or iterations, samples_every, samples_from, samples_later, checkpoint_every, grid,
@@ -17,23 +19,22 @@
     [variants.NAME] title, source, and the keys that differ, those of [reduced] among them
     [reduced]       the keys that differ when backends are compared quickly
 
-`NAME/VARIANT` names a variant. `load_system` gives a `System`, or raises one `SpecError` with everything that is wrong.
+`NAME/VARIANT` names a variant. `load_system` returns a `System`, or raises one `SpecError` with everything that is wrong.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from ganspec.spec import checks
-from ganspec.spec.merging import merged, parse_setting, with_base
+from ganspec.spec.merging import blame_settings, whole_system
 from ganspec.spec.network.architecture import Architecture, stages_of
 from ganspec.spec.network.growth import UnusedKeys
-from ganspec.spec.network.reader import constant_names, read_architecture
-from ganspec.spec.parts.loss import Draw, Loss, read_draws, read_loss
-from ganspec.spec.parts.optimizers import Optimizer
+from ganspec.spec.network.reader import read_architecture
+from ganspec.spec.parts.loss import Draw, Loss, read_draws, read_loss, with_own_starts
+from ganspec.spec.parts.optimizers import Optimizer, read_optimizers
 from ganspec.spec.parts.schedule import Schedule, read_schedule
 from ganspec.spec.parts.settings import (
     Data,
@@ -46,26 +47,25 @@ from ganspec.spec.parts.settings import (
     read_decay,
     read_growth,
     read_manifold,
-    read_optimizers,
     read_run,
 )
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.plan.plan import Plan, make_plan
-from ganspec.spec.text.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
-from ganspec.spec.text.files import Library, find_system, names
+from ganspec.spec.text.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of, printable
+from ganspec.spec.text.files import Library, SpecFile
 from ganspec.spec.text.tables import Table, kind_of
 
-MAX_PARAMETERS = 10**9  # of one network; the largest of the papers here has under 10**8
+MAX_PARAMETERS = 10**9  # of one network; the largest in the papers here has under 10**8
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a stage of growth computes; a system that does not grow has one.
+    """What a stage of growth computes; a system that does not grow has one stage.
 
     Args:
-        networks: as they are in this stage.
-        symbols: what formulas draw, data and noise, with their shapes.
-        plan: of one iteration.
+        networks: networks as they are in this stage.
+        symbols: symbols that formulas draw, data and noise, with their shapes.
+        plan: plan of one iteration.
     """
 
     networks: Mapping[str, Architecture]
@@ -75,7 +75,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class System:
-    """One runnable GAN. `averages` are the decays of the moving averages of networks."""
+    """One runnable GAN.
+
+    Args:
+        stages: what each stage of growth computes, in order.
+        averages: decay of each network's moving average, where it has one.
+        constants: numbers of the system file by name, from which its other numbers were computed.
+    """
 
     name: str
     title: str
@@ -91,18 +97,21 @@ class System:
     data: Data
     run: Run
     manifold: Manifold | None
+    constants: Mapping[str, float]
 
     @property
     def networks(self) -> Mapping[str, Architecture]:
-        """The networks, of a system that grows in the last stage; they hold the parameters of every stage."""
+        """The networks as they are in the last stage; they hold the parameters of every stage."""
         return self.stages[-1].networks
 
     @property
     def symbols(self) -> Mapping[str, Symbol]:
+        """The symbols as they are in the last stage."""
         return self.stages[-1].symbols
 
     @property
     def plan(self) -> Plan:
+        """The plan of one iteration in the last stage."""
         return self.stages[-1].plan
 
     def network(self, name: str, stage: int = -1) -> Architecture:
@@ -118,7 +127,7 @@ class System:
         return networks[name]
 
     def at(self, iteration: int) -> tuple[int, float]:
-        """Returns: the number of the stage of an iteration, and how far that is, from 0 to 1, for layers that fade."""
+        """Returns: the stage of an iteration, and the part of that stage that is over, from 0 to 1, for layers that fade."""
         return self.growth.at(iteration, self.run.batch) if self.growth else (0, 0.0)
 
 
@@ -126,8 +135,8 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
     """Read a system, its variant and everything it mentions, and check all of it.
 
     Args:
-        name: a packaged system, the path of a TOML file, or either followed by "/VARIANT".
-        settings: "KEY=VALUE" texts, a dotted key of the system file and a TOML value (or bare text), applied last.
+        name: packaged system, or path of a TOML file, or either followed by "/VARIANT".
+        settings: texts "KEY=VALUE": a dotted key of the system file, and a TOML value or a bare text; they are applied last.
         reduced: whether to apply the system's `[reduced]` sizes, before `settings`.
 
     Returns: the system.
@@ -135,65 +144,40 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
     Raises:
         SpecError: anything is wrong; all problems at once.
     """
-    base, variant = _split(name)
-    found, library = find_system(base)
-    data = with_base(copy.deepcopy(found.data), found.file, library)
-    variants, small = data.pop("variants", {}), data.pop("reduced", {})
+    settings = list(settings)
+    file, variant, library = whole_system(name, settings, reduced=reduced)
     problems = Problems()
-    tables = {"variants": variants, "reduced": small}
-    if isinstance(variants, dict):
-        tables |= {f"variants.{key}": value for key, value in variants.items()}
-    for key, value in tables.items():
-        Table(value, found.file, key, problems)  # notes what is not a table
-    problems.stop_if_any()
-    if variant:
-        if variant not in variants:
-            message = f"{base} has no variant '{variant}': {expected_one_of(variants)}"
-            raise SpecError([Problem(found.file, "variants", message, did_you_mean(variant, variants))])
-        own = dict(variants[variant])
-        small = merged(small, own.pop("reduced", {}), f"{found.file}: variants.{variant}.reduced")
-        data = merged(data, own, f"{found.file}: variants.{variant}")
-    if reduced:
-        data = merged(data, small, f"{found.file}: reduced")
-    for setting in settings:
-        data = merged(data, parse_setting(setting), f"--set {setting}")
-    shown_name = f"{found.name}/{variant}" if variant else found.name
-    return _read(shown_name, Table(data, found.file, "", problems), library, problems)
-
-
-def system_names() -> list[str]:
-    """Returns: every packaged system and variant, "NAME" and "NAME/VARIANT"."""
-    listed = []
-    for name in names("systems"):
-        variants = find_system(name)[0].data.get("variants", {})
-        listed += [name, *(f"{name}/{variant}" for variant in variants)]
-    return listed
-
-
-def _split(name: str) -> tuple[str, str]:
-    if name.endswith(".toml"):
-        return name, ""
-    base, _, variant = name.rpartition("/")
-    return (base, variant) if base and (base.endswith(".toml") or "/" not in base) else (name, "")
+    try:
+        full_name = printable(f"{file.name}/{variant}" if variant else file.name)
+        return _read(full_name, Table(file.data, file.file, "", problems), library, problems)
+    except SpecError as error:
+        raise SpecError(blame_settings(error.problems, file.file, settings)) from None
 
 
 def _read(name: str, table: Table, library: Library, problems: Problems) -> System:
-    title, source = table.text("title"), table.text("source")
+    # Read each part on its own, and note all problems.
+    title, source = table.line("title"), table.line("source")
+    table.scope = table.numbers("constants")
     growth = read_growth(table)
     stages = _read_networks(table.table("networks"), growth, library)
     networks = stages[-1]
     trained = [role for role, network in networks.items() if network.parameter_count]
-    found_loss, constants = _use(table, "loss", "losses", library)
-    found_schedule, numbers = _use(table, "schedule", "schedules", library)
-    loss = read_loss(found_loss, constants, problems) if found_loss else None
-    schedule = read_schedule(found_schedule, numbers, problems) if found_schedule else None
+    loss_file, constants = _use(table, "loss", "losses", library)
+    schedule_file, numbers = _use(table, "schedule", "schedules", library)
+    loss = read_loss(loss_file, constants, problems) if loss_file else None
+    schedule = read_schedule(schedule_file, numbers, problems) if schedule_file else None
+    table.read.add("carried")
+    loss = with_own_starts(loss, table) if loss else None
     data = read_data(table.table("data"))
     run = read_run(table.table("run"))
     own_draws = read_draws(table)
     optimizers = read_optimizers(table.table("optimizers"), trained)
     decay, manifold, averages = read_decay(table), read_manifold(table), read_averages(table, trained)
     table.close()
-    problems.stop_if_any()  # what follows reads all of it together
+    if not problems.found:  # after other problems "unused" would mislead
+        table.close_numbers("constants", table.scope)
+    problems.stop_if_any()
+    # Check that the parts fit together; plan each stage.
     assert loss is not None
     assert schedule is not None
     draws = {**loss.draws, **own_draws}
@@ -201,12 +185,16 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     checks.check_names(table, networks, loss, draws)
     used: set[str] = set()
     planned = []
-    for stage in stages:
-        symbols = checks.read_symbols(table, data, draws, stage)
+    for number, stage in enumerate(stages):
+        with _naming_stage(problems, number if growth else None):
+            checks.check_outputs(table, loss, data, stage)
+            symbols = checks.read_symbols(table, data, draws, stage)
         problems.stop_if_any()
-        plan = make_plan(loss, schedule, stage, symbols, problems=problems, used=used)
+        with _naming_stage(problems, number if growth else None):
+            plan = make_plan(loss, schedule, stage, symbols, problems=problems, used=used)
         problems.stop_if_any()
         planned.append(Stage(stage, {key: value for key, value in symbols.items() if key in used}, plan))
+    # Check what only plans can tell.
     checks.check_use(table, loss, own_draws, symbols, used)
     for each in planned:
         checks.check_plan(table, each.plan, each.networks, loss, decay, run)
@@ -227,62 +215,74 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
         data,
         run,
         manifold,
+        table.scope.names,
     )
 
 
-def _read_networks(given: Table, growth: Growth | None, library: Library) -> list[dict[str, Architecture]]:
+@contextlib.contextmanager
+def _naming_stage(problems: Problems, stage: int | None) -> Iterator[None]:
+    """Add the stage of growth to the messages of problems that arise inside."""
+    before = len(problems.found)
+    try:
+        yield
+    finally:
+        if stage is not None:
+            found = problems.found[before:]
+            problems.found[before:] = [replace(p, message=f"{p.message}, in stage {stage} of growth") for p in found]
+
+
+def _read_networks(table: Table, growth: Growth | None, library: Library) -> list[dict[str, Architecture]]:
     """Returns: the networks by role, in each stage of growth."""
     stages: list[dict[str, Architecture]] = [{} for _ in range(growth.stages if growth else 1)]
-    for role in given.data:
-        if given.data[role] == "none":
-            given.read.add(role)  # a variant leaves it out
+    for role in table.data:
+        if table.data[role] == "none":
+            table.read.add(role)  # leaves out a network of a base
             continue
-        found, overrides = _use(given, role, "architectures", library)
-        if found is None:
+        file, overrides = _use(table, role, "architectures", library)
+        if file is None:
             continue
-        noted, unused = given.problems.noted, UnusedKeys()
-        read: list[Architecture] = []
+        # Read the last stage first: it has most of the layers, and so most of the problems.
+        noted, unused = table.problems.noted, UnusedKeys()
+        in_stages: list[Architecture] = []
         for stage in reversed(range(len(stages))):
-            if given.problems.noted == noted:
+            if table.problems.noted == noted:
                 number = stage if growth else None
-                one = read_architecture(found, library, overrides, given.problems, stage=number, unused=unused)
-                read.insert(0, one)
-        if given.problems.noted == noted:
-            read = stages_of(read, given, role)
-            unused.close(given.problems)
-        count = read[-1].parameter_count
+                one = read_architecture(file, library, overrides, table.problems, stage=number, unused=unused)
+                in_stages.insert(0, one)
+        if table.problems.noted == noted:
+            in_stages = stages_of(in_stages, table, role)
+            unused.close(table.problems)
+        count = in_stages[-1].parameter_count
         if count > MAX_PARAMETERS:
             message = f"has {count:,} parameters, at most {MAX_PARAMETERS:,} are allowed"
-            given.note(role, message, "make its sizes smaller")
-        for networks, architecture in zip(stages, read, strict=False):
+            table.note(role, message, "make its sizes smaller")
+        for networks, architecture in zip(stages, in_stages, strict=False):
             networks[role] = architecture
-        stages[-1][role] = read[-1]
+        stages[-1][role] = in_stages[-1]
     return stages
 
 
-def _use(table: Table, key: str, kind: str, library: Library) -> tuple[Any, dict[str, float]]:
-    """Returns: the file that a key mentions and the numbers that it overrides there."""
+def _use(table: Table, key: str, kind: str, library: Library) -> tuple[SpecFile | None, dict[str, float]]:
+    """Returns: the file that a key mentions, and the numbers that the system puts in place of the file's."""
     if isinstance(table.data.get(key), str) or key not in table:
-        name, rest = table.text(key), None
+        name, own = table.text(key), None
     elif isinstance(table.data[key], dict):
-        rest = table.table(key)
-        name = rest.text("use")
+        own = table.table(key)
+        name = own.text("use")
     else:
         table.note(key, f"expected a name, or a table with use = and numbers, found {kind_of(table.take(key))}")
         return None, {}
     if not name:
         return None, {}
     try:
-        where = table.path(key) if rest is None else rest.path("use")
-        found = library.find(kind, name, table.file, where)
+        file = library.find(kind, name, table.file, table.path(key) if own is None else own.path("use"))
     except SpecError as error:
         table.problems.extend(error.problems)
         return None, {}
-    if rest is None:
-        return found, {}
-    section = found.data.get("constants", {}) if kind == "losses" else None
-    valid = (list(section) if isinstance(section, dict) else []) if kind == "losses" else constant_names(found)
-    numbers = {k: rest.number(k) for k in rest.data if k in valid}
-    rest.read |= set(valid)
-    rest.close()
-    return found, numbers
+    if own is None:
+        return file, {}
+    valid = file.constant_names
+    numbers = {k: own.number(k) for k in own.data if k in valid}
+    own.read |= set(valid)
+    own.close()
+    return file, numbers

@@ -1,13 +1,21 @@
 """The kinds of layer an architecture is made of: their keys, shapes, parameters and statistics.
 
-Each kind is one entry of `KINDS`; each backend has a function of the same name in its own `layers`. Shapes are those
-of one sample, channels first. Nothing here has a default value that a framework chose: a layer's keys are all
-required, from the layer itself or from the architecture's `[settings.KIND]`, but for the few marked optional, which
-change nothing when left out.
+Each kind is one entry of `KINDS`; each backend has a function of the same name in its module `layers`. Shapes are those of one
+sample, channels first. No key has a default value that a framework chose: every key is required, in the layer itself or in the
+architecture's `[settings.KIND]`. The few keys that are marked optional change nothing when they are left out.
 """
 
 from ganspec.spec.layers import normalising, shaping, weighted
-from ganspec.spec.layers.outline import Kind, LayerOutline, Parameter, Shape, ShapeError, Statistic, format_shape
+from ganspec.spec.layers.outline import (
+    Kind,
+    LayerOutline,
+    Parameter,
+    Shape,
+    ShapeError,
+    Statistic,
+    format_shape,
+    per_sample,
+)
 
 KINDS = {
     "linear": Kind(weighted.linear),
@@ -37,4 +45,14 @@ KINDS = {
     "fade": Kind(shaping.join, least=2, most=2),
 }
 
-__all__ = ["KINDS", "Kind", "LayerOutline", "Parameter", "Shape", "ShapeError", "Statistic", "format_shape"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "LayerOutline",
+    "Parameter",
+    "Shape",
+    "ShapeError",
+    "Statistic",
+    "format_shape",
+    "per_sample",
+]

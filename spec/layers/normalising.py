@@ -18,8 +18,9 @@ from ganspec.spec.text.tables import Table
 def batch_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
     """y = gamma (x - mean) / sqrt(var + epsilon) + beta per channel.
 
-    running <- (1 - momentum) running + momentum batch
-    The batch's own variance is the biased one; the running variance takes the unbiased one, as both frameworks do.
+        running <- (1 - momentum) running + momentum batch
+
+    The batch is normalised by its biased variance; the running variance takes the unbiased one, as in both frameworks.
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
     """
     if not inputs[0]:
@@ -46,7 +47,7 @@ def pixel_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def minibatch_std(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """Appends one channel that holds, everywhere, mean over all features of sqrt(var over the batch + epsilon).
+    """Appends one channel whose every pixel is the mean over all features of sqrt(variance over the batch + epsilon).
 
     The variance is the biased one. Source: Karras et al. 2018, arXiv:1710.10196, section 3.
     """
@@ -55,11 +56,11 @@ def minibatch_std(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def minibatch_discrimination(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """How close a sample is to the others of its batch, in each of `kernels` projections of `dimensions` numbers.
+    """Measures how close a sample is to the others of its batch, in each of `kernels` projections of `dimensions` numbers.
 
-        o(x_i)_b = sum over j of exp(-|M_i,b - M_j,b|_1), minus 1 for j = i;   M is (kernels, dimensions) a sample
+        o(x_i)_b = sum over j of exp(-|M_i,b - M_j,b|_1), minus 1 for j = i;   M has shape (kernels, dimensions) per sample
 
-    The input is M, flat, from a linear layer. Source: Salimans et al. 2016, arXiv:1606.03498, section 3.2.
+    The input is M as a vector, from a linear layer. Source: Salimans et al. 2016, arXiv:1606.03498, section 3.2.
     """
     (features,) = require_vector(inputs[0])
     kernels, dimensions = table.size("kernels"), table.size("dimensions")
@@ -71,5 +72,5 @@ def minibatch_discrimination(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def dropout(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """In training y = x mask / (1 - rate) with P(mask = 0) = rate; in inference y = x."""
+    """y = x mask / (1 - rate) in training, where P(mask = 0) = rate; y = x in inference."""
     return LayerOutline(inputs[0], {"rate": table.number("rate", least=0, most=0.999)})

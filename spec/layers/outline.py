@@ -1,4 +1,4 @@
-"""What a kind of layer makes of its keys: shape, settings, parameters and statistics; and what the kinds share."""
+"""The outline of a layer: the shape, settings, parameters and statistics that its kind makes of its keys."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganspec.spec.text.distributions import Distribution
+from ganspec.spec.text.errors import counted
 from ganspec.spec.text.tables import Table
 
 Shape = tuple[int, ...]
 
 
 class ShapeError(Exception):
-    """A layer does not take the shape it is given; the message says what it takes."""
+    """A layer does not take the shape of its input; the message says what it takes."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trained array of a layer: its name, shape, and the distribution of its initial values."""
+    """A trained array of a layer.
+
+    Args:
+        initial: distribution of its initial values.
+    """
 
     name: str
     shape: Shape
@@ -27,12 +32,13 @@ class Parameter:
 
     @property
     def count(self) -> int:
+        """The number of its elements."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """An array that evaluation moves and training does not: batch norm's running mean, spectral norm's vector."""
+    """A non-trained array that the forward pass updates: batch norm's running mean, spectral norm's vector."""
 
     name: str
     shape: Shape
@@ -41,7 +47,14 @@ class Statistic:
 
 @dataclass(frozen=True)
 class LayerOutline:
-    """What a kind makes of a layer's keys: its settings, output shape, parameters and statistics."""
+    """What a kind makes of a layer's keys.
+
+    Args:
+        shape: shape of the output, for one sample.
+        settings: numbers that a backend needs to evaluate the layer.
+        parameters: arrays that training moves.
+        statistics: arrays that the forward pass moves.
+    """
 
     shape: Shape
     settings: Mapping[str, Any]
@@ -51,7 +64,14 @@ class LayerOutline:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of layer: how it is made, how many inputs it takes at least and at most, and of which dtype."""
+    """A kind of layer.
+
+    Args:
+        make: function that makes a layer's outline of its keys and the shapes of its inputs.
+        least: smallest number of inputs.
+        most: largest number of inputs.
+        takes: dtype of the inputs: "float" or "label".
+    """
 
     make: Callable[[Table, list[Shape]], LayerOutline]
     least: int = 1
@@ -60,6 +80,7 @@ class Kind:
 
 
 def constant(value: float) -> Distribution:
+    """Returns: the distribution of a number that is always the same."""
     return Distribution("constant", value, 0.0)
 
 
@@ -68,13 +89,20 @@ def format_shape(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "1 number"
 
 
+def per_sample(shape: Shape) -> str:
+    """Returns: what a network gives for each sample, "3x32x32 per sample" or "1 number per sample"."""
+    return f"{format_shape(shape) if len(shape) > 1 else counted(math.prod(shape), 'number')} per sample"
+
+
 def require_vector(shape: Shape) -> Shape:
+    """Returns: the shape, if it has one axis. Raises: ShapeError: otherwise."""
     if len(shape) != 1:
         raise ShapeError(f"expected a flat input, found {format_shape(shape)}; put a flatten layer before it")
     return shape
 
 
 def require_image(shape: Shape) -> Shape:
+    """Returns: the shape, if it has three axes. Raises: ShapeError: otherwise."""
     if len(shape) != 3:
         raise ShapeError(
             f"expected channels x height x width, found {format_shape(shape)}; put a reshape layer before it"
@@ -83,6 +111,7 @@ def require_image(shape: Shape) -> Shape:
 
 
 def require_equal(inputs: list[Shape]) -> Shape:
+    """Returns: the shape that all inputs have. Raises: ShapeError: they differ."""
     if len(set(inputs)) > 1:
         raise ShapeError(f"the shapes must be equal, found {', '.join(map(format_shape, inputs))}")
     return inputs[0]

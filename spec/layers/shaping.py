@@ -1,4 +1,4 @@
-"""Layers that act on each number, or only move numbers: activations, pooling, reshaping, joining."""
+"""Layers that act on each number by itself, or that only move numbers: activations, pooling, reshaping, joining."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from ganspec.spec.text.tables import Table
 
 
 def elementwise(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """An activation without numbers of its own: relu, tanh, sigmoid."""
     return LayerOutline(inputs[0], {})
 
 
 def leaky_relu(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """y = x where x >= 0, slope x elsewhere."""
+    """y = x where x >= 0, and slope x elsewhere."""
     return LayerOutline(inputs[0], {"slope": table.number("slope")})
 
 
 def elu(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """y = x where x > 0, alpha (exp(x) - 1) elsewhere."""
+    """y = x where x > 0, and alpha (exp(x) - 1) elsewhere."""
     return LayerOutline(inputs[0], {"alpha": table.number("alpha")})
 
 
@@ -36,7 +37,7 @@ def scale(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def reshape(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """The same numbers in the same order, in another shape."""
+    """Gives its numbers another shape, in the same order."""
     shape = table.sizes("shape")
     if math.prod(shape) != math.prod(inputs[0]):
         old, new = math.prod(inputs[0]), math.prod(shape)
@@ -45,18 +46,19 @@ def reshape(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def flatten(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """Gives its numbers one axis, in the same order."""
     return LayerOutline((math.prod(inputs[0]),), {})
 
 
 def upsample(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """Nearest neighbour: each pixel becomes factor x factor pixels."""
+    """Enlarges an image by nearest neighbours: each pixel becomes factor x factor pixels."""
     channels, height, width = require_image(inputs[0])
     factor = table.size("factor", most=1024)
     return LayerOutline((channels, height * factor, width * factor), {"factor": factor})
 
 
 def pool(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """The largest, or the mean, of each kernel x kernel window; windows that do not fit whole are left out."""
+    """Takes the largest number, or the mean, of each kernel x kernel window; incomplete windows are left out."""
     channels, height, width = require_image(inputs[0])
     kernel, stride = table.size("kernel", most=1024), table.size("stride", most=1024)
     out = tuple((size - kernel) // stride + 1 for size in (height, width))
@@ -66,7 +68,7 @@ def pool(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def planes(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """Each number of a flat input fills a plane of height x width."""
+    """Fills a plane of height x width with each number of a flat input."""
     (channels,) = require_vector(inputs[0])
     return LayerOutline((channels, table.size("height"), table.size("width")), {})
 
@@ -81,10 +83,10 @@ def concat(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def join(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """add: the sum of its inputs. fade: (1 - a) first + a second, where a goes from 0 to 1 in a stage of growth."""
+    """Joins inputs of one shape: "add" to their sum, "fade" to (1 - a) first + a second; a goes from 0 to 1 in a stage."""
     return LayerOutline(require_equal(inputs), {})
 
 
 def one_hot(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """`on` at the label's place, `off` at all others."""
+    """Makes a vector that is `on` at the label's index and `off` elsewhere."""
     return LayerOutline(inputs[0], {"on": table.number("on"), "off": table.number("off")})

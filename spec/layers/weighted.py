@@ -1,7 +1,7 @@
 """Layers with weights: linear, convolutions, embedding.
 
-    weight, bias       distributions of the initial values, over fan_in and fan_out; bias = "none" for no bias
-    gain               optional: what the weight is multiplied by wherever it is used, over fan_in and fan_out
+    weight, bias       distributions of the initial values, which may use fan_in and fan_out; bias = "none" for no bias
+    gain               optional: factor of the weight wherever it is used, which may use fan_in and fan_out
     spectral_norm      optional: { iterations, epsilon, advance }, see `spectral_norm`
 
 A gain of sqrt(2 / fan_in) on weights from N(0, 1) is the equalised learning rate of Karras et al. 2018, arXiv:1710.10196,
@@ -35,7 +35,7 @@ def linear(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def conv(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """2-D cross-correlation; W is (channels, in_channels, kernel, kernel); zero padding [top, bottom, left, right]."""
+    """2-D cross-correlation; W is (channels, in_channels, kernel, kernel); zeros pad [top, bottom, left, right]."""
     in_channels, height, width = require_image(inputs[0])
     channels, kernel, stride = table.size("channels"), table.size("kernel", most=1024), table.size("stride", most=1024)
     padding = _padding(table)
@@ -93,12 +93,12 @@ def _weighted(
 
 
 def spectral_norm(table: Table) -> dict[str, Any]:
-    """The weight divided by an estimate of its largest singular value, as a matrix W of one row for each first index.
+    """Divides the weight by an estimate of its largest singular value; as a matrix W it has one row for each first index.
 
-        `iterations` times: v = W^T u / (|W^T u| + epsilon), u = W v / (|W v| + epsilon);   W <- W / (u^T W v)
+        repeated `iterations` times: v = W^T u / (|W^T u| + epsilon), u = W v / (|W v| + epsilon);   W <- W / (u^T W v)
 
-    u starts from N(0, 1) and is kept; u and v are constants for gradients. `advance` says when the kept u moves: in every
-    evaluation ("always"), or only in those in training mode ("training").
+    u starts from N(0, 1) and is kept; u and v are constants for gradients. `advance` says which evaluations move the kept u: all
+    ("always"), or only those in training mode ("training").
     Source: Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
     """
     settings = {

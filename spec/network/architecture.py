@@ -1,10 +1,11 @@
-"""Architectures: what a network is once it is read: inputs, layers with settled sizes, outputs, what it holds.
+"""Architectures: networks as they are once they are read, with inputs, layers of settled sizes, and outputs.
 
-`architecture_reader` makes them of files.
+`reader` makes them from files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +13,16 @@ from typing import Any
 from ganspec.spec.layers import Parameter, Shape, Statistic, format_shape
 from ganspec.spec.text.tables import Table
 
+NAME = re.compile(r"_*[A-Za-z0-9][A-Za-z0-9_]*")
+
 
 @dataclass(frozen=True)
 class Input:
-    """An input of a network: "float" numbers of a shape without the batch axis, or one "label" a sample.
+    """An input of a network: numbers ("float"), or one "label" per sample.
 
-    A label is a whole number from 0; layers see it by the shape (labels,) of its one-hot code.
+    Args:
+        shape: shape of one sample; for a label, which is a whole number from 0, the shape (labels,) of its one-hot code.
+        dtype: "float" or "label".
     """
 
     shape: Shape
@@ -29,7 +34,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: what it reads, what it makes, and the arrays it owns."""
+    """One layer: what it reads, what it makes, and the arrays that it owns.
+
+    Args:
+        inputs: names of the inputs and layers that it reads.
+        shape: shape of its output, for one sample.
+    """
 
     name: str
     kind: str
@@ -42,13 +52,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network whose every size is a number.
+    """A network whose sizes are all numbers.
 
     Args:
-        inputs: in the order in which a formula gives them.
-        layers: each after those it reads.
-        outputs: the layer behind each output; the one output of most networks is called "out".
-        holds: the layers whose parameters and statistics it holds: of a growing network, those of its other stages too.
+        inputs: inputs by name, in the order in which a formula gives them.
+        layers: layers, each after those that it reads.
+        outputs: name of the layer behind each output; most networks have one output, called "out".
+        constants: numbers of the file, with the values that the system gives them.
+        holds: layers whose parameters and statistics it holds; those of a growing network's other stages are among them.
     """
 
     name: str
@@ -65,6 +76,7 @@ class Architecture:
         return self.inputs[name].shape if name in self.inputs else next(x.shape for x in self.layers if x.name == name)
 
     def output_shape(self, output: str) -> Shape:
+        """Returns: the shape of an output."""
         return self.shape_of(self.outputs[output])
 
     def parameter_paths(self) -> dict[str, Parameter]:
@@ -77,17 +89,47 @@ class Architecture:
 
     @property
     def parameter_count(self) -> int:
+        """The number of all trained numbers."""
         return sum(p.count for p in self.parameter_paths().values())
 
 
+def read_inputs(table: Table) -> dict[str, Input]:
+    """Read the table `[inputs]` of an architecture file."""
+    inputs = {}
+    own = table.table("inputs")
+    for name in own.data:
+        if not NAME.fullmatch(name):
+            own.note(name, f"'{name}' is not a name: use letters, digits and _")
+        if isinstance(own.data[name], dict):
+            label = own.table(name)
+            inputs[name] = Input((label.size("labels", least=2),), "label")
+            label.close()
+        else:
+            inputs[name] = Input(own.sizes(name), "float")
+    if not inputs:
+        table.note("inputs", "a network needs at least one input")
+    return inputs
+
+
 def stages_of(architectures: list[Architecture], table: Table, role: str) -> list[Architecture]:
-    """Returns: the stages of one growing network, each holding the parameters of all; layers keep their shapes (noted)."""
+    """Let each stage of a growing network hold the parameters of all stages.
+
+    Args:
+        architectures: stages, in order.
+        table: table in which it is noted that the parameters of a layer change.
+        role: name of the network.
+
+    Returns: the stages.
+    """
     held: dict[str, Layer] = {}
-    for architecture in architectures:
+    first_stages: dict[str, int] = {}
+    for stage, architecture in enumerate(architectures):
         for layer in architecture.layers:
             arrays = layer.parameters, layer.statistics
             if (layer.parameters or layer.statistics) and held.setdefault(layer.name, layer) is not layer:
                 first = held[layer.name]
                 if arrays != (first.parameters, first.statistics):
-                    table.note(role, f"the parameters of its layer '{layer.name}' differ from one stage to another")
+                    stages = f"stages {first_stages[layer.name]} and {stage} of growth"
+                    table.note(role, f"the parameters of its layer '{layer.name}' differ between {stages}")
+            first_stages.setdefault(layer.name, stage)
     return [replace(a, holds=tuple(held.values())) for a in architectures]

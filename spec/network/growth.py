@@ -1,4 +1,4 @@
-"""What is read of a growing network, over all of its stages."""
+"""Keys of a growing network that none of its stages uses."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from ganspec.spec.text.tables import Table
 
 @dataclass
 class UnusedKeys:
-    """What was read of a network and what came of it, over all of its stages: what is of use in none of them is noted.
+    """Collects the keys of a network that no stage uses, over all of its stages.
 
     Args:
-        layers: how many were read, those that are not there among them; this bounds the time.
+        layers: number of layers that were read, absent ones included; this bounds the time.
     """
 
     layers: int = 0
-    _useless: dict[str, dict[str, str]] = field(default_factory=dict)  # of each file: by key path, why
+    _unused: dict[str, dict[str, str]] = field(default_factory=dict)  # for each file: key path and reason
 
     def note_use(self, table: Table, settings: Table, used: set[tuple[str, str]], unread: Iterable[str]) -> None:
-        """Keep of a file's useless keys those that are useless in this stage, too.
+        """Keep those unused keys of a file that this stage does not use, either.
 
         Args:
-            table: the file, whose scope knows the numbers that were used.
-            settings: its settings.
-            used: the kinds of layer and keys that were taken from there.
-            unread: its layers that are not there, or that nothing reads.
+            table: file, whose scope knows the numbers that were used.
+            settings: table of the file's settings.
+            used: pairs of a kind of layer and a key that were taken from the settings.
+            unread: names of layers that are absent, or that nothing reads.
         """
         scope = table.scope
-        useless = {f"constants.{key}": "nothing uses this number" for key in scope.names if key not in scope.used}
+        unused = {f"constants.{key}": "nothing uses this number" for key in scope.names if key not in scope.used}
         for kind, shared in settings.data.items():
             for key in shared if isinstance(shared, dict) else ():
                 if (kind, key) not in used:
-                    useless[f"settings.{kind}.{key}"] = f"no {kind} layer takes this key from here"
-        useless |= {f"network.layers ({name})": "in no stage of growth is this layer there and read" for name in unread}
-        before = self._useless.get(table.file, useless)
-        self._useless[table.file] = {key: why for key, why in useless.items() if key in before}
+                    unused[f"settings.{kind}.{key}"] = f"no {kind} layer takes this key from here"
+        unused |= {f"network.layers ({name})": "no stage of growth has this layer and reads it" for name in unread}
+        before = self._unused.get(table.file, unused)
+        self._unused[table.file] = {key: reason for key, reason in unused.items() if key in before}
 
     def close(self, problems: Problems) -> None:
-        for file, useless in self._useless.items():
-            for key, why in useless.items():
-                problems.add(file, key, why, "use it or delete it")
+        """Note every key that no stage used."""
+        for file, unused in self._unused.items():
+            for key, reason in unused.items():
+                problems.add(file, key, reason, "use it or delete it")

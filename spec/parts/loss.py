@@ -1,22 +1,26 @@
 """Losses: the formulas of a paper, in its own notation.
 
     title, source
-    [constants]   numbers that the system may override
-    [draws]       what the formulas draw: eps = { sample = "uniform(0, 1)", shape = [] }
-    [define]      abbreviations: "L(v)" = "mean(abs(v - D(v)))"
-    [losses]      what each network minimises
+    [constants]    numbers that the system may override
+    [draws]        what the formulas draw: eps = { sample = "uniform(0, 1)", shape = [] }
+    [outputs]      optional: the shape that an output of a network must have: D = [1], "D.logit" = [1], or D = "x"
+    [define]       abbreviations: "L(v)" = "mean(abs(v - D(v)))"
+    [losses]       what each network minimises
     [carried.NAME] a number that training carries along: start, next, with
-    [report]      numbers to record: { value, with }
+    [report]       numbers to record: { value, with }
 
-`with` names a network, or for a report several: the value is computed in each step that updates one of them, together with
-its loss and before its parameters move. A carried number takes its next value when the step ends. A report may be read, by its
-name, in the formulas of carried numbers and of later reports: it is then the last value that was computed.
+`with` names a network; that of a report may name several. The value is computed in each step that updates one of them, together
+with that network's loss and before its parameters move. A carried number takes its next value when the step ends. The formulas
+of carried numbers and of later reports may read a report by its name; it is then the last value that was computed.
+
+A `shape` is that of one sample: a list of sizes, or the name of something that has the same shape: a network's input ("G.z") or
+output ("D.feature"), or the images ("x").
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ganspec.spec.layers import Shape
 from ganspec.spec.text.distributions import Distribution
@@ -28,11 +32,11 @@ from ganspec.spec.text.tables import Table
 
 @dataclass(frozen=True)
 class Draw:
-    """One symbol that is sampled anew at times that the schedule says.
+    """A symbol that is sampled anew when the schedule says so.
 
     Args:
-        distribution: of each of its numbers.
-        shape: of one sample: sizes, or the name of a network's input ("G.z") or of another symbol ("x") to be like.
+        distribution: distribution of each of its numbers.
+        shape: shape of one sample: sizes, or the name of something of the same shape ("G.z", "x").
     """
 
     distribution: Distribution
@@ -41,7 +45,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula and where it stands, for messages about its meaning."""
+    """A formula, and the file and key in which it stands, for messages about its meaning."""
 
     tree: Expression
     text: str
@@ -51,7 +55,7 @@ class Formula:
 
 @dataclass(frozen=True)
 class Definition:
-    """An abbreviation: its parameters' names and the formula to put in its place."""
+    """An abbreviation: the names of its parameters, and the formula that replaces it."""
 
     parameters: tuple[str, ...]
     formula: Formula
@@ -76,7 +80,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss file, its constants settled; `used_by_constants` are the constants that others are computed from."""
+    """A loss file whose constants are settled.
+
+    Args:
+        used_by_constants: constants from which other constants are computed.
+        outputs: shape that a network's output must have, by network ("D") or output ("D.logit").
+    """
 
     name: str
     title: str
@@ -84,6 +93,7 @@ class Loss:
     constants: Mapping[str, float]
     used_by_constants: frozenset[str]
     draws: Mapping[str, Draw]
+    outputs: Mapping[str, Shape | str]
     definitions: Mapping[str, Definition]
     losses: Mapping[str, Formula]
     carried: Mapping[str, Carried]
@@ -91,58 +101,84 @@ class Loss:
     file: str
 
 
-def read_loss(found: SpecFile, overrides: Mapping[str, float], problems: Problems) -> Loss:
-    """Read a loss file; what its formulas mean is checked when a system is planned.
+def read_loss(file: SpecFile, overrides: Mapping[str, float], problems: Problems) -> Loss:
+    """Read a loss file; the meaning of its formulas is checked when a system is planned.
 
     Args:
-        found: the file.
+        file: loss file.
         overrides: values for its constants; the caller has checked their names.
-        problems: where problems are noted.
+        problems: collection in which problems are noted.
+
+    Returns: the loss.
     """
-    table = Table(found.data, found.file, "", problems)
-    title, source = table.text("title"), table.text("source")
+    table = Table(file.data, file.file, "", problems)
+    title, source = table.line("title"), table.line("source")
     scope = table.numbers("constants", overrides)
-    losses = {network: _formula(given, network) for given in [table.table("losses")] for network in given.data}
+    own = table.table("losses")
+    losses = {network: _formula(own, network) for network in own.data}
     if not losses:
         table.note("losses", "a loss file needs the loss of at least one network")
     draws = read_draws(table)
+    shapes = table.table("outputs", {})
+    outputs = {name: _shape(shapes, name) for name in shapes.data}
     definitions = _definitions(table)
     carried, reports = {}, {}
     for name, entry in _entries(table, "carried"):
-        carried[name] = Carried(entry.number("start"), _formula(entry, "next"), _one(entry, losses))
+        carried[name] = Carried(entry.number("start"), _formula(entry, "next"), _one_network(entry, losses))
         entry.close()
     for name, entry in _entries(table, "report"):
-        reports[name] = Report(_formula(entry, "value"), _with(entry, losses))
+        reports[name] = Report(_formula(entry, "value"), _networks(entry, losses))
         entry.close()
     table.close()
     used_by_constants = frozenset(scope.used)
     return Loss(
-        found.name,
+        file.name,
         title,
         source,
         scope.names,
         used_by_constants,
         draws,
+        outputs,
         definitions,
         losses,
         carried,
         reports,
-        found.file,
+        file.file,
     )
 
 
+def with_own_starts(loss: Loss, system: Table) -> Loss:
+    """Returns: the loss, its carried numbers starting from the values of a system's table `[carried]` where it has some."""
+    table, carried = system.table("carried", {}), dict(loss.carried)
+    for name in table.data:
+        if table.data[name] == "none":
+            table.read.add(name)  # leaves out one that the system's base has
+        elif name in carried:
+            carried[name] = replace(carried[name], start=table.number(name))
+        else:
+            expected = f": {expected_one_of(carried)}" if carried else ""
+            hint = did_you_mean(name, carried) or f"delete it, or --set carried.{name}=none"
+            table.note(name, f"the loss '{loss.name}' carries no number '{name}'{expected}", hint)
+    return replace(loss, carried=carried)
+
+
 def read_draws(table: Table) -> dict[str, Draw]:
-    """Read a `[draws]` table: each symbol's distribution and shape."""
+    """Read a `[draws]` table.
+
+    Returns: each symbol's distribution and shape, by name.
+    """
     draws = {}
-    given = table.data.get("draws")
-    if isinstance(given, dict):  # "none" leaves out one that a system's base has
-        table.data = {**table.data, "draws": {name: value for name, value in given.items() if value != "none"}}
+    entries = table.data.get("draws")
+    if isinstance(entries, dict):  # "none" leaves out one that a system's base has
+        table.data = {**table.data, "draws": {name: value for name, value in entries.items() if value != "none"}}
     for name, entry in _entries(table, "draws"):
-        sample = entry.distribution("sample")
-        shape: Shape | str = entry.text("shape") if isinstance(entry.data.get("shape"), str) else entry.sizes("shape")
-        draws[name] = Draw(sample, shape)
+        draws[name] = Draw(entry.distribution("sample"), _shape(entry, "shape"))
         entry.close()
     return draws
+
+
+def _shape(table: Table, key: str) -> Shape | str:
+    return table.text(key) if isinstance(table.data.get(key), str) else table.sizes(key)
 
 
 def _entries(table: Table, name: str) -> list[tuple[str, Table]]:
@@ -155,12 +191,12 @@ def _formula(table: Table, name: str) -> Formula:
     return Formula(table.formula(name), str(raw), table.file, table.path(name))
 
 
-def _one(table: Table, losses: Mapping[str, Formula]) -> str:
+def _one_network(table: Table, losses: Mapping[str, Formula]) -> str:
     networks = (table.text("with"),)
     return _checked(table, networks, losses)[0]
 
 
-def _with(table: Table, losses: Mapping[str, Formula]) -> tuple[str, ...]:
+def _networks(table: Table, losses: Mapping[str, Formula]) -> tuple[str, ...]:
     networks = table.names("with")
     if not networks and isinstance(table.data.get("with"), list):
         table.note("with", "name at least one network")
@@ -177,17 +213,17 @@ def _checked(table: Table, networks: tuple[str, ...], losses: Mapping[str, Formu
 
 def _definitions(table: Table) -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
-    given = table.table("define", {})
-    for signature in given.data:
-        key = given.path(signature)
+    own = table.table("define", {})
+    for signature in own.data:
+        key = own.path(signature)
         try:
             name, parameters = parse_signature(signature)
         except FormulaError as error:
-            table.problems.add(table.file, given.key, error.message, error.hint, text=signature, span=error.span)
-            given.read.add(signature)
+            table.problems.add(table.file, own.key, error.message, error.hint, text=signature, span=error.span)
+            own.read.add(signature)
             continue
         if name in definitions:
             table.problems.add(table.file, key, f"'{name}' is defined twice")
-        raw = given.data[signature]
-        definitions[name] = Definition(parameters, Formula(given.formula(signature), str(raw), table.file, key))
+        raw = own.data[signature]
+        definitions[name] = Definition(parameters, Formula(own.formula(signature), str(raw), table.file, key))
     return definitions

@@ -1,22 +1,27 @@
 """Optimisers: which update rule, and every number of it.
 
-Frameworks disagree on what "Adam" and "RMSProp" are: PyTorch's Adam adds epsilon after the bias correction, Chainer's and
-Keras' before it; TensorFlow 1's RMSProp adds it inside the square root and starts its accumulator at 1. So the definition is
-a key, and both backends implement all of them.
+Frameworks disagree on what "Adam" and "RMSProp" are. PyTorch's Adam adds epsilon after the bias correction, Chainer's and
+Keras' before it; TensorFlow 1's RMSProp adds epsilon inside the square root and starts its accumulator at 1. So the definition
+is a key, and both backends implement all definitions.
+
+Every optimiser has `learning_rate`, and optionally `clip`; a system that changes the `kind` of its base keeps these two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
 
 ADAM_PLACES = ("corrected", "uncorrected")
 RMSPROP_PLACES = ("outside", "inside")
 CLIP_TIMES = ("before", "after")
-_TINY = 1e-300  # no division by 0
+SHARED = ("learning_rate", "clip")  # keys that every kind has
+_TINY = 1e-300  # avoids a division by 0
+_FEW = 2  # wrong keys are each noted; more of them come from another kind, and are noted together
 
 
 @dataclass(frozen=True)
@@ -24,9 +29,9 @@ class Clip:
     """Weight clipping: every parameter is moved into [-bound, bound] (Arjovsky et al. 2017, arXiv:1701.07875).
 
     Args:
-        bound: the largest absolute value.
-        when: "after" each update, as in the paper's algorithm 1, or "before" the evaluations of each step that updates the
-            network, as in the authors' code.
+        bound: largest absolute value.
+        when: time of clipping: "after" each update, as in the paper's algorithm 1, or "before" the evaluations of each step that
+            updates the network, as in the authors' code.
     """
 
     bound: float
@@ -34,11 +39,11 @@ class Clip:
 
 
 class Moment(NamedTuple):
-    """An array that an optimiser keeps for each parameter, an average of a power of its gradients.
+    """An array that an optimiser keeps for each parameter: an average of a power of its gradients.
 
     Args:
         start: value from which it starts.
-        degree: the power of the gradient: 1 for an average of gradients, 2 for one of their squares.
+        degree: power of the gradient: 1 for an average of gradients, 2 for an average of their squares.
     """
 
     start: float
@@ -46,7 +51,7 @@ class Moment(NamedTuple):
 
 
 class Optimizer(Protocol):
-    """What every optimiser says of itself; each backend has an implementation of the same kind in its `optimizers`."""
+    """What every optimiser states; each backend has an implementation of the same kind in its module `optimizers`."""
 
     kind: ClassVar[str]
 
@@ -57,25 +62,41 @@ class Optimizer(Protocol):
     def clip(self) -> Clip | None: ...
 
     def moments(self) -> dict[str, Moment]:
-        """Returns: the moments by name; checkpoints name them so."""
+        """Returns: the moments, by the names that checkpoints use."""
 
     def gradient_size(self, moments: Mapping[str, Any], updates: int) -> Any:
-        """Returns: about how large the gradients were, elementwise, from the moments after so many updates."""
+        """Estimate the size of recent gradients, elementwise.
+
+        Args:
+            moments: arrays by name.
+            updates: number of updates so far.
+
+        Returns: about how large the gradients were.
+        """
 
     def step_along(self, gradient: Any, moments: Mapping[str, Any], updates: int, learning_rate: float) -> Any:
-        """Returns: how far one update would move a parameter along such a gradient, elementwise, moments given."""
+        """Estimate how far one update would move a parameter, elementwise.
+
+        Args:
+            gradient: gradient along which it moves.
+            moments: arrays by name.
+            updates: number of updates so far.
+            learning_rate: learning rate of the update.
+
+        Returns: the size of the step.
+        """
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), with t counting the updates of the network from 1.
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1); t counts the updates of the network, from 1.
 
         m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2
         corrected:    p <- p - learning_rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
         uncorrected:  p <- p - learning_rate (sqrt(1 - beta2^t) / (1 - beta1^t)) m / (sqrt(v) + epsilon)
 
-    The second is "epsilon hat" at the end of the paper's section 2: what Chainer, Keras and TensorFlow do. t advances with
-    every update of the network, also for parameters that have no part in it, which otherwise stay as they are: Chainer's rule.
+    The second is "epsilon hat" at the end of the paper's section 2; Chainer, Keras and TensorFlow compute it so. t advances with
+    every update of the network, also for parameters that have no part in it and stay as they are: Chainer's rule.
     """
 
     learning_rate: float
@@ -94,7 +115,7 @@ class Adam:
         return abs(moments["m"])
 
     def step_size(self, t: int, learning_rate: float) -> tuple[float, float]:
-        """Returns: the factor a and epsilon e such that the step is -a m / (sqrt(v) + e) in either definition."""
+        """Returns: a and e for which the step is -a m / (sqrt(v) + e), in either definition."""
         root = (1.0 - self.beta2**t) ** 0.5
         epsilon = self.epsilon * root if self.epsilon_place == "corrected" else self.epsilon
         return learning_rate * root / (1.0 - self.beta1**t), epsilon
@@ -106,7 +127,7 @@ class Adam:
 
 @dataclass(frozen=True)
 class RMSProp:
-    """RMSProp (Tieleman and Hinton 2012, Coursera lecture 6.5), of which frameworks made several things.
+    """RMSProp (Tieleman and Hinton 2012, Coursera lecture 6.5), which frameworks define in different ways.
 
     v <- decay v + (1 - decay) g^2, from v = start
     outside:  p <- p - learning_rate g / (sqrt(v) + epsilon)      PyTorch, Chainer, Keras: start = 0
@@ -126,7 +147,7 @@ class RMSProp:
         return {"v": Moment(self.start, 2)}
 
     def gradient_size(self, moments: Mapping[str, Any], updates: int) -> Any:
-        left = self.start * self.decay**updates  # of what v started from
+        left = self.start * self.decay**updates  # the share of its start that is still in v
         return (moments["v"] - left).clip(0.0) ** 0.5
 
     def step_along(self, gradient: Any, moments: Mapping[str, Any], updates: int, learning_rate: float) -> Any:
@@ -134,12 +155,64 @@ class RMSProp:
         return learning_rate * gradient / ((v + self.epsilon) ** 0.5 if inside else v**0.5 + self.epsilon + _TINY)
 
 
+def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimizer]:
+    """Read a system's `[optimizers]`; keys beside the networks' names are shared by all networks.
+
+    Args:
+        table: table to read.
+        networks: names of the networks that are trained.
+
+    Returns: each network's optimiser.
+    """
+    networks = list(networks)
+    own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n != "clip")}
+    shared = {k: v for k, v in table.data.items() if k not in own}
+    for n in own:
+        if n not in networks:
+            table.note(n, f"there is no network '{n}' to train: {expected_one_of(networks)}", did_you_mean(n, networks))
+    optimizers = {}
+    for n in networks:
+        keys = own.get(n, {})
+        merged = {**shared, **keys} if isinstance(keys, dict) else keys
+        if isinstance(keys, dict) and keys.get("kind", shared.get("kind")) != shared.get("kind"):
+            merged = {k: v for k, v in shared.items() if k in SHARED} | keys  # another kind has other numbers
+        key = table.path(n) if n in own else table.key
+        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems, table.scope))
+    overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
+    for k in overridden:
+        table.note(k, "every network has its own value, so this one changes nothing")
+    return optimizers
+
+
 def read_optimizer(table: Table) -> Optimizer:
-    """Read one entry of a system's `[optimizers]`."""
+    """Read one optimiser.
+
+    Args:
+        table: shared keys of `[optimizers]` and those of one network.
+
+    Returns: the optimiser; after a problem, one that is only good for finding more problems.
+    """
     kind = table.choice("kind", KINDS)
-    optimizer = KINDS[kind](table, table.number("learning_rate", least=0), _clip(table))
+    if table.data.get("kind") != kind or _is_of_another_kind(table, kind):
+        return Adam(0.0, None, 0.0, 0.0, 1.0, ADAM_PLACES[0])
+    optimizer = KINDS[kind].read(table, table.number("learning_rate", least=0), _clip(table))
     table.close()
     return optimizer
+
+
+def _is_of_another_kind(table: Table, kind: str) -> bool:
+    """Returns: whether the keys are those of another kind (noted as one problem)."""
+    own = KINDS[kind].numbers
+    missing = [key for key in own if key not in table]
+    foreign = [key for key in table.data if key not in ("kind", *SHARED, *own)]
+    if len(missing) + len(foreign) <= _FEW:
+        return False
+    message = f"the kind '{kind}' takes {', '.join(own)}"
+    message += f"; missing: {', '.join(missing)}" if missing else ""
+    message += f"; not taken: {', '.join(foreign)}" if foreign else ""
+    settings = " ".join(f"--set {table.path(key)}={own[key]}" for key in missing)
+    table.note("", message, f"such as {settings}" if missing else "delete the keys that it does not take")
+    return True
 
 
 def _adam(table: Table, learning_rate: float, clip: Clip | None) -> Adam:
@@ -164,7 +237,22 @@ def _rmsprop(table: Table, learning_rate: float, clip: Clip | None) -> RMSProp:
     )
 
 
-KINDS: dict[str, Callable[[Table, float, Clip | None], Optimizer]] = {"adam": _adam, "rmsprop": _rmsprop}
+class OptimizerKind(NamedTuple):
+    """A kind of optimiser.
+
+    Args:
+        read: reader of its keys.
+        numbers: keys that it has besides those of every kind, each with a value that messages show as an example.
+    """
+
+    read: Callable[[Table, float, Clip | None], Optimizer]
+    numbers: Mapping[str, str]
+
+
+KINDS = {
+    "adam": OptimizerKind(_adam, {"beta1": "0.9", "beta2": "0.999", "epsilon": "1e-8", "epsilon_place": "corrected"}),
+    "rmsprop": OptimizerKind(_rmsprop, {"decay": "0.99", "start": "0", "epsilon": "1e-8", "epsilon_place": "outside"}),
+}
 
 
 def _clip(table: Table) -> Clip | None:

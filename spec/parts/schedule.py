@@ -1,21 +1,21 @@
-"""Schedules: who is updated when, on which draws.
+"""Schedules: which networks are updated when, on which draws.
 
     title, source
     [constants]          numbers that the system may override
     [redraw]              data = "iteration" | "step" | "repeat"; noise likewise
     [[steps]]
-    update = ["D"]        whose parameters move; the updates within one step are simultaneous
-    repeat = 5            how many times, one after the other; a step that is repeated 0 times is left out
+    update = ["D"]        networks whose parameters move; the updates within one step are simultaneous
+    repeat = 5            number of repeats, one after the other; a step that is repeated 0 times is left out
     repeat_override = { repeat = 100, first = 25, every = 500 }
                           another number of repeats in the first 25 iterations, and in each 500th, counted from 0
     until = { report = "loss_D", below = 1 }
-                          or above: go on to the next step once this report is there
-    inference = ["G"]     networks that are evaluated in inference mode here
-    reuse = ["G"]         networks whose values are those that an earlier step of this iteration computed; the gradient of a
-                          network that this step updates flows through them into that evaluation
+                          or above: the next step follows as soon as the report is below (above) this value
+    inference = ["G"]     networks that this step evaluates in inference mode
+    reuse = ["G"]         networks whose values an earlier step of this iteration computed, and which this step takes over; the
+                          gradient of a network that this step updates flows through them into that evaluation
 
-One iteration runs the steps in order. `redraw` says how long one draw lives: for a whole iteration, for one step, or
-for one repeat of a step. A gradient never reaches a network that the step does not update.
+One iteration runs the steps in order. `redraw` says how long a draw lives: for a whole iteration, for one step, or for one
+repeat of a step. A gradient never reaches a network that the step does not update.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ MAX_STEPS = 100  # the longest schedule of the field's papers here has under 10
 MAX_REPEATS = 100_000
 SIDES = ("below", "above")
 LIFETIMES = ("iteration", "step", "repeat")
-DATA = ("x", "y")  # the symbols that are data, images and labels; all others are noise
+DATA = ("x", "y")  # the symbols of data: images and labels; all other symbols are noise
 
 
 @dataclass(frozen=True)
 class RepeatOverride:
-    """Another number of repeats: in the iterations before `first`, and in 0, `every`, 2 `every` and so on."""
+    """Another number of repeats in some iterations: those before `first`, and 0, `every`, 2 `every` and so on."""
 
     repeat: int
     first: int
@@ -45,7 +45,7 @@ class RepeatOverride:
 
 @dataclass(frozen=True)
 class Until:
-    """When a step's repeats end early: once `report`, as computed before that update, is "below" or "above" a value."""
+    """What ends a step's repeats early: `report`, as computed before that update, is "below" or "above" a value."""
 
     report: str
     side: str
@@ -57,7 +57,16 @@ class Until:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the networks that it updates, how often, which it evaluates in inference mode, which not again."""
+    """One step of a schedule.
+
+    Args:
+        update: networks that the step updates.
+        repeat: number of repeats.
+        repeat_override: another number of repeats in some iterations.
+        until: condition that ends the repeats early.
+        inference: networks that the step evaluates in inference mode.
+        reuse: networks that the step does not evaluate again.
+    """
 
     update: tuple[str, ...]
     repeat: int
@@ -68,14 +77,16 @@ class Step:
 
     @property
     def name(self) -> str:
+        """The names of the updated networks, for messages."""
         return "+".join(self.update)
 
     @property
     def always_runs(self) -> bool:
+        """Whether every iteration runs the step at least once."""
         return self.repeat > 0 and (self.repeat_override is None or self.repeat_override.repeat > 0)
 
     def repeats(self, iteration: int) -> int:
-        """Returns: how often the step is repeated, at most, in an iteration (from 0)."""
+        """Returns: the largest number of repeats of the step in an iteration, which is counted from 0."""
         override = self.repeat_override
         if override and (iteration < override.first or iteration % override.every == 0):
             return override.repeat
@@ -84,7 +95,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule file, its numbers settled; `data` and `noise` are how long a draw of each lives."""
+    """A schedule file whose numbers are settled; `data` and `noise` say how long a draw of each lives."""
 
     name: str
     title: str
@@ -100,16 +111,18 @@ class Schedule:
         return self.data if draw in DATA else self.noise
 
 
-def read_schedule(found: SpecFile, overrides: Mapping[str, float], problems: Problems) -> Schedule:
+def read_schedule(file: SpecFile, overrides: Mapping[str, float], problems: Problems) -> Schedule:
     """Read a schedule file.
 
     Args:
-        found: the file.
+        file: schedule file.
         overrides: values for its constants; the caller has checked their names.
-        problems: where problems are noted.
+        problems: collection in which problems are noted.
+
+    Returns: the schedule.
     """
-    table = Table(found.data, found.file, "", problems)
-    title, source = table.text("title"), table.text("source")
+    table = Table(file.data, file.file, "", problems)
+    title, source = table.line("title"), table.line("source")
     table.scope = table.numbers("constants", overrides)
     redraw = table.table("redraw")
     data, noise = redraw.choice("data", LIFETIMES), redraw.choice("noise", LIFETIMES)
@@ -119,6 +132,7 @@ def read_schedule(found: SpecFile, overrides: Mapping[str, float], problems: Pro
     if len(listed) > MAX_STEPS:
         table.note("steps", f"a schedule has at most {MAX_STEPS} steps, found {len(listed)}")
     for entry in listed[:MAX_STEPS]:
+        # Read the lists of networks, and note what they cannot mean together.
         update = entry.names("update")
         if "update" in entry and not update:
             entry.note("update", "a step updates at least one network")
@@ -130,6 +144,7 @@ def read_schedule(found: SpecFile, overrides: Mapping[str, float], problems: Pro
             entry.note("inference", f"'{name}' is updated in this step; training evaluates it in training mode")
         for name in dict.fromkeys(name for name in reuse if name in inference):
             entry.note("reuse", f"'{name}' is not evaluated in this step, so it has no mode here")
+        # Read the number of repeats; a step without any is left out.
         repeat = entry.size("repeat", 1, least=0, most=MAX_REPEATS)
         step = Step(update, repeat, _repeat_override(entry), _until(entry), inference, reuse)
         if not set(reuse).isdisjoint(update) and (step.repeat != 1 or step.repeat_override or step.until):
@@ -143,7 +158,7 @@ def read_schedule(found: SpecFile, overrides: Mapping[str, float], problems: Pro
     table.close()
     if not problems.found:
         table.close_numbers("constants", table.scope)
-    return Schedule(found.name, title, source, dict(table.scope.names), data, noise, tuple(steps), found.file)
+    return Schedule(file.name, title, source, dict(table.scope.names), data, noise, tuple(steps), file.file)
 
 
 def _repeat_override(entry: Table) -> RepeatOverride | None:

@@ -1,4 +1,4 @@
-"""What a system file says besides networks, losses and schedules: data, run, decay, growth, averages, the manifold."""
+"""Settings of a system file besides networks, losses and schedules: data, run, decay, growth, averages, the manifold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ganspec.spec.parts.optimizers import Optimizer, read_optimizer
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import MAX_SIZE, Table
 
@@ -17,24 +16,24 @@ LEFTOVERS = ("drop", "wrap")
 FIRST_PASSES = ("shuffled", "in_order")
 MAX_STAGES = 64  # of growth; the papers here have under 20
 MAX_GRID = 10_000  # samples in one picture
-MAX_SIDE = 100  # of a manifold: ten thousand images a label
+MAX_SIDE = 100  # of a manifold: ten thousand images per label
 
 
 @dataclass(frozen=True)
 class Data:
-    """What the symbols x and y are.
+    """The symbols x and y: images and labels.
 
     Args:
-        shape: of an image, (channels, height, width).
-        range: the values that black and white become.
-        fit: how images of another size come to this one: not at all ("exact"), "pad" with black, or "resize".
-        labels: how many classes y has; 0 where there is no y.
+        shape: shape of an image, (channels, height, width).
+        range: values that black and white become.
+        fit: treatment of images of another size: none ("exact"), "pad" with black, or "resize".
+        labels: number of classes of y; 0 where there is no y.
         skip_grey: whether images whose channels are all equal are left out.
-        embedded: the packaged data to train on when none is given, "" for none.
-        dataset: the published data set that the source trains on and that can be downloaded, "" for none.
-        leftover: what becomes of the images at an epoch's end that are fewer than a batch: they are not shown ("drop"), or the
-            first images of the next epoch fill the batch ("wrap").
-        first_pass: the order of images in the first epoch: "shuffled" like those after it, or "in_order", as the data has them.
+        embedded: packaged data on which a run trains when it is given no other, "" for none.
+        dataset: published data set on which the source trains and which can be downloaded, "" for none.
+        leftover: treatment of the images at an epoch's end that are fewer than a batch: they are not shown ("drop"), or the
+            first images of the next epoch complete the batch ("wrap").
+        first_pass: order of the images in the first epoch: "shuffled" as in later ones, or "in_order", as the data has them.
     """
 
     shape: tuple[int, int, int]
@@ -50,17 +49,18 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """How a system is trained.
+    """How long a system is trained, and when pictures and checkpoints are made.
 
     Args:
-        batch: images a batch.
-        epochs: how often all of the data is seen; 0 where iterations are counted instead.
-        iterations: how many iterations there are; 0 where epochs are counted instead.
-        samples_every, checkpoint_every: iterations between two sets of pictures, and between two checkpoints.
-        samples_from: the iteration after which the first set of pictures is due; 0 for the first multiple of samples_every.
-        samples_later: (after, every): iterations between two sets of pictures from iteration `after` on.
+        batch: number of images per batch.
+        epochs: number of times that all of the data is seen; 0 where iterations are counted instead.
+        iterations: number of iterations; 0 where epochs are counted instead.
+        samples_every: number of iterations between two sets of pictures.
+        samples_from: iteration after which the first set of pictures is due; 0 for the first multiple of samples_every.
+        samples_later: pair (after, every): from iteration `after` on, pictures are made each `every` iterations instead.
+        checkpoint_every: number of iterations between two checkpoints.
         grid: rows and columns of a grid of samples.
-        moving_average: how many iterations the smooth curves in plots are means of.
+        moving_average: number of iterations of which the smooth curves in plots are means.
     """
 
     batch: int
@@ -81,9 +81,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Decay:
-    """After every epoch in which the mean of a report did not fall below the epoch before, learning rates shrink.
+    """Learning rates shrink after every epoch in which the mean of a report did not fall below that of the epoch before.
 
-    learning_rate <- max(factor learning_rate, minimum)
+        learning_rate <- max(factor learning_rate, minimum)
+
+    Args:
+        watch: name of the report.
+        factor: factor from 0 to 1.
+        minimum: smallest learning rate.
     """
 
     watch: str
@@ -91,30 +96,54 @@ class Decay:
     minimum: float
 
     def shrunk(self, learning_rate: float) -> float:
-        """Returns: the learning rate after such an epoch; one that is below the minimum already stays as it is."""
+        """Returns: the learning rate after such an epoch; one that is already below the minimum stays as it is."""
         return max(learning_rate * self.factor, min(learning_rate, self.minimum))
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Networks that grow (Karras et al. 2018, arXiv:1710.10196): `stages` in all, each for `images` images.
+    """Networks that grow (Karras et al. 2018, arXiv:1710.10196).
 
-    With p = iteration * batch / images, the stage is floor(p), and layers of kind "fade" mix with a = p - floor(p). The last
-    stage lasts for ever.
+    With p = start_stage + start_fade + iteration * batch / images, the stage is floor(p), and layers of kind "fade" mix their
+    inputs with a = p - floor(p). The last stage has no end.
+
+    Args:
+        stages: number of stages.
+        images: number of images that each stage sees.
+        start_stage: stage in which training starts, from 0.
+        start_fade: part of that stage, from 0 to 1, that counts as done when training starts.
     """
 
     stages: int
     images: int
+    start_stage: int = 0
+    start_fade: float = 0.0
 
     def at(self, iteration: int, batch: int) -> tuple[int, float]:
         """Returns: the stage of an iteration, and a."""
-        stage, images = divmod(iteration * batch, self.images)
+        stage, images = divmod(self._skipped + iteration * batch, self.images)
         return (stage, images / self.images) if stage < self.stages else (self.stages - 1, 0.0)
+
+    def first_iteration(self, stage: int, batch: int) -> int | None:
+        """Returns: the first iteration of a stage; None for a stage that is over when training starts."""
+        first = -((self._skipped - stage * self.images) // batch)  # rounded up
+        return max(first, 0) if stage >= self.start_stage else None
+
+    @property
+    def _skipped(self) -> int:
+        """The number of images that count as seen when training starts."""
+        return self.start_stage * self.images + round(self.start_fade * self.images)
 
 
 @dataclass(frozen=True)
 class Manifold:
-    """What G makes of all of a two-dimensional normal latent: a side x side grid of its quantiles, from low to high."""
+    """A picture of everything that G makes of a normal latent of two numbers: a grid of the latent's quantiles.
+
+    Args:
+        side: number of rows and of columns.
+        low: quantile of the first row and column.
+        high: quantile of the last row and column.
+    """
 
     side: int
     low: float
@@ -122,6 +151,7 @@ class Manifold:
 
 
 def read_data(table: Table) -> Data:
+    """Read the table `[data]`."""
     shape, span = table.sizes("shape"), table.take("range")
     if "shape" in table and len(shape) != 3:
         table.note("shape", f"expected [channels, height, width], found {len(shape)} sizes")
@@ -147,6 +177,7 @@ def read_data(table: Table) -> Data:
 
 
 def read_run(table: Table) -> Run:
+    """Read the table `[run]`."""
     grid = table.sizes("grid")
     if "grid" in table and len(grid) != 2:
         table.note("grid", f"expected [rows, columns], found {len(grid)} sizes")
@@ -177,6 +208,7 @@ def read_run(table: Table) -> Run:
 
 
 def read_decay(outer: Table) -> Decay | None:
+    """Read the optional table `[learning_rate_decay]` of a system."""
     if (table := outer.optional("learning_rate_decay", removable=True)) is None:
         return None
     decay = Decay(table.text("watch"), table.number("factor", least=0, most=1), table.number("minimum", least=0))
@@ -185,14 +217,21 @@ def read_decay(outer: Table) -> Decay | None:
 
 
 def read_growth(outer: Table) -> Growth | None:
+    """Read the optional table `[growth]` of a system."""
     if (table := outer.optional("growth", removable=True)) is None:
         return None
-    growth = Growth(table.size("stages", most=MAX_STAGES), table.size("images"))
+    stages, images = table.size("stages", most=MAX_STAGES), table.size("images")
+    stage, fade = 0, 0.0
+    if (start := table.optional("start", removable=True)) is not None:
+        stage = start.size("stage", least=0, most=stages - 1)
+        fade = start.number("fade", 0.0, least=0, most=1 - 1e-9)
+        start.close()
     table.close()
-    return growth
+    return Growth(stages, images, stage, fade)
 
 
 def read_manifold(outer: Table) -> Manifold | None:
+    """Read the optional table `[manifold]` of a system."""
     if (table := outer.optional("manifold", removable=True)) is None:
         return None
     side = table.size("side", least=2, most=MAX_SIDE)
@@ -204,35 +243,18 @@ def read_manifold(outer: Table) -> Manifold | None:
 
 
 def read_averages(outer: Table, networks: Iterable[str]) -> dict[str, float]:
-    """Returns: for each network of which a moving average is kept, the average's decay."""
+    """Read the optional table `[averages]` of a system.
+
+    Args:
+        outer: system file.
+        networks: names of the networks that have parameters.
+
+    Returns: the decay of each network's moving average; networks without one are absent.
+    """
     table, networks = outer.table("averages", {}), list(networks)
     for name in table.data:
         if name not in networks:
             message = f"there is no network '{name}' with parameters: {expected_one_of(networks)}"
-            table.note(name, message, did_you_mean(name, networks))
+            table.note(name, message, did_you_mean(name, networks) or f"delete it, or --set averages.{name}=none")
     kept = [name for name in table.data if table.data[name] != "none"]
     return {name: table.number(name, least=0, most=1 - 1e-9) for name in kept}
-
-
-def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimizer]:
-    """Keys beside the networks' names are shared by all networks."""
-    networks = list(networks)
-    own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n != "clip")}
-    shared = {k: v for k, v in table.data.items() if k not in own}
-    for n in own:
-        if n not in networks:
-            table.note(n, f"there is no network '{n}' to train: {expected_one_of(networks)}", did_you_mean(n, networks))
-    optimizers = {}
-    for n in networks:
-        mine = own.get(n, {})
-        merged = {**shared, **mine} if isinstance(mine, dict) else mine
-        if isinstance(mine, dict) and mine.get("kind", shared.get("kind")) != shared.get("kind"):
-            merged = {
-                k: v for k, v in shared.items() if k in ("learning_rate", "clip")
-            } | mine  # another has other numbers
-        key = table.path(n) if n in own else table.key
-        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems))
-    overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
-    for k in overridden:
-        table.note(k, "every network has its own value, so this one changes nothing")
-    return optimizers

@@ -19,9 +19,9 @@ def evaluate(tree: Expression, names: Mapping[str, float], used: set[str] | None
     """Compute the value of an arithmetic formula.
 
     Args:
-        tree: a formula of numbers, names, + - * / ^, sqrt and floor.
-        names: the value of each name.
-        used: names that were read are added to it.
+        tree: formula of numbers, names, + - * / ^, sqrt and floor.
+        names: value of each name.
+        used: set to which the names that were read are added.
 
     Returns: the value; whole quotients of whole numbers stay exact.
 
@@ -36,11 +36,13 @@ def evaluate(tree: Expression, names: Mapping[str, float], used: set[str] | None
                 raise FormulaError(f"expected a number, found '{name}'", tree.span)
             if name not in names:
                 raise FormulaError(
-                    f"unknown name '{name}': {expected_one_of(names)}", tree.span, did_you_mean(name, names)
+                    f"unknown name '{name}': expected a number or arithmetic on {', '.join(sorted(names))}",
+                    tree.span,
+                    did_you_mean(name, names),
                 )
             if used is not None:
                 used.add(name)
-            return float(names[name])  # a whole number to the power of another could take for ever
+            return float(names[name])  # a power of two whole numbers could take very long
         case Negative(operand):
             return -evaluate(operand, names, used)
         case Binary(operator, left, right):

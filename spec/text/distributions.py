@@ -23,8 +23,8 @@ class Distribution:
 
     Args:
         kind: "uniform" on [a, b), "normal" with mean a and standard deviation b, or "constant" a (then b is 0).
-        a: low, mean or value.
-        b: high or standard deviation.
+        a: lower bound, mean or value.
+        b: upper bound or standard deviation.
     """
 
     kind: str
@@ -37,6 +37,13 @@ class Distribution:
 
 def distribution(tree: Expression, names: Mapping[str, float], used: set[str] | None = None) -> Distribution:
     """Read a distribution from a formula over named numbers.
+
+    Args:
+        tree: formula such as uniform(-1, 1), or arithmetic for a constant.
+        names: value of each name.
+        used: set to which the names that were read are added.
+
+    Returns: the distribution.
 
     Raises:
         FormulaError: an unknown distribution, the wrong number of arguments, an empty interval or a negative

@@ -19,11 +19,11 @@ class Problem:
     """One thing that is wrong.
 
     Args:
-        file: the file it stands in, as the user knows it.
-        key: the dotted path of the key in that file, "" for the whole file.
-        message: what is wrong and what was expected, one sentence without a full stop.
-        hint: how to mend it, "" where the message says it all.
-        text: the formula it stands in, "" for none.
+        file: name of the file it stands in, as the user knows it; or the "--set" that it came from.
+        key: dotted path of the key in that file, "" for the whole file.
+        message: one sentence without a full stop, which says what is wrong and what was expected.
+        hint: advice how to mend it, "" where the message says it all.
+        text: formula it stands in, "" for none.
         span: start and end of the offending place in `text`.
     """
 
@@ -57,8 +57,8 @@ class Problems:
     """Collects the problems of a spec, so that all of them are reported at once.
 
     Args:
-        found: the problems, each once.
-        noted: how often one was noted, the same one again included.
+        found: problems, each once.
+        noted: number of problems that were noted, repetitions included.
     """
 
     found: list[Problem] = field(default_factory=list)
@@ -95,12 +95,18 @@ def did_you_mean(wrong: str, valid: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else ""
 
 
+def counted(count: int, thing: str) -> str:
+    """Returns: "1 layer", "2 layers"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def printable(text: str) -> str:
-    """Returns: the text, characters that a terminal might obey written as escapes; specs come from strangers."""
+    """Returns: the text, with escapes for characters that a terminal might obey; specs come from strangers."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _underlined(text: str, span: tuple[int, int]) -> list[str]:
+    """Returns: the part of a formula around a place, and a line of carets below the place."""
     start, end = span
     first = max(0, min(start, len(text)) - _EXCERPT // 2)
     excerpt = text[first : first + _EXCERPT]

@@ -1,13 +1,16 @@
-"""Spec files: where they are found, the packaged ones by name, a user's own by path; and how TOML is read.
+"""Spec files: how they are found and how TOML is read.
 
-A name such as "wgan_gp" means the packaged file of that kind. Text that ends in ".toml" is a path, relative to the
-system file that mentions it, and must stay inside that file's folder: spec files come from strangers.
+A name such as "wgan_gp" means the packaged file of that kind. A text that ends in ".toml" is the path of a user's own file,
+relative to the system file that mentions it; it must stay inside that file's folder, because spec files come from strangers.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,13 @@ _ROOT = Path(__file__).resolve().parent.parent  # the folder `spec`
 MAX_BYTES = 1_000_000  # of one spec file; ours are under 10 kB
 MAX_NESTING = 16  # of tables and lists; ours are nested three deep
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+# What a path can lead to besides a file. Opening a pipe would wait for a writer, and some devices never end.
+_NOT_FILES: dict[str, Callable[[int], bool]] = {
+    "a folder": stat.S_ISDIR,
+    "a named pipe": stat.S_ISFIFO,
+    "a socket": stat.S_ISSOCK,
+    "a device": lambda mode: not stat.S_ISREG(mode),
+}
 
 
 def names(kind: str) -> list[str]:
@@ -25,13 +35,42 @@ def names(kind: str) -> list[str]:
     return sorted(path.stem for path in (_ROOT / kind).glob("*.toml"))
 
 
+def system_names() -> list[str]:
+    """Returns: every packaged system and variant, "NAME" and "NAME/VARIANT"."""
+    listed = []
+    for name in names("systems"):
+        variants = read_file(_ROOT / "systems" / f"{name}.toml", f"systems/{name}.toml").get("variants", {})
+        listed += [name, *(f"{name}/{variant}" for variant in variants)]
+    return listed
+
+
+def split_variant(name: str) -> tuple[str, str]:
+    """Returns: a system's name or path, and the variant that follows the last slash, "" for none."""
+    if name.endswith(".toml"):
+        return name, ""
+    base, _, variant = name.rpartition("/")
+    return (base, variant) if base and (base.endswith(".toml") or "/" not in base) else (name, "")
+
+
 @dataclass(frozen=True)
 class SpecFile:
-    """A spec file that was read: how messages name it, its content, its short name."""
+    """A spec file that was read.
+
+    Args:
+        file: name of the file in messages.
+        data: content of the file.
+        name: short name of what the file describes.
+    """
 
     file: str
     data: dict[str, Any]
     name: str
+
+    @property
+    def constant_names(self) -> list[str]:
+        """The names of the numbers that a system may set in this file."""
+        constants = self.data.get("constants")
+        return list(constants) if isinstance(constants, dict) else []
 
 
 @dataclass(frozen=True)
@@ -39,7 +78,7 @@ class Library:
     """Finds the files that one system mentions.
 
     Args:
-        folder: the folder of the user's system file; None for a packaged system, which mentions packaged files only.
+        folder: folder of the user's system file; None for a packaged system, which mentions packaged files only.
     """
 
     folder: Path | None = None
@@ -49,18 +88,20 @@ class Library:
 
         Args:
             kind: "architectures", "losses", "schedules" or "systems".
-            name: a packaged name or a path.
-            file, key: who mentions it, for messages.
+            name: packaged name or path.
+            file: name of the file that mentions it, for messages.
+            key: key that mentions it, for messages.
+
+        Returns: the file.
 
         Raises:
             SpecError: there is no such file, or it may not be read from here.
         """
         if name.endswith(".toml"):
             return self._own(name, file, key)
-        if _NAME.fullmatch(name) and (_ROOT / kind / f"{name}.toml").is_file():
-            label = f"{kind}/{name}.toml"
-            return SpecFile(label, read_file(_ROOT / kind / f"{name}.toml", label), name)
-        valid = names(kind)
+        if (packaged := _packaged(kind, name)) is not None:
+            return packaged
+        valid = system_names() if kind == "systems" else names(kind)
         hint = did_you_mean(name, valid) or "a file of your own is named by its path, ending in .toml"
         message = f"there is no '{name}' in {kind}: {expected_one_of(valid)}"
         raise SpecError([Problem(file, key, message, hint)])
@@ -79,6 +120,14 @@ class Library:
         return SpecFile(name, read_file(path, name), path.stem)
 
 
+def _packaged(kind: str, name: str) -> SpecFile | None:
+    path = _ROOT / kind / f"{name}.toml"
+    if not _NAME.fullmatch(name) or not path.is_file():
+        return None
+    label = f"{kind}/{name}.toml"
+    return SpecFile(label, read_file(path, label), name)
+
+
 def _files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.toml"))
 
@@ -89,24 +138,24 @@ def _path(path: Path, file: str, key: str) -> Path:
     return path
 
 
-def find_system(name: str) -> tuple[SpecFile, Library]:
+def find_system(name: str) -> tuple[SpecFile, str, Library]:
     """Read a system file.
 
     Args:
-        name: a packaged name, or the path of a TOML file.
+        name: packaged name, or path of a TOML file, or either followed by "/VARIANT".
 
-    Returns: the file and the library for what it mentions.
+    Returns: the file, the variant ("" for none), and the library that finds what the file mentions.
 
     Raises:
         SpecError: there is no such system, or its file cannot be read.
     """
-    if name.endswith(".toml"):
-        path = _path(Path(name), "", "")
-        return SpecFile(name, read_file(path, name), path.stem), Library(path.resolve().parent)
-    if _NAME.fullmatch(name) and (_ROOT / "systems" / f"{name}.toml").is_file():
-        label = f"systems/{name}.toml"
-        return SpecFile(label, read_file(_ROOT / "systems" / f"{name}.toml", label), name), Library()
-    valid = names("systems")
+    base, variant = split_variant(name)
+    if base.endswith(".toml"):
+        path = _path(Path(base), "", "")
+        return SpecFile(base, read_file(path, base), path.stem), variant, Library(path.resolve().parent)
+    if (packaged := _packaged("systems", base)) is not None:
+        return packaged, variant, Library()
+    valid = system_names()
     message = f"there is no system '{name}': {expected_one_of(valid)}"
     hint = did_you_mean(name, valid) or "a system of your own is named by its path, ending in .toml"
     raise SpecError([Problem("", "", message, hint)])
@@ -116,13 +165,19 @@ def read_file(path: Path, label: str) -> dict[str, Any]:
     """Read a TOML file of at most `MAX_BYTES`.
 
     Args:
-        path: where it is.
-        label: the name that messages give it.
+        path: path of the file.
+        label: name that messages give it.
+
+    Returns: its content.
 
     Raises:
-        SpecError: it cannot be read, is too large, or is not TOML; the message says where.
+        SpecError: it cannot be read, is not a file, is too large, or is not TOML; the message says where.
     """
     try:
+        mode = os.stat(path).st_mode
+        for what, is_that in _NOT_FILES.items():
+            if is_that(mode):
+                raise SpecError([Problem(label, "", f"is {what}, not a TOML file")])
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
@@ -138,6 +193,12 @@ def read_file(path: Path, label: str) -> dict[str, Any]:
 def read_toml(text: str, label: str) -> dict[str, Any]:
     """Read TOML text.
 
+    Args:
+        text: text to read.
+        label: name that messages give it.
+
+    Returns: its content.
+
     Raises:
         SpecError: it is not TOML, or its tables are nested deeper than `MAX_NESTING`; the message says where.
     """
@@ -150,6 +211,7 @@ def read_toml(text: str, label: str) -> dict[str, Any]:
         raise SpecError([too_deep]) from None
     except ValueError:  # Python refuses whole numbers of thousands of digits
         raise SpecError([Problem(label, "", "a number has too many digits")]) from None
+    # Descend level by level, without recursion.
     level: list[Any] = [data]
     for _ in range(MAX_NESTING):
         inner = (value.values() if isinstance(value, dict) else value for value in level)

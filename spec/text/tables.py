@@ -1,8 +1,8 @@
-"""Reading tables with every problem noted: keys, and values of each kind.
+"""Reading tables: keys, and values of each kind; every problem is noted.
 
-A `Table` knows where it stands (file and key path) and which of its keys were read; closing it reports the others, so
-that an unknown or misspelt key is never ignored. A value that is missing or of the wrong kind is noted and replaced
-by a harmless one, so that reading goes on and all problems come out together.
+A `Table` knows where it stands (file and key path) and which of its keys were read. Closing it reports the other keys, so that
+an unknown or misspelt key is never ignored. A value that is missing or of the wrong kind is noted and replaced by a harmless
+one; so reading goes on, and all problems are reported together.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from ganspec.spec.text.arithmetic import evaluate
 from ganspec.spec.text.distributions import Distribution, distribution
-from ganspec.spec.text.errors import Problems, did_you_mean, expected_one_of
+from ganspec.spec.text.errors import Problems, did_you_mean, expected_one_of, printable
 from ganspec.spec.text.formula import Expression, FormulaError, Number, parse
 
-MAX_SIZE = 2**31 - 1  # of one axis; frameworks index with 32 bits in places
+MAX_SIZE = 2**31 - 1  # of one axis; frameworks use indices of 32 bits in places
 
 _LARGEST_FLOAT = sys.float_info.max
 
@@ -28,7 +28,12 @@ _REQUIRED: Any = object()
 
 @dataclass
 class Scope:
-    """Named numbers that arithmetic may use, and which of them were used."""
+    """Numbers by name.
+
+    Args:
+        names: values that arithmetic may use, by name.
+        used: names that arithmetic did use.
+    """
 
     names: dict[str, float] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
@@ -38,11 +43,11 @@ class Table:
     """One table of a spec file.
 
     Args:
-        data: its keys and values.
-        file: the file's name in messages.
-        key: the dotted path of the table in the file.
-        problems: where problems are noted.
-        scope: the numbers that its arithmetic may use.
+        data: keys and values of the table.
+        file: name of the file in messages.
+        key: dotted path of the table in the file.
+        problems: collection in which problems are noted.
+        scope: numbers that the table's arithmetic may use.
     """
 
     def __init__(self, data: Any, file: str, key: str, problems: Problems, scope: Scope | None = None) -> None:
@@ -58,15 +63,22 @@ class Table:
         return name in self.data
 
     def path(self, name: str) -> str:
+        """Returns: the dotted path of a key in the file."""
         name = f'"{name}"' if "(" in name else name
         return f"{self.key}.{name}" if self.key else name
 
     def note(self, name: str, message: str, hint: str = "") -> None:
-        """Note a problem of the value of a key ("" for the table itself)."""
+        """Note a problem.
+
+        Args:
+            name: key whose value is wrong, "" for the table itself.
+            message: sentence that says what is wrong.
+            hint: advice how to mend it.
+        """
         self.problems.add(self.file, self.path(name) if name else self.key, message, hint)
 
     def take(self, name: str, default: Any = _REQUIRED) -> Any:
-        """Returns: the raw value of a key, or the default; a missing key without default is noted, and None given."""
+        """Returns: the raw value of a key, or the default; a missing key without a default is noted and read as None."""
         self.read.add(name)
         if name in self.data:
             return self.data[name]
@@ -83,12 +95,22 @@ class Table:
                 self.note(name, f"unknown key: {expected_one_of(self.read)}", hint)
 
     def text(self, name: str, default: Any = _REQUIRED) -> str:
+        """Returns: a text."""
         return self._of_kind(name, default, str, "text", "")
 
+    def line(self, name: str, default: Any = _REQUIRED) -> str:
+        """Returns: a text that is printed as one line, such as a title; characters that a terminal might obey are noted."""
+        value = " ".join(self.text(name, default).split())
+        if not value.isprintable():
+            self.note(name, f"expected printable characters, found {printable(value)[:100]}", "write plain text")
+        return printable(value)
+
     def flag(self, name: str, default: Any = _REQUIRED) -> bool:
+        """Returns: true or false."""
         return self._of_kind(name, default, bool, "true or false", False)
 
     def choice(self, name: str, options: Iterable[str], default: Any = _REQUIRED) -> str:
+        """Returns: one of the options."""
         value = self.text(name, default)
         options = list(options)
         if name in self.data and isinstance(self.data[name], str) and value not in options:
@@ -96,7 +118,7 @@ class Table:
         return value if value in options else options[0]
 
     def names(self, name: str, default: Any = _REQUIRED) -> tuple[str, ...]:
-        """Returns: a list of names; a single text counts as a list of one."""
+        """Returns: a list of names; a single name counts as a list of one."""
         value = self.take(name, default)
         if isinstance(value, str):
             return (value,)
@@ -107,7 +129,7 @@ class Table:
         return ()
 
     def number(self, name: str, default: Any = _REQUIRED, least: float = -1e15, most: float = 1e15) -> float:
-        """Returns: a number, given as one or as arithmetic on the scope's names, between `least` and `most`."""
+        """Returns: a number between `least` and `most`, written as a number or as arithmetic on the scope's names."""
         value = self.take(name, default)
         number = self._arithmetic(name, value)
         if number is None:
@@ -119,11 +141,11 @@ class Table:
         return float(number)
 
     def size(self, name: str, default: Any = _REQUIRED, least: int = 1, most: int = MAX_SIZE) -> int:
-        """Returns: a whole number, given as one or as arithmetic, between `least` and `most`."""
+        """Returns: a whole number between `least` and `most`, written as a number or as arithmetic."""
         return self._size(name, self.take(name, default), least, most)
 
     def sizes(self, name: str, default: Any = _REQUIRED, least: int = 1) -> tuple[int, ...]:
-        """Returns: a list of whole numbers, each given as one or as arithmetic."""
+        """Returns: a list of whole numbers, each written as a number or as arithmetic."""
         value = self.take(name, default)
         if not isinstance(value, (list, tuple)):
             if value is not None:
@@ -134,7 +156,7 @@ class Table:
     def distribution(
         self, name: str, default: Any = _REQUIRED, also: Mapping[str, float] | None = None
     ) -> Distribution:
-        """Returns: a distribution such as "uniform(-1, 1)", over the scope's names and those of `also`."""
+        """Returns: a distribution such as "uniform(-1, 1)"; it may use the names of the scope and of `also`."""
         value = self.take(name, default)
         tree = self._formula(name, value)
         names = {**self.scope.names, **(also or {})}
@@ -146,13 +168,13 @@ class Table:
         return self._formula(name, self.take(name, default))
 
     def numbers(self, name: str, overrides: Mapping[str, float] | None = None) -> Scope:
-        """Read a table of named numbers, each of which may be arithmetic on those above it.
+        """Read a table of named numbers; each may be arithmetic on the numbers above it.
 
         Args:
-            name: the key of the table; a missing table is an empty one.
+            name: key of the table; a missing table is an empty one.
             overrides: values that replace those of the file.
 
-        Returns: a scope of all of them.
+        Returns: a scope of all numbers of the table.
         """
         table = Table(self.take(name, {}), self.file, self.path(name), self.problems, Scope())
         for key in table.data:
@@ -161,23 +183,24 @@ class Table:
         return table.scope
 
     def close_numbers(self, name: str, scope: Scope) -> None:
-        """Note every number of the table `name` that nothing used."""
+        """Note every number of the table `name` that nothing uses."""
         for key in scope.names:
             if key not in scope.used:
                 self.note(f"{name}.{key}", "nothing uses this number", "use it or delete it")
 
     def table(self, name: str, default: Any = _REQUIRED) -> Table:
+        """Returns: a table inside this one; it shares this table's scope."""
         value = self.take(name, default)
         return Table({} if value is None else value, self.file, self.path(name), self.problems, self.scope)
 
     def optional(self, name: str, *, removable: bool = False) -> Table | None:
-        """Returns: a table that may be left out, or where it is removable taken out of a base by "none"; None then."""
+        """Returns: a table, or None where it is left out; the value "none" leaves out a removable table of a base."""
         self.read.add(name)
         left_out = name not in self or (removable and self.data[name] == "none")
         return None if left_out else self.table(name)
 
     def tables(self, name: str, default: Any = _REQUIRED) -> list[Table]:
-        """Returns: a list of tables; messages call each by its place, from 0, and its name or kind."""
+        """Returns: a list of tables; messages call each by its position, from 0, and its name or kind."""
         value = self.take(name, default)
         if not isinstance(value, (list, tuple)):
             if value is not None:
@@ -186,12 +209,12 @@ class Table:
         keys = [f"{self.path(name)}[{i}]{_label(v)}" for i, v in enumerate(value)]
         return [Table(v, self.file, k, self.problems, self.scope) for k, v in zip(keys, value, strict=True)]
 
-    def _of_kind(self, name: str, default: Any, kind: type[T], wanted: str, harmless: T) -> T:
+    def _of_kind(self, name: str, default: Any, kind: type[T], kind_in_words: str, harmless: T) -> T:
         value = self.take(name, default)
         if isinstance(value, kind):
             return value
         if value is not None:
-            self.note(name, f"expected {wanted}, found {kind_of(value)}")
+            self.note(name, f"expected {kind_in_words}, found {kind_of(value)}")
         return harmless
 
     def _formula(self, name: str, value: Any) -> Expression:

@@ -55,7 +55,7 @@ def mentions(data: Any, file: str) -> list[dict[str, Any]]:
 def is_overridden(files: Files, name: str, place: Place) -> bool:
     """Returns: whether each mention of a file gives this number of its own, so that the file's is only a default."""
     found = [m for data in files.values() for m in mentions(data, name)]
-    return place[0] in NUMBERS and len(place) == 2 and all(place[1] in m for m in found)
+    return name != "system.toml" and place[0] in NUMBERS and len(place) == 2 and all(place[1] in m for m in found)
 
 
 def others(value: Any) -> list[Any]:

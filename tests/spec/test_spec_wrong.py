@@ -67,7 +67,7 @@ def test_wrong_file_is_answered_where_there_is_none(tmp_path: Path, monkeypatch:
     Path("folder.toml").mkdir()
     for name, message in {
         "none.toml": "none.toml: cannot be read: No such file or directory",
-        "folder.toml": "folder.toml: cannot be read: Is a directory",
+        "folder.toml": "folder.toml: is a folder, not a TOML file",
         "a\0.toml": r"'a\x00.toml' is not a file name",
     }.items():
         with pytest.raises(SpecError) as raised:

@@ -6,10 +6,11 @@ import argparse
 from typing import Any
 
 from ganspec.spec import System, load_system
-from ganspec.spec.layers import format_shape
+from ganspec.spec.layers import format_shape, per_sample
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.plan.plan import describe_plan
+from ganspec.spec.text.errors import counted
 from ganspec.spec.text.formula import render
 
 
@@ -27,30 +28,37 @@ def run(arguments: argparse.Namespace) -> int:
 
 def lines(system: System) -> list[str]:
     """Returns: everything about a system, for people."""
+    # Title and networks.
     loss, schedule = system.loss, system.schedule
     text = [system.name, f"  {system.title}", f"  source: {system.source}", ""]
+    if system.constants:
+        constants = ", ".join(f"{name} = {value:g}" for name, value in system.constants.items())
+        text += [f"constants (change with --set constants.NAME=VALUE): {constants}", ""]
     if system.growth:
         text += [*_growth(system, system.growth), ""]
     for name, network in system.networks.items():
         text += [*_network(name, network), ""]
+    # Loss.
     text += [f"loss {loss.name}: {loss.title}", f"  source: {loss.source}"]
     text += [f"  {name} = {value:g}" for name, value in loss.constants.items()]
+    for name, shape in loss.outputs.items():
+        text.append(f"  {name} must give {f'as much as {shape}' if isinstance(shape, str) else per_sample(shape)}")
     for name, definition in loss.definitions.items():
         signature = f"{name}({', '.join(definition.parameters)})" if definition.parameters else name
         text.append(f"  {signature} = {render(definition.formula.tree)}")
     text += [f"  loss of {name} = {render(formula.tree)}" for name, formula in loss.losses.items()]
-    for name, state in loss.carried.items():
-        text.append(f"  {name}: from {state.start:g}, with {state.network}: {name} <- {render(state.next.tree)}")
+    for name, carried in loss.carried.items():
+        text.append(f"  {name}: from {carried.start:g}, with {carried.network}: {name} <- {render(carried.next.tree)}")
     for name, report in loss.reports.items():
         text.append(f"  report {name}, with {' and '.join(report.networks)} = {render(report.value.tree)}")
+    # Schedule, draws and optimisers.
     text += ["", f"schedule {schedule.name}: {schedule.title}", f"  source: {schedule.source}"]
     text += [f"  {name} = {value:g}" for name, value in schedule.constants.items()]
     text += ["", "draws"]
     for name, symbol in system.symbols.items():
         what = str(system.draws[name].distribution) if name in system.draws else "data"
-        text.append(
-            f"  {name} ~ {what}, {format_shape(symbol.shape) if symbol.dtype == 'float' else 'a label'} a sample"
-        )
+        shape = format_shape(symbol.shape) if symbol.dtype == "float" else "a label"
+        text.append(f"  {name} ~ {what}, {shape} per sample")
     text += ["", "optimisers"]
     for name, optimizer in system.optimizers.items():
         numbers = (f"{key} = {value}" for key, value in vars(optimizer).items() if key != "clip")
@@ -67,21 +75,25 @@ def lines(system: System) -> list[str]:
         text.append(f"  {name}: average <- {decay:g} average + {1 - decay:g} value, after each iteration")
     if "G" in system.averages:
         text.append("  samples are drawn from the average of G")
+    # Data, run and plan.
     text += ["", *_data(system.data), "", *_run(system)]
     of_what = "plan of one iteration" + ", in the last stage" * bool(system.growth)
     return [*text, "", of_what, *(f"  {line}" for line in describe_plan(system.plan, schedule))]
 
 
 def _growth(system: System, growth: Growth) -> list[str]:
-    text = [f"growth: {growth.stages} stages, each for {growth.images:,} images, the last one for ever"]
+    text = [f"growth: {growth.stages} stages, each for {growth.images:,} images, the last one without end"]
+    if growth.start_stage or growth.start_fade:
+        text.append(f"  training starts in stage {growth.start_stage}, of which {growth.start_fade:g} counts as done")
     for number, stage in enumerate(system.stages):
-        text.append(f"  stage {number}, from iteration {-(-number * growth.images // system.run.batch):,}")
+        first = growth.first_iteration(number, system.run.batch)
+        text.append(f"  stage {number}, " + ("before the start" if first is None else f"from iteration {first:,}"))
         for name, network in stage.networks.items():
             inputs = ", ".join(f"{key}: {value}" for key, value in network.inputs.items())
             outputs = ", ".join(f"{key}: {format_shape(network.output_shape(key))}" for key in network.outputs)
             fading = ", fading in" * any(layer.kind == "fade" for layer in network.layers)
-            text.append(f"    {name:<3} {inputs} -> {outputs}, {_counted(len(network.layers), 'layer')}{fading}")
-    return [*text, "  what follows is the last stage; networks hold the parameters of all"]
+            text.append(f"    {name:<3} {inputs} -> {outputs}, {counted(len(network.layers), 'layer')}{fading}")
+    return [*text, "  what follows is the last stage; networks hold the parameters of all stages"]
 
 
 def _data(data: Data) -> list[str]:
@@ -134,10 +146,6 @@ def _network(name: str, network: Architecture) -> list[str]:
     return text
 
 
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}" + "s" * (count != 1)
-
-
 def _setting(value: Any) -> str:
     if isinstance(value, dict):
         return f"({', '.join(f'{key} {_setting(v)}' for key, v in value.items())})"
@@ -145,7 +153,7 @@ def _setting(value: Any) -> str:
 
 
 def _short(distribution: str) -> str:
-    """Returns: the same with six digits a number; the description in a run's record has them all."""
+    """Returns: the same with six digits per number; the description in a run's record has all digits."""
     kind, _, rest = distribution.partition("(")
     numbers = [f"{float(number):.6g}" for number in (rest.rstrip(")") or kind).split(", ")]
     return f"{kind}({', '.join(numbers)})" if rest else numbers[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganspec import spec
-from ganspec.spec.merging import merged
+from ganspec.spec.merging import laid_over
 from ganspec.spec.text.files import names
 
 ROOT = Path(spec.__file__).parent
@@ -65,7 +65,7 @@ def _whole(system: str, own: re.Pattern[str]) -> dict[str, Any]:
         return data
     base = _whole(data.pop("like"), own)
     base.pop("variants", None)
-    return merged(base, data, "")
+    return laid_over(base, data, "")
 
 
 def mentioned(data: Any) -> set[str]:

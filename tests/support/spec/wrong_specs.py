@@ -1,11 +1,11 @@
-"""The wrong specs beside this file: what a newcomer may write, and the message that must answer.
+"""The wrong specs in tests/spec: what a newcomer may write, and the message that must answer.
 
-A case is `wrong/ID.toml`: `why`, and what is done to the right spec in `base` before it is loaded: `edits` (in
-`file`, `old` becomes `new`), `files` that replace or join those of the base, `settings` as of --set, and `load`, the
-system's name. The answer is `wrong/ID.txt`; {losses} in it stands for the packaged losses, and so on. After a change
-of messages, write them anew and read the difference:
+A case is `wrong/ID.toml`. It says `why` the spec is wrong, and what is done to the right spec in `base` before it is loaded:
+`edits` (in `file`, `old` becomes `new`), `files` that replace or join those of the base, `settings` as after --set, and `load`,
+the system's name. The answer is `wrong/ID.txt`; {losses} in it stands for the packaged losses, and so on. After a change of
+messages, write the answers anew and read the difference:
 
-    python tests/spec/wrong_specs.py --update
+    cd tests && PYTHONPATH=. python -m support.spec.wrong_specs --update
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import ganspec.spec.layers
 import ganspec.spec.plan.builder
 from ganspec.spec import SpecError, load_system
-from ganspec.spec.text.files import names
+from ganspec.spec.text.files import names, system_names
 
 HERE = Path(__file__).resolve().parents[2] / "spec"  # the cases
 BASE = HERE / "base"
@@ -56,7 +56,8 @@ def message_of(case: dict, folder: Path) -> str:
     except SpecError as error:
         message = _shortened(str(error)).replace(f"{folder}/", "")
         for kind in KINDS:
-            message = message.replace(f"expected one of {', '.join(names(kind))}", f"expected one of {{{kind}}}")
+            listed = sorted(system_names()) if kind == "systems" else names(kind)
+            message = message.replace(f"expected one of {', '.join(listed)}", f"expected one of {{{kind}}}")
         return message + "\n"
     return ""
 
