@@ -22,7 +22,14 @@ from ganspec.spec.parts import optimizers
 from ganspec.spec.plan.builder import FUNCTIONS
 from ganspec.spec.text import arithmetic, distributions
 from ganspec.spec.text.tables import Table
-from support.accepted_keys import EVERY_LAYER, Accepted, keys_of_layer, may_be_left_out, read_everything
+from support.accepted_keys import (
+    EVERY_LAYER,
+    Accepted,
+    keys_of_layer,
+    keys_of_optimizer,
+    may_be_left_out,
+    read_everything,
+)
 from support.pages import ROOT, blocks, rows_under, tables, words_in_backticks
 
 PAGE = ROOT / "docs" / "language.md"
@@ -46,6 +53,14 @@ def examples(folder: Path) -> Path:
         if block.file:
             (folder / block.file).write_text(block.text, "utf-8")
     return folder
+
+
+def needed_keys(place: str) -> set[str] | None:
+    """Returns: the keys that a layer or optimiser needs, and None for other places."""
+    group, _, kind = place.partition(" ")
+    if group == "layer" and kind in KINDS:
+        return keys_of_layer(kind)[1]
+    return keys_of_optimizer(kind)[1] if group == "optimiser" and kind in optimizers.KINDS else None
 
 
 def in_backticks(place: str) -> str:
@@ -118,10 +133,9 @@ def test_a_key_that_a_reader_begins_to_take_is_seen(monkeypatch: pytest.MonkeyPa
 def test_the_page_says_which_keys_may_be_left_out(accepted: Accepted) -> None:
     wrong = []
     for place, rows in documented().items():
-        kind = place.removeprefix("layer ")
-        needed = keys_of_layer(kind)[1] if kind in KINDS else set()
+        needed = needed_keys(place)
         for key, row in rows.items():
-            if kind in KINDS:
+            if needed is not None:
                 optional = key not in needed
             elif (place, key) in accepted.where and place != EVERY_LAYER:
                 optional = may_be_left_out(place, key, accepted.where[place, key])

@@ -14,6 +14,7 @@ import pytest
 from ganspec import spec
 from ganspec.spec import SpecError, load_system, system_names
 from ganspec.spec.layers import KINDS, ShapeError
+from ganspec.spec.parts import optimizers
 from ganspec.spec.text.errors import Problems
 from ganspec.spec.text.files import read_file
 from ganspec.spec.text.tables import Table
@@ -112,6 +113,8 @@ def read_everything(folder: Path) -> Accepted:
     for kind in KINDS:
         found.keys[f"layer {kind}"] = (keys_of_layer(kind)[0] | layers.get(kind, set())) - common
     found.keys["layer network"] -= common
+    for kind in optimizers.KINDS:
+        found.keys[f"optimiser {kind}"] = keys_of_optimizer(kind)[0]
     found.keys[EVERY_LAYER] = common
     for place, keys in TAKEN_BEFORE.items():
         found.keys[place].update(keys)
@@ -138,9 +141,21 @@ def keys_of_layer(kind: str) -> tuple[set[str], set[str]]:
         with suppress(ShapeError, ValueError):  # inputs that this kind does not take
             KINDS[kind].make(table, list(shapes))
             taken |= table.read
-            found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
-            needed |= {match[1] for match in found if match}
+            needed |= missing_keys(problems)
     return taken, needed
+
+
+def keys_of_optimizer(kind: str) -> tuple[set[str], set[str]]:
+    """Returns: the keys that a kind of optimiser takes, and those of them that it needs."""
+    problems = Problems()
+    table = Table({"kind": kind}, "", "", problems)
+    optimizers.read_optimizer(table)
+    return table.read, {"kind", *missing_keys(problems)}
+
+
+def missing_keys(problems: Problems) -> set[str]:
+    found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
+    return {match[1] for match in found if match}
 
 
 def may_be_left_out(place: str, key: str, system: tuple[str, bool]) -> bool:
@@ -159,9 +174,7 @@ def may_be_left_out(place: str, key: str, system: tuple[str, bool]) -> bool:
     try:
         load_system(system[0], reduced=system[1])
     except SpecError as error:
-        # What all networks share stands in one table, and what lacks in the tables of the networks.
-        at = {(problem.file, re.sub(r"^(optimizers)\.\w+$", r"\1", problem.key)) for problem in error.problems}
-        return dropped.isdisjoint(at | {(problem.file, problem.key) for problem in error.problems})
+        return dropped.isdisjoint((problem.file, problem.key) for problem in error.problems)
     finally:
         patch.undo()
     return True
