@@ -25,7 +25,7 @@ FORBIDDEN = {
 # The rooms of a house from the bottom up, modules that stand beside the rooms among them: none imports one above it.
 FLOORS = {
     "spec": [
-        "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training",
+        "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training", "reference",
     ],
     "tools": ["errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "run", "programs", "__main__"],
 }  # fmt: skip

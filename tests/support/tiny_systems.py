@@ -14,7 +14,7 @@ from ganspec.spec.system import System
 from ganspec.spec.training.state import TrainingState, initial_state
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
-from support.oracle import shaken_state
+from support.states import shaken_state
 
 SEED = 3
 NORMAL = 'weight = "normal(0, 1)", bias = "normal(0, 1)"'

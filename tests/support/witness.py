@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from ganspec.spec.reference.formulas import Evaluator, unit_direction
 from ganspec.spec.system import System
+from ganspec.spec.training.draws import StreamDraws
 from ganspec.spec.training.state import TrainingState, initial_state
 from ganspec.spec.training.streams import Position
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
-from support.oracle import Oracle, shaken_state, unit_direction
+from support.states import shaken_state
 
 SEED = 5
 
@@ -54,7 +56,7 @@ def witness(system: System, iteration: int = 0) -> list[Witnessed]:
             state = replace(state, arrays=state.arrays | own)
         if number and system.schedule.data != "iteration":
             batch = feed()
-        oracle = Oracle(system, state, SEED, Position(iteration, number, 0), batch, oracles)
+        oracle = Evaluator(system, state, StreamDraws(system, SEED), Position(iteration, number, 0), batch, oracles)
         oracles.append(oracle)
         loss = system.loss
         directions = {network: unit_direction(state, network, number) for network in step.update}

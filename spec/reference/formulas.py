@@ -1,8 +1,8 @@
-"""The third witness: losses, penalties, states and directional derivatives in plain NumPy float64.
+"""Losses, penalties, carried numbers and their directional derivatives, straight from the formulas.
 
-It shares no automatic differentiation and no plan with the backends: it walks the formulas themselves, and differentiates with
-hyper-dual numbers (`oracle_jet`), exact to rounding in first and mixed second derivatives. The gradient inside a penalty takes
-one direction a pixel, so it is for small networks only.
+This shares neither the plan nor any automatic differentiation with the backends: it walks the formulas themselves, and
+differentiates with hyper-dual numbers (`jets`), exact to rounding in first and mixed second derivatives. The gradient inside a
+penalty takes one direction for each pixel, so this is for small networks only.
 """
 
 from __future__ import annotations
@@ -13,20 +13,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.schedule import Step
+from ganspec.spec.reference.jets import Jet, aligned, jet
+from ganspec.spec.reference.layers import Evaluation, evaluate
 from ganspec.spec.system import Stage, System
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output
+from ganspec.spec.training.draws import DrawSource
 from ganspec.spec.training.state import TrainingState
-from ganspec.spec.training.streams import Position, Streams
-from support.oracle_jet import Jet, aligned, jet
-from support.oracle_layers import Evaluation, evaluate
+from ganspec.spec.training.streams import Position
 
-DIRECTIONS = 256  # at a time, of an image's pixels: they are what takes memory
+DIRECTIONS = 256  # pixels along which a gradient is taken at a time; they are what takes memory
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One evaluation of a network: which one it is in its step, the statistics that it found, and its outputs."""
+    """One evaluation of a network.
+
+    Args:
+        occurrence: its number among the evaluations of this network in the step, from 0.
+        statistics: running statistics that it found.
+        outputs: outputs by name.
+    """
 
     occurrence: int
     statistics: dict[str, np.ndarray]
@@ -34,36 +42,40 @@ class Evaluated:
 
 
 @dataclass
-class Oracle:
+class Evaluator:
     """Values of one repeat of one step.
 
-    Networks' evaluations are numbered as they are first met, so formulas are to be asked for in the plan's order: losses,
-    reports, states. Each evaluation moves the network's statistics, which the next one finds.
+    Networks' evaluations are numbered as they are first met, so formulas are evaluated in the plan's order: losses, reports,
+    carried numbers. Each evaluation moves the network's statistics, which the next one finds.
 
     Args:
-        system: whose formulas.
-        state: parameters, statistics and states before the repeat.
-        seed: of the streams.
-        at: the position of the repeat.
+        system: system whose formulas are evaluated.
+        state: parameters, statistics and carried numbers before the repeat.
+        draws: source of noise and of dropout masks.
+        at: position of the repeat.
         data: "x" and "y".
-        earlier: those of the steps before it, whose values it may reuse.
-        direction: added to parameters by name ("parameters/D/l1/W"), times e2.
+        earlier: evaluators of the steps before this one, whose values it may reuse.
+        direction: direction e2, added to parameters by name ("parameters/D/l1/W").
+        statistics: running statistics of each network, by path; they move with each evaluation.
+        made: evaluations so far, by network and inputs.
+        replaced: variables of a gradient, by name.
+        known: definitions without parameters along this direction, by name.
     """
 
     system: System
     state: TrainingState
-    seed: int
+    draws: DrawSource
     at: Position
     data: Mapping[str, np.ndarray]
-    earlier: Sequence[Oracle] = ()
+    earlier: Sequence[Evaluator] = ()
     direction: Mapping[str, np.ndarray] = field(default_factory=dict)
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     made: dict[str, dict[tuple[bytes, ...], Evaluated]] = field(default_factory=dict)
-    replaced: dict[str, Jet] = field(default_factory=dict)  # by a gradient's variable, wherever its name stands
-    known: dict[str, Jet] = field(default_factory=dict)  # definitions without parameters, along this direction
+    replaced: dict[str, Jet] = field(default_factory=dict)
+    known: dict[str, Jet] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in self.system.networks:  # copies of an oracle share what is there
+        for name in self.system.networks:  # copies of an evaluator share what is there
             self.statistics.setdefault(name, self.state.of(f"statistics/{name}"))
 
     @property
@@ -74,8 +86,8 @@ class Oracle:
     def stage(self) -> Stage:
         return self.system.stages[self.system.at(self.at.iteration)[0]]
 
-    def along(self, direction: Mapping[str, np.ndarray]) -> Oracle:
-        """Returns: an oracle with the same evaluations and another direction."""
+    def along(self, direction: Mapping[str, np.ndarray]) -> Evaluator:
+        """Returns: an evaluator with the same evaluations and another direction."""
         return replace(self, direction=direction, known={})
 
     def value(self, tree: Expression, bound: Mapping[str, Jet] | None = None) -> Jet:
@@ -94,8 +106,8 @@ class Oracle:
                 x, y = aligned(self.value(left, bound), self.value(right, bound))
                 return {"+": x.__add__, "-": x.__sub__, "*": x.__mul__, "/": x.__truediv__}[operator](y)
             case Call("detach", (argument,)):
-                flat = replace(self, direction={}, known={}, replaced={})
-                return flat.value(argument, {name: j.flat() for name, j in bound.items()}).flat()
+                still = replace(self, direction={}, known={}, replaced={})
+                return still.value(argument, {name: j.constant() for name, j in bound.items()}).constant()
             case Call("grad", (of, Name(name))):
                 return self._gradient(of, name, bound)
             case Call("inference", (Call(network, inputs),)):
@@ -133,16 +145,9 @@ class Oracle:
         return jet(self._drawn(name))
 
     def _drawn(self, name: str) -> np.ndarray:
-        noise, at, streams = self.system.schedule.noise, self.at, Streams(self.seed)
+        noise, at = self.system.schedule.noise, self.at
         where = Position(at.iteration, 0 if noise == "iteration" else at.step, at.repeat if noise == "repeat" else 0)
-        symbol, distribution, batch = (
-            self.stage.symbols[name],
-            self.system.draws[name].distribution,
-            self.system.run.batch,
-        )
-        if symbol.dtype == "label":
-            return np.floor(streams.sample(distribution, name, where, (batch,)))
-        return streams.sample(distribution, name, where, (batch, *symbol.shape))
+        return self.draws.symbol(name, self.stage.symbols[name], where, self.system.run.batch)
 
     def _call(self, function: str, arguments: list[Jet]) -> Jet:
         if function in self.stage.networks:
@@ -163,17 +168,18 @@ class Oracle:
             case "norm":
                 return ((x * x).sample_sum() + (rest[0].f[0] if rest else 0.0)).sqrt()
             case "clip":
-                return x.clip(rest[0].f, rest[1].f)
+                return x.clip(float(rest[0].f[0]), float(rest[1].f[0]))
             case "cross_entropy":
                 largest = x.f.max(axis=2, keepdims=True)
-                total = (x - Jet(largest)).exp().linear(lambda v: v.sum(axis=2)).log() + largest[0, :, 0]
+                total: Jet = (x - Jet(largest)).exp().linear(lambda v: v.sum(axis=2)).log() + largest[0, :, 0]
                 return total - x.linear(lambda v: v[:, np.arange(v.shape[1]), rest[0].f[0].astype(int)])
             case "correct":
                 return jet(x.f[0].argmax(axis=1) == rest[0].f[0])
             case "relu":
                 return x.kinked(0.0)
             case "abs" | "sqrt" | "exp" | "log" | "tanh" | "sigmoid" | "softplus":
-                return getattr(x, function)()
+                result: Jet = getattr(x, function)()
+                return result
         raise NotImplementedError(function)
 
     def _gradient(self, of: Expression, name: str, bound: Mapping[str, Jet]) -> Jet:
@@ -189,6 +195,7 @@ class Oracle:
             tilted = Jet(base.f, units, base.b)
             inner = replace(self, replaced={} if name in bound else {name: tilted})
             out = inner.value(of, {**bound, name: tilted} if name in bound else bound)
+            assert out.a is not None, "the value depends on the variable"
             first[start:end] = out.a.reshape(end - start, -1).sum(axis=1)
             if out.ab is not None:
                 mixed[start:end] = out.ab.reshape(end - start, -1).sum(axis=1)
@@ -197,18 +204,18 @@ class Oracle:
     def _network(self, name: str, inputs: list[Jet], training: bool = True) -> dict[str, Jet]:
         """The k-th distinct evaluation of a network in a step has the masks of occurrence k."""
         key = (*(i.f.tobytes() for i in inputs), bytes([training]))
-        for oracle in reversed(self.earlier) if name in self.step.reuse else ():
-            if key in oracle.made.get(name, {}):
+        for evaluator in reversed(self.earlier) if name in self.step.reuse else ():
+            if key in evaluator.made.get(name, {}):
                 if name in self.step.update:  # made by the same parameters: the gradient flows through that evaluation
-                    return replace(oracle, direction=self.direction, known={})._network(name, inputs, training)
-                return {output: Jet(f) for output, f in oracle.made[name][key].outputs.items()}
+                    return replace(evaluator, direction=self.direction, known={})._network(name, inputs, training)
+                return {output: Jet(f) for output, f in evaluator.made[name][key].outputs.items()}
         training = training and name not in self.step.inference
         made = self.made.setdefault(name, {})
         known = made.get(key, Evaluated(len(made), self.statistics[name], {}))
         at = Position(self.at.iteration, self.at.step, self.at.repeat, known.occurrence)
 
-        def mask(layer, shape):
-            return Streams(self.seed).mask(layer.settings["rate"], f"mask/{name}/{layer.name}", at, shape)
+        def mask(layer: Layer, shape: tuple[int, ...]) -> np.ndarray:
+            return self.draws.mask(name, layer, at, shape)
 
         how = Evaluation(training, self.system.at(self.at.iteration)[1], mask, known.statistics, dict(known.statistics))
         network = self.stage.networks[name]
@@ -237,28 +244,9 @@ def _only(outputs: dict[str, Jet]) -> Jet:
 
 
 def unit_direction(state: TrainingState, network: str, seed: int) -> dict[str, np.ndarray]:
-    """Returns: a random direction in a network's parameter space, of length 1."""
+    """Returns: a random direction in the space of a network's parameters, of length 1, by name of parameter."""
     generator = np.random.default_rng(seed)
     prefix = f"parameters/{network}/"
     found = {n: generator.standard_normal(a.shape) for n, a in state.arrays.items() if n.startswith(prefix)}
     length = math.sqrt(sum(float((a**2).sum()) for a in found.values()))
     return {n: a / length for n, a in found.items()}
-
-
-def shaken_state(state: TrainingState, seed: int) -> TrainingState:
-    """Returns: a state as training could have left it: no bias at 0, no statistic or state where it started."""
-    generator = np.random.default_rng(seed)
-    arrays = {}
-    for name, values in state.arrays.items():
-        match name.partition("/")[0]:
-            case "carried" | "reports":
-                arrays[name] = generator.uniform(0.2, 0.8, values.shape)
-            case "statistics" if name.endswith("/variance"):
-                arrays[name] = values * generator.uniform(0.5, 2.0, values.shape)
-            case "statistics":
-                arrays[name] = values + generator.normal(0, 0.1, values.shape)
-            case "parameters":
-                arrays[name] = values + generator.normal(0, 0.02, values.shape)
-            case _:
-                arrays[name] = values
-    return replace(state, arrays=arrays)

@@ -2,9 +2,9 @@
 
     f + a e1 + b e2 + ab e1 e2        with e1^2 = e2^2 = 0
 
-Every component has a leading axis of directions: 1 long for `f` and `b`, and for `a` and `ab` as long as there are directions
-e1, so that the gradient with respect to an image takes one evaluation with one direction a pixel. What stays of a shape
-after that axis is what a formula sees. A component that is None is 0 everywhere.
+Every component has a leading axis of directions. Its length is 1 for `f` and `b`; for `a` and `ab` it is the number of
+directions e1, so that one evaluation with a direction for each pixel gives the gradient with respect to an image. The axes after
+it are those that a formula sees. A component that is None is 0 everywhere.
 
 Source: Fike and Alonso 2011, AIAA 2011-886.
 """
@@ -20,7 +20,7 @@ Part = np.ndarray | None
 
 
 class Jet:
-    """One value with its derivatives; see the module."""
+    """One value with its derivatives along e1, along e2, and along both."""
 
     __array_ufunc__ = None  # let NumPy arrays on the left yield to our operators
 
@@ -32,10 +32,12 @@ class Jet:
         return self.f.ndim - 1
 
     def linear(self, function: Callable[[np.ndarray], np.ndarray]) -> Jet:
-        return Jet(*(None if part is None else function(part) for part in (self.f, self.a, self.b, self.ab)))
+        """Returns: a linear function of the value; its derivatives are the same function of the derivatives."""
+        a, b, ab = (None if part is None else function(part) for part in (self.a, self.b, self.ab))
+        return Jet(function(self.f), a, b, ab)
 
     def map(self, f: np.ndarray, f1: np.ndarray, f2: np.ndarray) -> Jet:
-        """A function of each element, from its value, slope and curvature there."""
+        """Returns: a function of each element, given its values, slopes and curvatures there (the chain rule, twice)."""
         bend = _times(np.multiply, self.a, self.b)
         return Jet(
             f,
@@ -44,8 +46,8 @@ class Jet:
             _sum(_times(np.multiply, f1, self.ab), _times(np.multiply, f2, bend)),
         )
 
-    def flat(self) -> Jet:
-        """The same value, as a constant."""
+    def constant(self) -> Jet:
+        """Returns: the same value without derivatives."""
         return Jet(self.f)
 
     def __add__(self, other: Any) -> Jet:
@@ -62,7 +64,11 @@ class Jet:
         o = jet(other)
         return self * o.map(1.0 / o.f, -1.0 / o.f**2, 2.0 / o.f**3)
 
-    __radd__, __rmul__ = __add__, __mul__
+    def __radd__(self, other: Any) -> Jet:
+        return self.__add__(other)
+
+    def __rmul__(self, other: Any) -> Jet:
+        return self.__mul__(other)
 
     def sqrt(self) -> Jet:
         # At 0 the norm's derivative is defined to be 0.
@@ -97,7 +103,7 @@ class Jet:
         return self.map(np.logaddexp(self.f, 0.0), s, s * (1 - s))
 
     def kinked(self, left: float) -> Jet:
-        """x where x >= 0, left x elsewhere."""
+        """Returns: x where x >= 0, left x elsewhere."""
         slope = np.where(self.f >= 0, 1.0, left)
         return self.map(slope * self.f, slope, 0 * slope)
 
@@ -106,15 +112,15 @@ class Jet:
         return self.map(np.clip(self.f, low, high), inside, 0 * inside)
 
     def sample_sum(self) -> Jet:
-        """The sum over all axes but the batch's."""
+        """Returns: the sum over all axes but the batch's."""
         return self.linear(lambda v: v.reshape(*v.shape[:2], -1).sum(axis=2))
 
     def mean(self, axis: int | tuple[int, ...]) -> Jet:
-        """The mean over axes, which stay with a length of 1; axis 1 is the batch's."""
+        """Returns: the mean over axes, which stay with a length of 1; axis 1 is the batch's."""
         return self.linear(lambda v: v.mean(axis=axis, keepdims=True))
 
     def each_sample(self, function: Callable[[np.ndarray], np.ndarray]) -> Jet:
-        """A linear function of each sample, given as one of a batch."""
+        """Returns: a linear function of each sample; `function` takes and gives a batch."""
         return self.linear(lambda v: _samples(function, v))
 
 
@@ -124,10 +130,12 @@ def _samples(function: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> np.
 
 
 def jet(value: Any) -> Jet:
+    """Returns: a constant as a Jet; a Jet as it is."""
     return value if isinstance(value, Jet) else Jet(np.asarray(value, dtype=np.float64)[None])
 
 
 def bilinear(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Jet, y: Jet) -> Jet:
+    """Returns: a function that is linear in each of its two operands (the product rule, twice)."""
     return Jet(
         function(x.f, y.f),
         _sum(_times(function, x.a, y.f), _times(function, x.f, y.a)),
@@ -140,12 +148,12 @@ def bilinear(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Jet, y
 
 
 def weigh(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Jet, w: Jet) -> Jet:
-    """A function of a batch and of a weight, linear in each."""
+    """Returns: a function of a batch and of a weight that is linear in each."""
     return bilinear(lambda v, u: _samples(lambda batch: function(batch, u[0]), v), x, w)
 
 
 def joined(parts: list[Jet]) -> Jet:
-    """Concatenation along the axis after the batch's."""
+    """Returns: the parts, concatenated along the axis after the batch's."""
 
     def component(name: str) -> Part:
         found = [getattr(part, name) for part in parts]
@@ -160,7 +168,7 @@ def joined(parts: list[Jet]) -> Jet:
 
 
 def aligned(x: Jet, y: Jet) -> tuple[Jet, Jet]:
-    """Broadcasting from the left: the operand with fewer axes gets more on its right."""
+    """Returns: both operands with equally many axes: the one with fewer gets more on its right, of length 1."""
     rank = max(x.rank, y.rank)
 
     def widen(j: Jet) -> Jet:

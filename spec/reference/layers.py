@@ -1,4 +1,4 @@
-"""The kinds of layer for the oracle, written from `spec.layers`' equations: plain NumPy, hyper-dual numbers."""
+"""The kinds of layer, by the equations of `spec.layers`: plain NumPy on hyper-dual numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganspec.spec.network.architecture import Layer
-from support.oracle_jet import Jet, jet, joined, weigh
+from ganspec.spec.reference.jets import Jet, jet, joined, weigh
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Evaluation:
     """How one network is evaluated.
 
     Args:
-        training: the mode.
-        fade: how far the stage of growth is.
-        mask: what a dropout layer keeps of a shape.
-        statistics: before the evaluation, by path.
-        moved: those after it, by path; filled in.
+        training: whether it is evaluated in training mode, not in inference.
+        fade: progress of the stage of growth, from 0 to 1.
+        mask: function of a dropout layer and a shape that says which elements are kept.
+        statistics: running statistics before the evaluation, by path.
+        moved: running statistics after it, by path; the evaluation fills them in.
     """
 
     training: bool
@@ -31,6 +31,16 @@ class Evaluation:
 
 
 def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evaluation) -> Jet:
+    """Evaluate one layer.
+
+    Args:
+        layer: the layer.
+        inputs: values that it reads, (N, ...) each.
+        own: its parameters by their short names.
+        how: mode, masks and statistics.
+
+    Returns: what it gives, (N, *layer.shape).
+    """
     x, settings = inputs[0], layer.settings
     match layer.kind:
         case "linear":
@@ -49,7 +59,7 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
         case "batch_norm":
             return _batch_norm(layer, x, own, how)
         case "pixel_norm":
-            return x / ((x * x).mean(2) + settings["epsilon"]).sqrt()
+            return x / ((x * x).mean(2) + float(settings["epsilon"])).sqrt()
         case "minibatch_std":
             centred = x - x.mean(1)
             spread = ((centred * centred).mean(1) + settings["epsilon"]).sqrt().mean((1, 2, 3, 4))
@@ -76,7 +86,7 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
         case "sigmoid":
             return x.sigmoid()
         case "scale":
-            return x * settings["factor"]
+            return x * float(settings["factor"])
         case "reshape" | "flatten":
             return x.each_sample(lambda v: v.reshape(len(v), *layer.shape))
         case "upsample":
@@ -118,7 +128,7 @@ def _weight(layer: Layer, own: Mapping[str, Jet], how: Evaluation) -> Jet:
         # u and v are constants, so what is divided by is linear in the weight.
         sigma = w.linear(lambda m: (np.outer(u, v) * m.reshape(len(m), len(u), -1)).sum(axis=(1, 2)))
         w = w / sigma.linear(lambda s: s.reshape(-1, *(1,) * w.rank))
-    return w * layer.settings.get("gain", 1.0)
+    return w * float(layer.settings.get("gain", 1.0))
 
 
 def _batch_norm(layer: Layer, x: Jet, own: Mapping[str, Jet], how: Evaluation) -> Jet:
@@ -135,7 +145,7 @@ def _batch_norm(layer: Layer, x: Jet, own: Mapping[str, Jet], how: Evaluation) -
             how.moved[f"{layer.name}/{name}"] = (1 - m) * before[name] + m * value
     else:
         centred, variance = x - before["mean"].reshape(wide), jet(before["variance"].reshape(wide))
-    y = centred / (variance + layer.settings["epsilon"]).sqrt()
+    y: Jet = centred / (variance + float(layer.settings["epsilon"])).sqrt()
     if "gamma" in own:
         y = y * own["gamma"].linear(lambda g: g.reshape(1, *wide))
     return y + own["beta"].linear(lambda g: g.reshape(1, *wide)) if "beta" in own else y
@@ -158,6 +168,10 @@ def _max_pool(x: Jet, kernel: int, stride: int) -> Jet:
 
 
 def convolve(x: np.ndarray, w: np.ndarray, stride: int, padding: tuple[int, ...]) -> np.ndarray:
+    """Returns: the cross-correlation of images (N, in, h, w), with kernels (out, in, kh, kw).
+
+    Padding is (top, bottom, left, right).
+    """
     top, bottom, left, right = padding
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, w.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
@@ -165,7 +179,7 @@ def convolve(x: np.ndarray, w: np.ndarray, stride: int, padding: tuple[int, ...]
 
 
 def transposed(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    """Each input pixel paints its kernel onto the output."""
+    """Returns: the transposed convolution: each input pixel adds its multiple of the kernel (in, out, kh, kw) to the output."""
     n, _, height, width = x.shape
     kernel = w.shape[2]
     out = np.zeros((n, w.shape[1], (height - 1) * stride + kernel, (width - 1) * stride + kernel))
