@@ -7,7 +7,15 @@ import sysconfig
 
 from ganspec.impl_chainer.compat.old_names.rewrite import compiled
 
-_COMPAT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Found before the finder stands in sys.meta_path: sysconfig imports modules while it answers.
+_OTHERS = tuple(
+    os.path.realpath(folder)
+    for folder in (
+        sysconfig.get_path("stdlib"),
+        sysconfig.get_path("platstdlib"),
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    )
+)
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -48,10 +56,9 @@ def in_folder(path, folder):
         folder: path of the folder, without symbolic links.
     """
     path = os.path.realpath(path)
-    standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), _COMPAT]
     return (
         _inside(path, folder)
-        and not any(_inside(path, os.path.realpath(other)) for other in standard)
+        and not any(_inside(path, other) for other in _OTHERS)
         and not any(part in _INSTALLED for part in path.split(os.sep))
     )
 

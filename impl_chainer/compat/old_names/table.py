@@ -60,7 +60,6 @@ RENAMED = {
     "TooHardError": "exceptions.TooHardError",
     "VisibleDeprecationWarning": "exceptions.VisibleDeprecationWarning",
     "DataSource": "lib.npyio.DataSource",
-    "chararray": "char.chararray",
     "compare_chararrays": "char.compare_chararrays",
     "format_parser": "rec.format_parser",
     "byte_bounds": "lib.array_utils.byte_bounds",
