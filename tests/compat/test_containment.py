@@ -1,4 +1,4 @@
-"""Importing Chainer through the mends changes nothing for anybody else in the process."""
+"""Importing Chainer through the mends changes nothing else in the process."""
 
 import subprocess
 from importlib.util import find_spec
@@ -46,7 +46,7 @@ import ganspec.impl_chainer.compat
 assert look() == before
 import chainer, chainer.testing, chainer.testing.doctest_helper
 after = look()
-# chainer/__init__.py adds filters of its own, in front; nobody else's is changed.
+# chainer/__init__.py adds filters of its own, in front; the others stay.
 added = len(after[1]) - len(before[1])
 assert after[1][added:] == before[1]
 assert all("chainer" in str(f) for f in after[1] if f not in before[1]), after[1]
