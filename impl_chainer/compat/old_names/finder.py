@@ -35,15 +35,14 @@ class OldNamesFinder:
         self.folder = folder
 
     def find_spec(self, fullname, path=None, target=None):
-        """Return the spec of a module of the folder; None for all others."""
+        """Return the spec that the other finders give, with another loader for a module of the folder."""
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             spec = find(fullname, path, target) if finder is not self and find else None
             if spec is not None:
-                ours = type(spec.loader) is importlib.machinery.SourceFileLoader and in_folder(spec.origin, self.folder)
-                if not ours:
-                    return None
-                spec.loader = OldNamesLoader(spec.loader.name, spec.loader.path)
+                plain = type(spec.loader) is importlib.machinery.SourceFileLoader
+                if plain and in_folder(spec.origin, self.folder):
+                    spec.loader = OldNamesLoader(spec.loader.name, spec.loader.path)
                 return spec
         return None
 
