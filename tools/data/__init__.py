@@ -79,7 +79,7 @@ def load(
             file = idx.find_idx(path) or path
         elif not os.path.lexists(path):
             file, inside = _split(path)
-        images, labels, described = _read(file, inside, pictures.Wanted(tuple(shape), fit, skip_grey, progress))
+        images, labels, described = _read(file, inside, fitting.Wanted(tuple(shape), fit, skip_grey, progress))
     except DataError as error:
         error.path = error.path or file
         raise
@@ -115,7 +115,7 @@ def _split(path: Path) -> tuple[Path, str | None]:
     return path, None
 
 
-def _read(path: Path, inside: str | None, wanted: pictures.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
+def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Images as wanted, labels, and a line saying what was read."""
     if os.path.isdir(path):
         batches = cifar.find_in_folder(path)
@@ -142,7 +142,7 @@ def _read(path: Path, inside: str | None, wanted: pictures.Wanted) -> tuple[np.n
 
 
 def _fitted(
-    images: np.ndarray, labels: np.ndarray | None, described: str, wanted: pictures.Wanted
+    images: np.ndarray, labels: np.ndarray | None, described: str, wanted: fitting.Wanted
 ) -> tuple[np.ndarray, np.ndarray | None, str]:
     if wanted.skip_grey:
         images, labels, described = pictures.kept_of(~pictures.is_grey(images), images, labels, described)

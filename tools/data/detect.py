@@ -18,6 +18,10 @@ from ganspec.tools.data.errors import DataError, damage_reported, printable
 
 _HEAD = 512  # bytes looked at: one tar header
 BATCH_IMAGES, RECORD_BYTES, CLASSES = 10_000, 3073, 10  # of CIFAR-10, see `cifar`
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}  # fmt: skip
 _IDX_TYPES = (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
 
 ACCEPTED = (
@@ -53,15 +57,23 @@ def open_file(path: Path, expected: str = ACCEPTED) -> BinaryIO:
         raise DataError("does not exist", expected, _nearest(path), path=path) from None
     except OSError as error:
         raise _unreadable(path, error) from error
-    # Asked before opening: opening a named pipe waits for ever, reading /dev/zero never ends.
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError("is not a regular file", expected, "copy the data into a file", path=path)
+    refuse_special(path, status, expected, "copy the data into a file")
     if status.st_size == 0:
         raise DataError("is empty", expected, "download or copy it again", path=path)
     try:
         return open(path, "rb")
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def refuse_special(path: Path, status: os.stat_result, expected: str, remedy: str) -> None:
+    """Raise `DataError` unless a path is a regular file.
+
+    To be called before opening: a named pipe is opened only when somebody writes to it, and /dev/zero has no end.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "something else")
+        raise DataError(f"is {kind}, not a regular file", expected, remedy, path=path)
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:

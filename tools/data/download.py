@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ganspec.tools.data.catalogue import CATALOGUE, Published
+from ganspec.tools.data.detect import refuse_special
 from ganspec.tools.data.errors import DataError
 from ganspec.tools.data.transfer import Unavailable, complete, note_path, unwritable
 
@@ -76,10 +77,13 @@ def cache_folder() -> Path:
 
 def _fetch(file: Published, path: Path, report: Callable[[int], None]) -> None:
     """Make `path` the published file, from the first address that gives it."""
+    part_path = path.with_name(f"{path.name}.part")
+    for given in (path, part_path, note_path(part_path)):
+        if os.path.exists(given):
+            refuse_special(given, os.stat(given), _described(file), "move it away, then download again")
     if os.path.lexists(path):
         _refuse_other(file, path)
         return
-    part_path = path.with_name(f"{path.name}.part")
     with _opened(part_path) as part:
         reasons = _fetch_part(file, part, part_path, report)
         kept = part.seek(0, 2)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ganspec.tools.errors import UserError
 
+_LISTED = 10  # bad files that a message lists
 _SHOWN = 120  # characters of a hostile member name that a message repeats
 
 # What gzip, zipfile, tarfile and NumPy's header parser raise on damaged bytes. ValueError covers UnicodeError,
@@ -33,7 +34,7 @@ class DataError(UserError):
     """A data set cannot be read.
 
     Args:
-        problem: what is wrong, a sentence without subject and full stop ("is cut short").
+        problem: what is wrong, a sentence without subject and full stop ("is cut short"); more lines may follow.
         expected: what would have been right.
         remedy: what the user can do about it.
         member: the file inside the folder or archive, None for the whole path.
@@ -53,6 +54,43 @@ class DataError(UserError):
             where.append(quoted(self.member))
         head = f"{', '.join(where)}: {self.problem}" if where else self.problem
         return f"{head}\n    expected: {self.expected}\n    to mend it: {self.remedy}"
+
+
+class BadMembers:
+    """The files of a data set that cannot be used: how many they are, and what is wrong with the first ten.
+
+    The texts are kept, not the exceptions, which would keep the files in memory.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[tuple[str, str, str, str]] = []
+
+    def add(self, name: str, error: DataError) -> None:
+        """Note that the file `name` of the folder or archive cannot be used."""
+        self._count += 1
+        if len(self._first) < _LISTED:
+            self._first.append((name, error.problem, error.expected, error.remedy))
+
+    def refuse(self, among: str) -> None:
+        """Raise `DataError` if there was any.
+
+        Args:
+            among: how many files there are, after "3 ": "of 9 pictures".
+
+        Raises:
+            DataError: a single file is named as its member; of several, each has a line.
+        """
+        if self._count == 1:
+            name, problem, expected, remedy = self._first[0]
+            raise DataError(problem, expected, remedy, member=name)
+        if self._count:
+            lines = [f"    {quoted(name)}: {problem}" for name, problem, _, _ in self._first]
+            if self._count > len(self._first):
+                lines.append(f"    and {self._count - len(self._first):,} more")
+            expected, remedies = (dict.fromkeys(texts) for texts in list(zip(*self._first, strict=True))[2:])
+            problem = "\n".join([f"{self._count:,} {among} cannot be used", *lines])
+            raise DataError(problem, "; ".join(expected), "; ".join(remedies))
 
 
 def quoted(name: str) -> str:

@@ -19,6 +19,8 @@ Then the size, by `fit`:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ganspec.tools.data import bounds
@@ -28,6 +30,23 @@ FITS = ("exact", "pad", "resize")
 _LUMA = np.array([19595, 38470, 7471], np.uint32)
 _LUMA_FLOAT = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK = 512  # images at a time: uint8 sums need four bytes a value while they are made
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a data set.
+
+    Args:
+        shape: (channels, height, width).
+        fit: one of `FITS`.
+        skip_grey: leave out the images without colour.
+        progress: show a bar on stderr while pictures are read, if that is a terminal.
+    """
+
+    shape: tuple[int, int, int]
+    fit: str
+    skip_grey: bool = False
+    progress: bool = False
 
 
 def pillow():
@@ -57,7 +76,7 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndar
     Raises:
         DataError: the images cannot become that shape in that way.
     """
-    _refuse_misfit(images.shape[1:], shape, fit)
+    refuse_misfit(images.shape[1:], shape, fit)
     bounds.refuse_oversized(len(images), shape, images.itemsize)
     images = _with_channels(images, shape[0])
     if images.shape[1:] == tuple(shape):
@@ -65,7 +84,8 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndar
     return _padded(images, shape) if fit == "pad" else _resized(images, shape)
 
 
-def _refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str) -> None:
+def refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str) -> None:
+    """Raise `DataError` unless an image of the shape `found` can become one of `shape` by `fit`."""
     if found[0] != shape[0] and {found[0], shape[0]} != {1, 3}:
         raise DataError(
             f"has {counted(found[0], 'channel')}",

@@ -1,49 +1,28 @@
-"""Pictures: folders and archives of JPEG, PNG, BMP, PPM and WebP files, decoded by Pillow.
+"""Pictures: folders and archives of JPEG, PNG, BMP, PPM and WebP files.
 
 A picture is a file with one of the endings below whose name is not hidden; everything else is passed over and counted.
-A picture that does not decode is refused by name, never skipped, for a data set that silently shrinks is another data
-set. Pixels are taken as stored: EXIF orientation and colour profiles are ignored, as the sources did.
+A picture that cannot be used is never skipped, for a data set that silently shrinks is another data set: all are read, and
+the first of the bad ones are listed. `decoding` decodes one picture, `fitting` brings it to the wanted shape.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ganspec.tools.data import archives, bounds
+from ganspec.tools.data.decoding import decoded
 from ganspec.tools.data.detect import open_file
-from ganspec.tools.data.errors import DataError, counted
-from ganspec.tools.data.fitting import fitted, pillow
+from ganspec.tools.data.errors import BadMembers, DataError, counted
+from ganspec.tools.data.fitting import Wanted, fitted, pillow
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")
-_FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")  # no other decoder of Pillow's fifty is offered hostile bytes
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SHOW_AFTER = 2  # seconds before a progress bar appears
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked of a data set of pictures.
-
-    Args:
-        shape: (channels, height, width).
-        fit: as in `fitting`.
-        skip_grey: leave out the pictures without colour.
-        progress: show a bar on stderr, if that is a terminal.
-    """
-
-    shape: tuple[int, int, int]
-    fit: str
-    skip_grey: bool = False
-    progress: bool = False
 
 
 def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
@@ -57,7 +36,7 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
         images uint8 (n, *shape), None for the labels, and a line saying what was read.
 
     Raises:
-        DataError: a picture does not decode or fit, or there is none.
+        DataError: pictures do not decode or fit, or there is none. Up to ten of them are listed.
     """
     names, passed_over = [], 0
     for name in _files_below(folder):
@@ -71,7 +50,7 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
                 "a folder within MAX_MEMBERS of tools/data/bounds.py",
                 "give the folder that holds the pictures alone",
             )
-    members = ((name, lambda name=name: _read_file(folder / name)) for name in names)
+    members = ((name, lambda name=name: _read_file(folder / name)) for name in sorted(names))
     return _collected(names, passed_over, members, "a folder", wanted)
 
 
@@ -149,18 +128,19 @@ def _collected(
     place = {name: index for index, name in enumerate(sorted(names))}
     images = np.empty((len(names), *wanted.shape), np.uint8)
     kept = np.ones(len(names), bool)
+    bad = BadMembers()
     listed = ((name, read) for name, read in members if name in place)
     for name, read in _with_bar(listed, len(names)) if wanted.progress else listed:
         index = place.pop(name)
         try:
-            picture = _decoded(read())[np.newaxis]
+            picture = decoded(read(), wanted)[np.newaxis]
             if wanted.skip_grey and is_grey(picture)[0]:
                 kept[index] = False
             else:
                 images[index] = fitted(picture, wanted.shape, wanted.fit)[0]
         except DataError as error:
-            error.member, error.path = name, None  # relative to what the user asked for
-            raise
+            bad.add(name, error)
+    bad.refuse(f"of {counted(len(names), 'picture')}")
     if place:  # their places hold whatever was in memory
         raise DataError(
             "lost pictures while it was read",
@@ -194,55 +174,3 @@ def _with_bar(items: Iterable[archives.Member], total: int) -> Iterable[archives
     except ImportError:  # a comfort, not a need
         return items
     return tqdm(items, total=total, desc="reading pictures", unit="", delay=_SHOW_AFTER, leave=False)
-
-
-def _decoded(data: bytes) -> np.ndarray:
-    """Decode one picture to uint8 (1 or 3, height, width)."""
-    image = pillow()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", image.DecompressionBombWarning)
-            warnings.simplefilter("error", UserWarning)  # Pillow warns where it guesses at damaged data
-            with image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-                _refuse_picture(picture)
-                return _as_array(picture)
-    except DataError:
-        raise
-    except Exception as error:  # Pillow lets whatever its fifty parsers raise come through
-        detail = str(error).partition(" <_io")[0] or type(error).__name__  # not an address that changes every run
-        raise DataError(
-            f"does not decode ({detail})",
-            "a JPEG, PNG, BMP, PPM or WebP picture that reads to its end",
-            "download or copy it again, or leave it out",
-        ) from error
-
-
-def _refuse_picture(picture) -> None:
-    """Judge a picture by its header, before its pixels are decoded."""
-    width, height = picture.size
-    if width * height > bounds.MAX_PICTURE_PIXELS:
-        raise DataError(
-            f"is {width} wide and {height} high: {width * height:,} pixels",
-            f"at most {bounds.MAX_PICTURE_PIXELS:,} pixels (MAX_PICTURE_PIXELS in tools/data/bounds.py)",
-            "shrink it first, or raise the bound",
-        )
-    if picture.mode not in _MODES:
-        raise DataError(
-            f"has Pillow's mode {picture.mode}",
-            "eight bits a channel, grey or RGB",
-            "convert it to 8-bit RGB or grey",
-        )
-    # MPO is how telephones store a JPEG with a preview: its first frame is the picture.
-    if getattr(picture, "is_animated", False) and picture.format != "MPO":
-        raise DataError("is animated", "a single picture", "save the frame you want as a PNG")
-
-
-def _as_array(picture) -> np.ndarray:
-    see_through = picture.mode in ("LA", "P", "PA", "RGBA") or "transparency" in picture.info
-    if see_through and picture.convert("RGBA").getextrema()[3][0] < 255:
-        raise DataError(
-            "has transparent pixels", "an opaque picture", "flatten it onto a background of your choice first"
-        )
-    if picture.mode in ("1", "L", "LA"):
-        return np.array(picture.convert("L"))[np.newaxis]
-    return np.array(picture.convert("RGB")).transpose(2, 0, 1)
