@@ -132,7 +132,7 @@ def test_part_that_is_whole_and_wrong_is_begun_anew(left, server, there):
 
 def test_wrong_file_is_deleted_and_told(server, there):
     server.at["set.bin"].content = OTHER
-    refused(there, "gave another file (MD5 ", "which is deleted")
+    refused(there, "gave another file (MD5 ", "which was deleted")
     assert there.left() == []
     assert len(server.asked) == 1
 

@@ -262,4 +262,4 @@ def test_batch_larger_than_its_bound_is_not_read(kind, write, fresh, monkeypatch
     else:
         tar = write.tar(files)
         path.write_bytes({"tar": tar, "tar.gz": write.gz(tar), "zip": write.zip(files)}[kind])
-    assert peak(lambda: refused(path, "takes 33,554,432 bytes", "at most 20,000 a batch", "'data_batch_1'")) < 4 * MIB
+    assert peak(lambda: refused(path, "takes 33,554,432 bytes", "at most 20,000 per batch", "'data_batch_1'")) < 4 * MIB

@@ -184,7 +184,7 @@ BOMBS = {
     "idx that declares 4 GB": (lambda w: struct.pack(">4B3I", 0, 0, 8, 3, 1000, 2000, 2000), "declares 1000x2000x2000"),
     "idx.gz that declares 4 GB": (lambda w: w.gz(struct.pack(">4B3I", 0, 0, 8, 3, 1000, 2000, 2000)), "declares"),
     "idx that declares 2**96": (lambda w: struct.pack(">4B3I", 0, 0, 8, 3, *[2**32 - 1] * 3), "4,294,967,295 images"),
-    "idx.gz that goes on": (lambda w: w.gz(w.idx(np.zeros((1, 5, 7))) + bytes(64 * MIB)), "goes on after"),
+    "idx.gz that goes on": (lambda w: w.gz(w.idx(np.zeros((1, 5, 7))) + bytes(64 * MIB)), "continues after"),
     "npy that declares 4 GB": (lambda w: npy_header((4000, 1000, 1000)), "declares 4,000,000,000 bytes"),
     "npy that declares 10**30": (lambda w: npy_header((1, 10**15, 10**15)), "GiB"),
     "npy of a 4 GB header": (lambda w: npy_header((1, 5, 7), length=2**32 - 1) + bytes(MIB), "damaged"),

@@ -10,7 +10,6 @@ import pytest
 
 from ganspec.tools import data
 from support.data.download_site import whole
-from support.data.download_site import whole
 
 
 def refused(path, *words) -> None:

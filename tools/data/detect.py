@@ -1,6 +1,6 @@
-"""What a path holds, told by its first bytes and never by its name.
+"""What a path holds, recognised by its first bytes and not by its name.
 
-Leaves the reading to `idx`, `arrays`, `archives` and `pictures`. A new format is one more line in `_recognised`.
+`idx`, `cifar`, `arrays` and `pictures` read it. A new format is one more line in `_recognised`.
 """
 
 from __future__ import annotations
@@ -46,10 +46,17 @@ _NOT_DATA: tuple[tuple[bytes, tuple[str, str]], ...] = (
 
 
 def open_file(path: Path, expected: str = ACCEPTED) -> BinaryIO:
-    """Open a regular, non-empty file for reading; `expected` is what the messages say should be there.
+    """Open a regular, non-empty file for reading.
+
+    Args:
+        path: path of the file.
+        expected: text for the messages that says what should be there.
+
+    Returns:
+        the open file.
 
     Raises:
-        DataError: it is missing (with the nearest name beside it), not a regular file, empty or unreadable.
+        DataError: the file is missing (the nearest name is suggested), not a regular file, empty or unreadable.
     """
     try:
         status = os.stat(path)
@@ -95,15 +102,15 @@ def _nearest(path: Path) -> str:
 
 
 def kind_of(handle: BinaryIO, expected: str = ACCEPTED) -> tuple[str, bool]:
-    """Tell what an open file holds, and rewind it.
+    """Recognise what an open file holds, and rewind it.
 
     Args:
-        handle: at its start.
-        expected: what the messages say should be there.
+        handle: open file, at its start.
+        expected: text for the messages that says what should be there.
 
     Returns:
-        one of "idx", "tar", "zip", "npy", "pickle" or "records" (a binary batch of CIFAR-10), and whether gzip is
-        around it.
+        one of "idx", "tar", "zip", "npy", "pickle" or "records" (a binary batch of CIFAR-10), and whether it is
+        compressed with gzip.
 
     Raises:
         DataError: it is none of these. The message names what it is, where that is known.
@@ -136,7 +143,7 @@ def _recognised(head: bytes) -> str | None:
 
 
 def _is_records(head: bytes, handle: BinaryIO) -> bool:
-    """Records have no magic number: what nothing else claims is known by its first label, and its size or its name."""
+    """Whether a file of no other format holds records: it begins with a label, and has the size or the name of a batch."""
     if head[0] >= CLASSES:
         return False
     as_many = os.fstat(handle.fileno()).st_size == BATCH_IMAGES * RECORD_BYTES
@@ -144,7 +151,7 @@ def _is_records(head: bytes, handle: BinaryIO) -> bool:
 
 
 def _is_tar_header(block: bytes) -> bool:
-    try:  # old tars have no "ustar" in them; all have the checksum
+    try:  # old tars lack the word "ustar", but all have a checksum
         tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError, OverflowError):
         return block[257:262] == b"ustar"  # then the tar reader says how it is damaged
@@ -161,10 +168,10 @@ def _unknown(head: bytes, gzipped: bool, kind: str | None, expected: str) -> Dat
         return DataError(
             f"{inside}is a web page or other markup, not data",
             expected,
-            "the server answered the download with a page: open it to see why, then download again",
+            "the server answered the download with a page: read it to see why, then download again",
         )
     for magic, (what, remedy) in _NOT_DATA:
         if head.startswith(magic):
             return DataError(f"{inside}is {what}", expected, remedy)
     start = " ".join(f"{byte:02x}" for byte in head[:8])
-    return DataError(f"{inside}is no known data format (it begins with {start})", expected, "check what it is")
+    return DataError(f"{inside}is not a known data format (it begins with {start})", expected, "check what it is")

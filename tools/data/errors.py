@@ -1,7 +1,7 @@
-"""The one exception of the data readers, and how foreign exceptions become it.
+"""The one exception of the data readers, and how exceptions of parsers become it.
 
-Inner code raises a short reason, the outermost call (`tools.data.load`) adds the path once. Nothing but `DataError`
-leaves the readers because of what a file holds.
+Inner code raises a short reason, the outermost call (`tools.data.load`) adds the path once. Whatever a file holds, no
+exception but `DataError` leaves the readers.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class DataError(UserError):
     """A data set cannot be read.
 
     Args:
-        problem: what is wrong, a sentence without subject and full stop ("is cut short"); more lines may follow.
-        expected: what would have been right.
-        remedy: what the user can do about it.
-        member: the file inside the folder or archive, None for the whole path.
-        path: what the user asked to read; `load` fills it in.
+        problem: sentence without subject and full stop that says what is wrong ("is cut short"); lines may follow it.
+        expected: description of what would be right.
+        remedy: advice for the user, an imperative.
+        member: path inside the folder or archive, None if the problem is the whole.
+        path: path that the user gave; `load` fills it in.
     """
 
     def __init__(
@@ -94,17 +94,17 @@ class BadMembers:
 
 
 def quoted(name: str) -> str:
-    """A file name in quotes, safe to print: escapes for control characters and lone surrogates, shortened."""
+    """Write a file name in quotes, safe to print: shortened, with escapes for control characters and lone surrogates."""
     return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
 
 
 def printable(text: str) -> str:
-    """`text` unless it holds what a terminal must not see (control characters, lone surrogates); then quoted."""
+    """Return a text as it is, or quoted if it holds what a terminal must not get (control characters, lone surrogates)."""
     return text if text.isprintable() else quoted(text)
 
 
 def counted(count: int, thing: str) -> str:
-    """`1 file`, `2 files`, `13,233 files`."""
+    """Write a number of things: `1 file`, `2 files`, `13,233 files`."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
@@ -113,8 +113,8 @@ def damage_reported(what: str, *, member: str | None = None) -> Iterator[None]:
     """Turn a parser's exception inside the block into a `DataError` that calls `what` damaged.
 
     Args:
-        what: the format being read, with its article: "a gzip file".
-        member: the file inside the folder or archive, if it is not the whole.
+        what: format that is read, with its article: "a gzip file".
+        member: path inside the folder or archive, None if it is the whole.
 
     Raises:
         DataError: for any exception that a parser raises on damaged bytes. `DataError` itself passes through.

@@ -29,11 +29,11 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
     """Read all pictures below a folder, sorted by their paths.
 
     Args:
-        folder: searched to every depth; links to files are followed, links to folders refused (they can loop).
-        wanted: what to make of them.
+        folder: folder, searched to every depth; links to files are followed, links to folders refused (they can loop).
+        wanted: shape and kind of the images.
 
     Returns:
-        images uint8 (n, *shape), None for the labels, and a line saying what was read.
+        images uint8 (n, *shape), None for the labels, and a line that says what was read.
 
     Raises:
         DataError: pictures do not decode or fit, or there is none. Up to ten of them are listed.
@@ -55,16 +55,16 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
 
 
 def read_archive(
-    handle: BinaryIO, kind: str, gzipped: bool, everything: list[str], wanted: Wanted
+    handle: BinaryIO, kind: str, gzipped: bool, all_names: list[str], wanted: Wanted
 ) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Read all pictures of an open archive, sorted by their paths; otherwise as `read_folder`.
 
-    `everything` is the names of all its members, from a walk that judged every one before the first is decoded.
+    `all_names` are the names of all its members, from a walk that judged every one before the first is decoded.
     """
-    names = [name for name in everything if _is_picture(name)]
+    names = [name for name in all_names if _is_picture(name)]
     described = f"a {kind}{'.gz' if gzipped else ''} archive"
     members = archives.members(handle, kind, gzipped)
-    return _collected(names, len(everything) - len(names), members, described, wanted)
+    return _collected(names, len(all_names) - len(names), members, described, wanted)
 
 
 def is_grey(images: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def is_grey(images: np.ndarray) -> np.ndarray:
 
 
 def _is_picture(name: str) -> bool:
-    parts = name.split("/")  # "._Bob.jpg" and "__MACOSX" are what macOS adds to archives: no pictures
+    parts = name.split("/")  # macOS adds "._Bob.jpg" and "__MACOSX" to archives: they are not pictures
     hidden = any(part.startswith(".") and part != "." for part in parts) or "__MACOSX" in parts
     return not hidden and name.lower().endswith(_ENDINGS)
 
@@ -123,7 +123,7 @@ def _collected(
             f"files ending in {', '.join(_ENDINGS)}",
             "give the folder or archive that holds the pictures",
         )
-    pillow()  # missing, it is missing for all of them
+    pillow()  # if it is missing, that is told once
     bounds.refuse_oversized(len(names), wanted.shape, 1)
     place = {name: index for index, name in enumerate(sorted(names))}
     images = np.empty((len(names), *wanted.shape), np.uint8)
@@ -143,21 +143,21 @@ def _collected(
     bad.refuse(f"of {counted(len(names), 'picture')}")
     if place:  # their places hold whatever was in memory
         raise DataError(
-            "lost pictures while it was read",
-            "data that stays as it is",
-            "wait until nobody writes to it",
+            "changed while it was read: a picture is gone",
+            "data that does not change",
+            "wait until nothing writes to it",
             member=min(place),
         )
     described = f"{described} of {counted(len(names), 'picture')}{others}"
     if not wanted.skip_grey:
         return images, None, described
-    return kept_of(kept, images, None, described)
+    return select(kept, images, None, described)
 
 
-def kept_of(
+def select(
     kept: np.ndarray, images: np.ndarray, labels: np.ndarray | None, described: str
 ) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """What is left of a data set once the grey images are skipped: those where `kept` (bool (n,)) is true."""
+    """Skip the grey images of a data set: keep those where `kept` (bool (n,)) is true, and say so in `described`."""
     if not kept.any():
         raise DataError("holds grey images only", "images in colour", "leave skip_grey out, or use other images")
     described += f", {counted(int(len(kept) - kept.sum()), 'grey one')} skipped"
@@ -171,6 +171,6 @@ def _with_bar(items: Iterable[archives.Member], total: int) -> Iterable[archives
         return items
     try:
         from tqdm import tqdm
-    except ImportError:  # a comfort, not a need
+    except ImportError:  # the bar is optional
         return items
     return tqdm(items, total=total, desc="reading pictures", unit="", delay=_SHOW_AFTER, leave=False)
