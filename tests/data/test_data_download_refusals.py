@@ -1,4 +1,4 @@
-"""Downloads that cannot be: what is told, and that nothing which had come is lost."""
+"""Downloads that fail: what the message says, and that no part that has arrived is lost."""
 
 from __future__ import annotations
 

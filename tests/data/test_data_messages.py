@@ -1,4 +1,4 @@
-"""What a wrong input is told. The inputs are made here, their messages stand in `messages.toml` under the same names.
+"""The messages for wrong inputs. The inputs are made here, their messages stand in `messages.toml` under the same names.
 
 In a message PATH is what the user asked for, and (...) what a foreign parser said, which differs between versions.
 """

@@ -187,7 +187,7 @@ GROWING = {
     "a name of a megabyte": b"\x80\x02c" + b"a" * MIB + b"\n\n.",
     "a frame of 2**63 bytes": b"\x80\x04\x95" + b"\xff" * 8 + b".",
     "a memo far away": b"\x80\x02]" + b"".join(b"r" + struct.pack("<I", i << 12) for i in range(9000)) + b".",
-    "nothing for ever": b"\x80\x04" + b"\x95" + bytes(8) + (b"\x95" + bytes(8)) * 25_000,
+    "empty frames without end": b"\x80\x04" + b"\x95" + bytes(8) + (b"\x95" + bytes(8)) * 25_000,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What is no plain file: named pipes, sockets, devices and links are told, never opened, and nothing waits for them."""
+"""Named pipes, sockets and devices are refused by name and never opened, so that nothing waits for them; and links."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,7 +79,7 @@ def _fetch(file: Published, path: Path, report: Callable[[int], None]) -> None:
     """Make `path` the published file; the first address that gives it is used."""
     part_path = path.with_name(f"{path.name}.part")
     for given in (path, part_path, note_path(part_path)):
-        if os.path.exists(given):
+        with suppress(FileNotFoundError):
             refuse_special(given, os.stat(given), _described(file), "move it away, then download again")
     if os.path.lexists(path):
         _refuse_other(file, path)
@@ -141,9 +141,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             return
         try:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = os.path.samestat(
-                os.fstat(part.fileno()), os.stat(path)
-            )  # another process may have finished and renamed it
+            # Another process may have finished it and given it its name meanwhile.
+            free = os.path.samestat(os.fstat(part.fileno()), os.stat(path))
         except OSError:
             free = False
         if not free:

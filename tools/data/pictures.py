@@ -123,7 +123,7 @@ def _collected(
             f"files ending in {', '.join(_ENDINGS)}",
             "give the folder or archive that holds the pictures",
         )
-    pillow()  # if it is missing, that is told once
+    pillow()  # if it is missing, say so once and not for each picture
     bounds.refuse_oversized(len(names), wanted.shape, 1)
     place = {name: index for index, name in enumerate(sorted(names))}
     images = np.empty((len(names), *wanted.shape), np.uint8)
