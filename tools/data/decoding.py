@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from ganspec.tools.data import bounds
-from ganspec.tools.data.errors import DataError
+from ganspec.tools.data.errors import DataError, printable
 from ganspec.tools.data.fitting import Wanted, pillow, refuse_misfit
 
 _FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")  # no other decoder of Pillow's fifty is offered hostile bytes
@@ -51,7 +51,7 @@ def decoded(data: bytes, wanted: Wanted) -> np.ndarray:
     except Exception as error:  # Pillow lets whatever its fifty parsers raise come through
         detail = str(error).partition(" <_io")[0] or type(error).__name__  # not an address that changes every run
         raise DataError(
-            f"does not decode ({detail})",
+            f"does not decode ({printable(detail)})",
             "a JPEG, PNG, BMP, PPM or WebP picture that reads to its end",
             "download or copy it again, or leave it out",
         ) from error

@@ -76,10 +76,10 @@ class BadMembers:
         """Raise `DataError` if there was any.
 
         Args:
-            among: how many files there are, after "3 ": "of 9 pictures".
+            among: number and sort of all files, for a sentence that begins with "3": "of 9 pictures".
 
         Raises:
-            DataError: a single file is named as its member; of several, each has a line.
+            DataError: there is one, which is its member, or there are several, of which the message lists the first ten.
         """
         if self._count == 1:
             name, problem, expected, remedy = self._first[0]
