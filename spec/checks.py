@@ -44,7 +44,7 @@ def check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss, 
             hint = did_you_mean(n, networks) or f"choose another schedule: --set schedule=NAME, or add networks.{n}"
             table.note("schedule", message, hint)
     for n in trained:
-        if n not in updated:
+        if n not in updated and n in loss.losses:
             table.note("schedule", f"no step of the schedule '{schedule.name}' updates {n}")
 
 

@@ -7,7 +7,6 @@ that nothing mentions any longer is left out.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import re
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from ganspec.spec.text.tables import Table, kind_of
 MAX_BASES = 8  # in a chain of systems, each of which is like the next
 _SIZES = ("networks", "constants", "data")  # tables of `[reduced]` that fit one shape of images
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_NOT_SETTABLE = ("like", "variants", "reduced")
 _EXAMPLE = "such as --set loss.penalty_weight=5"
 _MOST_SHOWN = 80  # characters of a setting in a message
 
@@ -151,9 +151,15 @@ def parse_setting(setting: str) -> dict[str, Any]:
     key, value = key.strip(), value.strip()
     if not equals or not key or not value:
         raise SpecError([Problem(f"--set {_short(setting)}", "", "expected KEY=VALUE", _EXAMPLE)])
+    if (first := key.partition(".")[0]) in _NOT_SETTABLE:
+        message = f"'{first}' cannot be set: it decides which keys there are"
+        raise SpecError([Problem(f"--set {_short(setting)}", "", message, "write a system file of your own")])
     for text in (f"{key} = {value}", f"{key} = {_quoted(value)}"):
-        with contextlib.suppress(SpecError):
-            return read_toml(text, "--set")
+        try:
+            return read_toml(text, f"--set {_short(setting)}")
+        except SpecError as error:
+            if not error.problems[0].message.startswith("is not TOML"):
+                raise
     raise SpecError([Problem(f"--set {_short(setting)}", "", "the key is not a dotted name", _EXAMPLE)])
 
 

@@ -25,7 +25,7 @@ OWNED = {
     """,
     "ganspec's Network": "architecture fade from_run from_system load_training_state",
 }
-_OWNERS = {name: owner for owner, owned in OWNED.items() for name in owned.split()}
+_OWNERS = {name: owner for owner, owned in reversed(OWNED.items()) for name in owned.split()}
 
 
 def reason_to_refuse(name: str) -> str:
