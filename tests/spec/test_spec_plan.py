@@ -224,7 +224,7 @@ def test_detach_ends_the_graph_on_one_path_only(tmp_path: Path) -> None:
 
 
 def test_network_that_only_detached_images_come_from_is_not_trained(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"losses\.G: it does not depend on G, the network that it trains"):
+    with pytest.raises(SpecError, match=r"losses\.G: the loss does not depend on G, the network that it trains"):
         _wgan_with({"D": "mean(D(x))", "G": "mean(D(detach(G(z))))"}, tmp_path)
 
 

@@ -136,8 +136,8 @@ def test_what_is_no_file_is_answered_at_once() -> None:
         os.mkfifo(f"{folder}/pipe.toml")
         Path(f"{folder}/device.toml").symlink_to("/dev/zero")
         for name, what in {"pipe": "a named pipe", "device": "a device"}.items():
-            with pytest.raises(SpecError, match=f"{name}.toml: is {what}, not a TOML file"):
+            with pytest.raises(SpecError, match=rf"{name}\.toml: is {what}, not a TOML file"):
                 load_system(f"{folder}/{name}.toml")
         Path(f"{folder}/own.toml").write_text(f'{HEAD}like = "pipe.toml"\n', "utf-8")
-        with pytest.raises(SpecError, match="there is no file 'pipe.toml'"):
+        with pytest.raises(SpecError, match=r"there is no file 'pipe\.toml'"):
             load_system(f"{folder}/own.toml")
