@@ -45,7 +45,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula, and the file and key in which it stands, for messages about its meaning."""
+    """A formula with its text, file and key, for messages about its meaning."""
 
     tree: Expression
     text: str

@@ -1,6 +1,6 @@
 """Reading tables: keys, and values of each kind; every problem is noted.
 
-A `Table` knows where it stands (file and key path) and which of its keys were read. Closing it reports the other keys, so that
+A `Table` knows its place (file and key path) and which of its keys were read. Closing it reports the other keys, so that
 an unknown or misspelt key is never ignored. A value that is missing or of the wrong kind is noted and replaced by a harmless
 one; so reading goes on, and all problems are reported together.
 """
