@@ -82,6 +82,7 @@ def with_base(data: dict[str, Any], file: str, library: Library, above: tuple[st
     if like in above or len(above) >= MAX_BASES:
         circle = " is like ".join([*above, like])
         raise SpecError([Problem(file, "like", f"at most {MAX_BASES} bases, each once, are allowed: {circle}")])
+    # The base has a base, a variant and reduced sizes of its own.
     found = library.find("systems", name, file, "like")
     base = with_base(copy.deepcopy(found.data), found.file, library, (*above, like))
     base = with_variant(base, variant, found.file, (file, "like"))
@@ -213,6 +214,7 @@ def merged(data: Any, changes: Any, where: str) -> Any:
     """Returns: `data` with `changes` laid over it, table by table."""
     if not isinstance(changes, dict):
         return changes
+    # Bring both to tables.
     if data == "none":
         if not {"use", "sample"} & set(changes):
             return data  # left out, with all that is in it
@@ -221,12 +223,14 @@ def merged(data: Any, changes: Any, where: str) -> Any:
         data = {"use": data}  # loss = "hinge" is short for loss = { use = "hinge" }
     if not isinstance(data, dict):
         raise SpecError([Problem(where, "", f"cannot set {', '.join(changes)} inside a value that is not a table")])
+    # Leave out what the changes make meaningless.
     if isinstance(changes.get("use"), str) and changes["use"] != data.get("use"):
         data = {}  # another file has other numbers
     if isinstance(changes.get("kind"), str) and changes["kind"] != data.get("kind"):
         data = _keys_of_every_kind(data)
     rivals = {"epochs": "iterations", "iterations": "epochs"}  # the one takes the other's place
     laid = {key: value for key, value in data.items() if rivals.get(key) not in changes}
+    # Lay each value over the one below.
     for key, value in changes.items():
         laid[key] = merged(laid[key], value, where) if key in laid else value
     return laid

@@ -228,7 +228,7 @@ def _read_networks(table: Table, growth: Growth | None, library: Library) -> lis
         file, overrides = _use(table, role, "architectures", library)
         if file is None:
             continue
-        # Read the last stage first: it has most of the layers, and so most of the problems.
+        # Read the last stage first: it has most of the layers, and so most of the problems. Stop at the first wrong stage.
         noted, unused = table.problems.noted, UnusedKeys()
         in_stages: list[Architecture] = []
         for stage in reversed(range(len(stages))):

@@ -170,7 +170,7 @@ class _Builder:
         if len(last) > 1 or min([*last, first]) < first:
             layer.note("stages", "expected [first] or [first, last]")
         elif self.stage is None:
-            hint = "add growth.stages and growth.images"
+            hint = "add the table, such as --set growth.stages=7 --set growth.images=400_000"
             layer.note("stages", "this network grows, but the system has no table [growth]", hint)
         else:
             return first <= self.stage <= min([*last, self.stage])

@@ -164,12 +164,14 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
 
     Returns: each network's optimiser.
     """
+    # Tell the tables of networks from the shared keys.
     networks = list(networks)
     own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n != "clip")}
     shared = {k: v for k, v in table.data.items() if k not in own}
     for n in own:
         if n not in networks:
             table.note(n, f"there is no network '{n}' to train: {expected_one_of(networks)}", did_you_mean(n, networks))
+    # Lay each network's keys over the shared ones.
     optimizers = {}
     for n in networks:
         keys = own.get(n, {})
