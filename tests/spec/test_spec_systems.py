@@ -130,6 +130,17 @@ def test_a_run_that_starts_in_another_stage_is_another_run() -> None:
     assert started == described | {"start": {"stage": 2, "fade": 0.0}}
 
 
+@pytest.mark.parametrize("name", ["9" * 400, "9" * 400 + ".toml", "circle.toml"])
+def test_a_file_name_that_the_system_cannot_look_up_is_answered(name: str, tmp_path: Path) -> None:
+    write_spec({}, tmp_path)
+    (tmp_path / "circle.toml").symlink_to(tmp_path / "circle.toml")
+    for key in ("loss.use", "networks.G"):
+        with pytest.raises(SpecError, match=r"cannot be read|there is no"):
+            load_system(f"{tmp_path}/system.toml", [f"{key}='{name}'"])
+    with pytest.raises(SpecError, match=r"cannot be read|there is no"):
+        load_system(f"{tmp_path}/{name}")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
 def test_what_is_no_file_is_answered_at_once() -> None:
     with tempfile.TemporaryDirectory() as folder:
