@@ -19,7 +19,7 @@ AXES = st.one_of(st.just(()), st.lists(st.sampled_from([1, 2, 3]), max_size=3).m
 
 
 def _meet(a: Axes, b: Axes) -> Axes | None:
-    """The law: a number, or one a sample, meets anything; else ranks are equal and an axis of size 1 takes the other's."""
+    """The law: a single number, or one number per sample, goes with anything; else ranks are equal and an axis of size 1 takes the other's."""
     if not a or not b:
         return a or b
     if len(a) != len(b) and min(len(a), len(b)) > 1:
