@@ -2,7 +2,7 @@
 
 A layer with parameters or statistics becomes an attribute of a `torch.nn.Module` and of a `chainer.Chain`, and users hold whole
 networks as such attributes. A layer called "training" or "xp" would replace what the framework keeps under that name. The names
-stand here as data, because `spec` imports neither framework; a test compares them with both.
+are data here, because `spec` imports neither framework; a test compares them with both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OWNED = {
     """,
     "ganspec's Network": "architecture fade from_run from_system load_training_state",
 }
-_OWNERS = {name: owner for owner, owned in OWNED.items() for name in owned.split()}
+_OWNERS = {name: owner for owner, owned in reversed(OWNED.items()) for name in owned.split()}
 
 
 def reason_to_refuse(name: str) -> str:

@@ -42,6 +42,11 @@ def test_every_system_is_shown_whole_and_planned(name, capsys):
         ("sndcgan_cifar10", ["spectral_norm (iterations 1"]),
         ("began_mnist", ["50 epochs", "plots show means of 1,000", "whose mean M did not fall"]),
         ("ac_wgan_gp_cifar10", ["keep %", "kept "]),
+        ("began_faces64", [
+            "constants (change with --set constants.NAME=VALUE): channels = 3, size = 64, n = 128, code = 64",
+            "D must have the shape of x",
+        ]),
+        ("hinge_cifar10", ["D must give 1 number per sample"]),
     ],
 )  # fmt: skip
 def test_what_is_special_about_a_system_is_shown(name, texts, capsys):
@@ -49,6 +54,16 @@ def test_what_is_special_about_a_system_is_shown(name, texts, capsys):
     shown = capsys.readouterr().out
     for text in texts:
         assert text in shown, text
+
+
+def test_growth_is_shown_from_where_it_starts(capsys):
+    assert here("show", "progressive_cifar10", "--set", "growth.start={ stage = 2, fade = 0.5 }") == 0
+    shown = capsys.readouterr().out
+    assert "training starts in stage 2, of which 0.5 counts as done" in shown
+    assert all(
+        line in shown
+        for line in ("stage 1, before the start", "stage 2, from iteration 0\n", "stage 3, from iteration 12,500\n")
+    )
 
 
 def test_systems_are_listed_in_a_table_with_data_set_and_title(capsys):

@@ -17,7 +17,9 @@ from ganspec.spec.text.formula import render
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("system", metavar="SYSTEM", help="a name (see 'ganspec systems') or the path of a TOML file")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of the system")
-    parser.add_argument("--reduced", action="store_true", help="at the sizes at which backends are compared quickly")
+    parser.add_argument(
+        "--reduced", action="store_true", help="show the small sizes with which backends are compared quickly"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,7 +44,8 @@ def lines(system: System) -> list[str]:
     text += [f"loss {loss.name}: {loss.title}", f"  source: {loss.source}"]
     text += [f"  {name} = {value:g}" for name, value in loss.constants.items()]
     for name, shape in loss.outputs.items():
-        text.append(f"  {name} must give {f'as much as {shape}' if isinstance(shape, str) else per_sample(shape)}")
+        required = f"have the shape of {shape}" if isinstance(shape, str) else f"give {per_sample(shape)}"
+        text.append(f"  {name} must {required}")
     for name, definition in loss.definitions.items():
         signature = f"{name}({', '.join(definition.parameters)})" if definition.parameters else name
         text.append(f"  {signature} = {render(definition.formula.tree)}")
