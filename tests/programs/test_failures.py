@@ -60,11 +60,14 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path, monkeypat
     [
         (errno.ENOSPC, "free some space there, or choose another place with --out DIR"),
         (errno.EDQUOT, "free some space there, or choose another place with --out DIR"),
-        (errno.EROFS, "choose another place with --out DIR, on a disk that is not read-only"),
+        (errno.EROFS, "make that disk writable, or choose another place with --out DIR"),
         (errno.EACCES, "get the permission to write there, or choose another place with --out DIR"),
-        (errno.ENAMETOOLONG, "choose another place with --out DIR, with a shorter name"),
-        (errno.ENOTDIR, "a part of that path is a file"),
-        (errno.EXDEV, "choose another place with --out DIR"),
+        (errno.ENAMETOOLONG, "shorten that path, or choose another place with --out DIR"),
+        (
+            errno.ENOTDIR,
+            "move away the file, or the link, that stands in that path, or choose another place with --out DIR",
+        ),
+        (errno.EXDEV, "mend that, or choose another place with --out DIR"),
     ],
 )
 def test_the_remedy_is_that_of_the_error(number, text):
@@ -237,6 +240,7 @@ def test_escapes_in_a_strangers_title_and_path_are_not_obeyed(images, tmp_path, 
     )
     out = tmp_path / "a\x1b[2Jrun"
     arguments = [tmp_path / "mine.toml", "--data", images, "--out", out, "--iterations", 1]
+    assert here("show", tmp_path / "mine.toml") == 0
     assert here("train", *arguments, "--dry-run") == 0
     assert here("train", *arguments) == 0
     assert here("train", *arguments) == 2

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ganspec.spec import System, load_system, system_names
+from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.agreement import Finding, compare, compare_float32, trace
 from ganspec.tools.errors import AGREED, DISAGREED, cannot_write
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     for system in systems:
         findings = check(system, arguments)
         results.append((system, findings))
-        print("\n".join(table(system, findings, arguments)), flush=True)
+        print("\n".join(map(printable, table(system, findings, arguments))), flush=True)
     agree = all(finding.agrees for _, findings in results for finding in findings)
     size = "full size" if arguments.full else "reduced sizes"
     print(f"{verdict(results)} ({len(systems)} systems, {arguments.dtype}, {arguments.device}, {size})")

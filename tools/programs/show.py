@@ -10,6 +10,7 @@ from ganspec.spec.layers import format_shape
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.plan.plan import describe_plan
+from ganspec.spec.text.errors import printable
 from ganspec.spec.text.formula import render
 
 
@@ -21,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0."""
-    print("\n".join(lines(load_system(arguments.system, arguments.set, reduced=arguments.reduced))))
+    system = load_system(arguments.system, arguments.set, reduced=arguments.reduced)
+    print("\n".join(map(printable, lines(system))))
     return 0
 
 

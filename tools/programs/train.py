@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder = opened.enter_context(RunFolder.create(out, _record(arguments, system, options, path, data)))
         else:
             folder.add_settings(arguments.set)
-        print(f"{system.name}: {printable(system.title)}\n{data.source}\nrun folder: {printable(str(folder.path))}")
+        print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         album = Album(system, folder, trainer, options["seed"])
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
         return training.train(_end(arguments, system))
@@ -207,12 +207,12 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
     """Print what training would do and cost; nothing is written, fetched or locked."""
     # What would be done.
     end = _end(arguments, system)
-    print(f"{system.name}: {printable(system.title)}")
+    print(printable(f"{system.name}: {system.title}"))
     print(", ".join(f"{key} {value}" for key, value in options.items()))
     print(f"up to {end}, in batches of {system.run.batch}")
     if system.growth:
         print(f"{system.growth.stages} stages of growth, each for {system.growth.images:,} images; the last one:")
-    print("\n".join(describe_plan(system.plan, system.schedule)))
+    print("\n".join(map(printable, describe_plan(system.plan, system.schedule))))
     # On which data, from which state.
     backends.load(options["backend"])
     try:

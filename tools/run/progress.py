@@ -50,8 +50,8 @@ def _is_regular(step: Step) -> bool:
 class Bar:
     """A bar on the standard error. It counts iterations where it is known how many there will be, otherwise batches.
 
-    Where a run ends after a number of epochs and the number of batches per iteration depends on what training does, nobody can
-    say how many iterations there will be, but every batch brings the end nearer.
+    Where a run ends after a number of epochs and the number of batches per iteration depends on what training does, the number of
+    iterations is not known beforehand, but every batch brings the end nearer.
 
     Args:
         system: system that is trained.
