@@ -38,9 +38,7 @@ def test_dry_run_looks_at_the_data_measures_an_iteration_and_writes_nothing(back
     )
     seconds = float(re.match(r"measured: (\S+) s for one iteration", find("measured: ", printed))[1])
     assert 0 < seconds < 60
-    assert f"{seconds:g} s x 6,000 iterations" in find("time: about ", printed).replace(
-        f"{seconds:.3g}", f"{seconds:g}"
-    )
+    assert " s x 6,000 iterations, without pictures and checkpoints" in find("time: about ", printed)
     assert int(re.match(r"memory: ([\d,]+) MiB", find("memory: ", printed))[1].replace(",", "")) > 20
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -111,8 +111,9 @@ class RunFolder:
         Raises:
             UserError: the record cannot be written.
         """
-        if settings:
-            self.record = {**self.record, "settings": [*self.record["settings"], *settings]}
+        recorded = self.record["settings"]
+        if settings and recorded[-len(settings) :] != settings:  # the same command, typed again, adds nothing
+            self.record = {**self.record, "settings": [*recorded, *settings]}
             try:
                 write_record(self.path, self.record)
             except OSError as error:
