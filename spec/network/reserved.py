@@ -23,7 +23,7 @@ OWNED = {
         namedlinks namedparams params printable_specs register_persistent repeat serialize to_chx to_cpu to_device to_gpu
         to_intel64 update_enabled within_init_scope xp zerograds
     """,
-    "ganspec's Network": "architecture fade from_run from_system load_training_state",
+    "ganspec's Network": "architecture evaluate_layers fade from_run from_system load_training_state",
 }
 _OWNERS = {name: owner for owner, owned in reversed(OWNED.items()) for name in owned.split()}
 

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0."""
-    print("\n".join(lines(load_system(arguments.system, arguments.set, reduced=arguments.reduced))))
+    system = load_system(arguments.system, arguments.set, reduced=arguments.reduced)
+    print("\n".join(map(printable, lines(system))))
     return 0
 
 

@@ -85,8 +85,17 @@ class RunFolder:
         Raises:
             UserError: it is not the folder of a run, or another process trains in it.
         """
-        record = read_record(path)
-        return cls(path, record, lock.Lock(path) if to_train else None)
+        record = read_record(path)  # before anything is written: the folder may be anything
+        if not to_train:
+            return cls(path, record, None)
+        held = lock.Lock(path)
+        try:
+            return cls(
+                path, read_record(path), held
+            )  # another process may have changed it before it let go of the lock
+        except UserError:
+            held.release()
+            raise
 
     def __enter__(self) -> RunFolder:
         return self
@@ -102,8 +111,9 @@ class RunFolder:
         Raises:
             UserError: the record cannot be written.
         """
-        if settings:
-            self.record = {**self.record, "settings": [*self.record["settings"], *settings]}
+        recorded = self.record["settings"]
+        if settings and recorded[-len(settings) :] != settings:  # the same command, typed again, adds nothing
+            self.record = {**self.record, "settings": [*recorded, *settings]}
             try:
                 write_record(self.path, self.record)
             except OSError as error:

@@ -118,7 +118,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def read_regular_file(path: Path, most: int) -> bytes:
-    """Read a file that may be anything: a named pipe would wait for ever, /dev/zero would never end.
+    """Read a file that may be anything: opening a named pipe would wait without end, and /dev/zero has none.
 
     Args:
         path: path of the file.
