@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread a process, and reproducible hypothesis runs."""
+"""What all tests share: one thread per process, reproducible runs of hypothesis, backends and devices."""
 
 import os
 from importlib.util import find_spec
@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' arrays are tiny, and
 import pytest
 from hypothesis import HealthCheck, settings
 
-# The same examples every time, so that a red run is the change's own doing.
+# The examples are the same in every run: a test that begins to fail was broken by a change.
 # To look for more: pytest --hypothesis-profile=search
 settings.register_profile("search", deadline=None, max_examples=300, print_blob=True)
 settings.register_profile(
@@ -30,7 +30,7 @@ def _cuda(backend: str) -> bool:
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
-    """Each device that is there."""
+    """Each device that this machine has."""
     if request.param == "cuda" and not all(find_spec(name) and _cuda(name) for name in ("torch", "chainer")):
         pytest.skip("no CUDA device for both backends")
     return request.param

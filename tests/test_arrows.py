@@ -1,4 +1,4 @@
-"""Who may know whom, and that the two implementations are twins (DESIGN.md, "The house")."""
+"""Which folder may import which, that the two implementations are twins, and that files are short."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 HOUSES = ("spec", "impl_torch", "impl_chainer", "tools")
 FRAMEWORKS = {"torch", "torchvision", "chainer", "chainerx", "cupy"}
 
-# What a house may not import, nowhere, not even inside a function.
+# What no file of a house may import, not even inside a function.
 FORBIDDEN = {
     "spec": {*FRAMEWORKS, "ganspec.impl_torch", "ganspec.impl_chainer", "ganspec.tools", "support"},
     "impl_torch": {"chainer", "chainerx", "cupy", "ganspec.impl_chainer", "ganspec.tools", "support"},
     "impl_chainer": {"torch", "torchvision", "ganspec.impl_torch", "ganspec.tools", "support"},
     "tools": {"support"},
 }
-# The rooms of a house from the bottom up, modules that stand beside the rooms among them: none imports one above it.
+# The rooms of a house, and the modules beside them, from the bottom up: none imports one above itself.
 FLOORS = {
     "spec": [
         "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training",
@@ -73,7 +73,7 @@ def imports(path: Path) -> set[str]:
 
 
 def houses(names: set[str]) -> set[str]:
-    """Returns: the same, of our own modules the house alone, "ganspec.spec"."""
+    """Returns: the same names, but of each of our own modules only the house, such as "ganspec.spec"."""
     return {".".join(name.split(".")[:2]) for name in names}
 
 
