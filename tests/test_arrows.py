@@ -135,6 +135,11 @@ def test_implementation_imports_its_own_framework_only(own: str, other: str) -> 
     assert not loaded & {other, f"ganspec.impl_{other}", "ganspec.tools"}
 
 
+def test_chainers_house_applies_its_mends_and_imports_nothing_else_before_it_is_asked() -> None:
+    loaded = loaded_by("import sys, ganspec.impl_chainer\nassert 'ganspec.impl_chainer.compat' in sys.modules")
+    assert not loaded & {*FRAMEWORKS, "numpy", "ganspec.spec"}
+
+
 @pytest.mark.parametrize("module", ["arrays", "layers", "network", "trainer"])
 def test_any_module_of_chainers_house_can_be_imported_first(module: str) -> None:
     if find_spec("chainer") is None:
