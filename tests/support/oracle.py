@@ -26,7 +26,7 @@ DIRECTIONS = 256  # pixels that are differentiated at a time: they take the memo
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One evaluation of a network: its number within the step, the statistics before it, and its outputs."""
+    """One evaluation of a network: which one it is in its step, the statistics that it found, and its outputs."""
 
     occurrence: int
     statistics: dict[str, np.ndarray]
