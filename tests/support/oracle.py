@@ -50,8 +50,6 @@ class Oracle:
         direction: array by name of parameter ("parameters/D/l1/W"), added to the parameter times e2.
         statistics: statistics of each network, by path; each evaluation moves them.
         made: evaluations so far, by network and inputs.
-        replaced: value of the variable of a gradient, by its name, while that gradient is computed.
-        known: values of definitions without arguments, along this direction.
     """
 
     system: System
@@ -63,8 +61,8 @@ class Oracle:
     direction: Mapping[str, np.ndarray] = field(default_factory=dict)
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     made: dict[str, dict[tuple[bytes, ...], Evaluated]] = field(default_factory=dict)
-    replaced: dict[str, Jet] = field(default_factory=dict)
-    known: dict[str, Jet] = field(default_factory=dict)
+    replaced: dict[str, Jet] = field(default_factory=dict)  # by a gradient's variable, wherever its name stands
+    known: dict[str, Jet] = field(default_factory=dict)  # definitions without parameters, along this direction
 
     def __post_init__(self) -> None:
         for name in self.system.networks:  # copies of an oracle share what is there
