@@ -2,7 +2,7 @@
 
 It shares no automatic differentiation and no plan with the backends: it walks the formulas themselves, and differentiates with
 hyper-dual numbers (`oracle_jet`), exact to rounding in first and mixed second derivatives. The gradient inside a penalty takes
-one direction a pixel, so it is for small networks only.
+one direction for each pixel, so the oracle is for small networks only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ganspec.spec.training.streams import Position, Streams
 from support.oracle_jet import Jet, aligned, jet
 from support.oracle_layers import Evaluation, evaluate
 
-DIRECTIONS = 256  # at a time, of an image's pixels: they are what takes memory
+DIRECTIONS = 256  # pixels that are differentiated at a time: they take the memory
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,19 @@ class Evaluated:
 class Oracle:
     """Values of one repeat of one step.
 
-    Networks' evaluations are numbered as they are first met, so formulas are to be asked for in the plan's order: losses,
-    reports, states. Each evaluation moves the network's statistics, which the next one finds.
+    A network's evaluations are numbered as they are first met, so formulas must be evaluated in the order of the plan: losses,
+    reports, carried numbers. Each evaluation moves the network's statistics, which the next one finds.
 
     Args:
-        system: whose formulas.
-        state: parameters, statistics and states before the repeat.
-        seed: of the streams.
-        at: the position of the repeat.
-        data: "x" and "y".
-        earlier: those of the steps before it, whose values it may reuse.
-        direction: added to parameters by name ("parameters/D/l1/W"), times e2.
+        system: system whose formulas are evaluated.
+        state: parameters, statistics and carried numbers before the repeat.
+        seed: seed of the streams.
+        at: position of the repeat.
+        data: images "x" and labels "y".
+        earlier: oracles of the steps before this one, whose evaluations it may reuse.
+        direction: array by name of parameter ("parameters/D/l1/W"), added to the parameter times e2.
+        statistics: statistics of each network, by path; each evaluation moves them.
+        made: evaluations so far, by network and inputs.
     """
 
     system: System
@@ -246,7 +248,7 @@ def unit_direction(state: TrainingState, network: str, seed: int) -> dict[str, n
 
 
 def shaken_state(state: TrainingState, seed: int) -> TrainingState:
-    """Returns: a state as training could have left it: no bias at 0, no statistic or state where it started."""
+    """Returns: a state as training could have left it: no bias is 0, no statistic or carried number has its initial value."""
     generator = np.random.default_rng(seed)
     arrays = {}
     for name, values in state.arrays.items():

@@ -16,11 +16,11 @@ class Evaluation:
     """How one network is evaluated.
 
     Args:
-        training: the mode.
-        fade: how far the stage of growth is.
-        mask: what a dropout layer keeps of a shape.
-        statistics: before the evaluation, by path.
-        moved: those after it, by path; filled in.
+        training: whether the mode is training, not inference.
+        fade: position within the stage of growth, from 0 to 1.
+        mask: function that says which elements of a shape a dropout layer keeps.
+        statistics: statistics before the evaluation, by path.
+        moved: statistics after it, by path; the evaluation fills them in.
     """
 
     training: bool
