@@ -10,7 +10,7 @@ from ganspec.spec.layers import format_shape, per_sample
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.plan.plan import describe_plan
-from ganspec.spec.text.errors import counted
+from ganspec.spec.text.errors import counted, printable
 from ganspec.spec.text.formula import render
 
 

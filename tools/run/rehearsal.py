@@ -153,7 +153,7 @@ def iterations_left(system: System, feed: Feed | None, measured: Measured, start
     if feed is None:
         return None
     each = batches_each(system) or max(1, measured.batches)
-    return max(0.0, math.ceil((end.epoch * feed.per_epoch - feed.batches) / each))
+    return max(0.0, math.ceil((feed.batches_until(end.epoch) - feed.batches) / each))
 
 
 def duration(seconds: float) -> str:
