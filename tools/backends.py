@@ -6,9 +6,10 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from ganspec.spec.training.record import BACKENDS
 from ganspec.tools.errors import UserError
 
-NAMES = ("torch", "chainer")
+NAMES = BACKENDS
 
 
 def load(name: str) -> ModuleType:

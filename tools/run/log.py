@@ -11,8 +11,8 @@ import numpy as np
 
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.record import read_regular_file
 from ganspec.tools.errors import UserError, cannot_write, command, reason
-from ganspec.tools.run.record import read_regular_file
 
 _MAX_BYTES = 8 * 2**30  # of a log: a hundred million rows
 _MAX_DIGITS = 15  # of an iteration's number
