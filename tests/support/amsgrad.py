@@ -74,7 +74,7 @@ def add(patch: pytest.MonkeyPatch) -> None:
     def read(table: Table, learning_rate: float, clip: Clip | None) -> AMSGrad:
         return AMSGrad(learning_rate, clip, *(table.number(key, least=0) for key in numbers))
 
-    kind = getattr(optimizers, "OptimizerKind", lambda read, numbers: read)
+    kind = optimizers.OptimizerKind
     patch.setitem(optimizers.KINDS, "amsgrad", kind(read, numbers))
     for backend in filter(find_spec, ("torch", "chainer")):
         kinds = importlib.import_module(f"ganspec.impl_{backend}.optimizers").KINDS
