@@ -234,8 +234,16 @@ def test_training_whose_bar_nobody_can_see_goes_on(images, tmp_path):
 
 
 def test_escapes_in_a_strangers_title_and_path_are_not_obeyed(images, tmp_path, capsys):
+    (tmp_path / "hostile.toml").write_text(
+        'title = "\\u001b[2Jcleared"\nsource = "a test"\nlike = "wgan_gp_mlp_mnist"\n'
+    )
+    for program in ("show", "train"):
+        assert here(program, tmp_path / "hostile.toml") == 2
+    refused = capsys.readouterr()
+    assert "title: expected printable characters, found \\x1b[2Jcleared" in refused.err
+    assert "\x1b" not in refused.out + refused.err
     (tmp_path / "mine.toml").write_text(
-        f'title = "\\u001b[2Jcleared"\nsource = "a test"\nlike = "{SYSTEM}"\ndata.shape = [1, 6, 6]\n'
+        f'title = "a test"\nsource = "a test"\nlike = "{SYSTEM}"\ndata.shape = [1, 6, 6]\n'
         "networks.G = { latent = 3, width = 6, size = 6 }\nnetworks.D = { width = 5, size = 6 }\nrun.batch = 4\n"
     )
     out = tmp_path / "a\x1b[2Jrun"

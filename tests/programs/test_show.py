@@ -28,7 +28,7 @@ def test_every_system_is_shown_whole_and_planned(name, capsys):
     [
         ("cgan_mnist", [
             "rmsprop, learning_rate = 0.0001, decay = 0.9, start = 1.0, epsilon = 1e-10, epsilon_place = inside",
-            "5,000 iterations, in batches of 256", "every 20 iterations, every 200 after 2,000",
+            "5,000 iterations, in batches of 256", "samples every 20 iterations from iteration 1 on, every 200 after 2,001",
             "15x15 quantiles of its latent, from 0.05 to 0.95", "5 times, at most, until L_D is below 1",
             "report L_D, with D and G", "--download fetches mnist", "the digits that ship",
         ]),

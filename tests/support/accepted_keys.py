@@ -150,11 +150,11 @@ def keys_of_optimizer(kind: str) -> tuple[set[str], set[str]]:
     """Returns: the keys that a kind of optimiser takes, and those of them that it needs."""
     data = {"kind": kind, "learning_rate": 0.1, **optimizers.KINDS[kind].numbers}
     table = Table(data, "", "", Problems())
-    optimizers.read_optimizer(table)
+    optimizers.read_optimizer(table, "kind")
     needed = set()
     for key in data:
         problems = Problems()
-        optimizers.read_optimizer(Table({k: v for k, v in data.items() if k != key}, "", "", problems))
+        optimizers.read_optimizer(Table({k: v for k, v in data.items() if k != key}, "", "", problems), "kind")
         needed |= {key} if problems.found else set()
     return table.read, needed
 

@@ -92,7 +92,7 @@ def gate_after_the_update(patch, backend):
         for number, planned in enumerate(self._stage.plan.steps):
             for repeat in range(planned.step.repeats(self.iteration)):
                 yield number, repeat
-                values = self._evaluate(planned, Position(self.iteration, number, repeat))
+                values = self._evaluate(planned, Position(self.iteration, number, repeat), None)
                 if planned.step.until.reached(float(to_numpy(values[planned.reports["L_D"]]))):
                     break
 

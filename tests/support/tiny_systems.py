@@ -96,10 +96,13 @@ class Computed:
 
 
 def compute(backend: str, system: System, **states: float) -> Computed:
-    """Run the first step from parameters off their initial values, and from given carried numbers such as k = 0.4."""
+    """Run the first step from parameters off their initial values, and from given carried numbers such as k = 0.4.
+
+    Carried numbers that the system does not have are left out.
+    """
     state = shaken_state(initial_state(system, SEED), SEED)
-    for name, value in states.items():
-        state.arrays[f"carried/{name}"] = np.array(value)
+    for name in states.keys() & system.loss.carried.keys():
+        state.arrays[f"carried/{name}"] = np.array(states[name])
     trainer = backends.make_trainer(backend, system, SEED, state, dtype="float64")
     to_numpy = backends.load(backend).to_numpy
     result = trainer.compute(0, 0, random_feed(system, SEED))

@@ -112,11 +112,12 @@ def _data(data: Data) -> list[str]:
 def _run(system: System) -> list[str]:
     run, manifold = system.run, system.manifold
     length = f"{run.iterations:,} iterations" if run.iterations else f"{run.epochs:,} epochs"
+    since = f" from iteration {run.samples_from:,} on" if run.samples_from else ""
     later = f", every {run.samples_later[1]:,} after {run.samples_later[0]:,}" if run.samples_later else ""
     text = [
         "run",
         f"  {length}, in batches of {run.batch}",
-        f"  samples every {run.samples_every:,} iterations{later}, {run.grid[0]} rows of {run.grid[1]}",
+        f"  samples every {run.samples_every:,} iterations{since}{later}, {run.grid[0]} rows of {run.grid[1]}",
         f"  a checkpoint every {run.checkpoint_every:,}; plots show means of {run.moving_average:,}",
     ]
     if manifold:
