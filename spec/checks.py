@@ -44,7 +44,7 @@ def check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss, 
             hint = did_you_mean(n, networks) or f"choose another schedule: --set schedule=NAME, or add networks.{n}"
             table.note("schedule", message, hint)
     for n in trained:
-        if n not in updated:
+        if n not in updated and n in loss.losses:
             table.note("schedule", f"no step of the schedule '{schedule.name}' updates {n}")
 
 
@@ -99,8 +99,8 @@ def check_outputs(table: Table, loss: Loss, data: Data, networks: Mapping[str, A
             continue
         outputs, hint = networks[role].outputs, f"choose another network: --set networks.{role}=NAME"
         if (not output and len(outputs) > 1) or (output and output not in outputs):
-            wanted = f"an output '{output}'" if output else "a single output"
-            message = f"the loss '{loss.name}' requires {wanted} of {role}, found {', '.join(outputs)}"
+            required_outputs = f"an output '{output}'" if output else "a single output"
+            message = f"the loss '{loss.name}' requires {required_outputs} of {role}, found {', '.join(outputs)}"
             table.note(f"networks.{role}", message, hint)
             continue
         shape_of_output = networks[role].output_shape(output or next(iter(outputs)))
@@ -178,9 +178,9 @@ def check_plan(
             table.note(f"networks.{name}", f"no formula of the loss '{loss.name}' evaluates it")
         largest = max((math.prod(layer.shape) for layer in architecture.layers), default=0)
         if largest * run.batch > MAX_NUMBERS:
-            made = f"a layer makes {largest * run.batch:,} numbers of a batch of {run.batch:,}"
+            size = f"a layer makes {largest * run.batch:,} numbers of a batch of {run.batch:,}"
             smaller = f", or --set run.batch={MAX_NUMBERS // largest}" if largest <= MAX_NUMBERS else ""
-            message = f"{made}; at most {MAX_NUMBERS:,} are allowed"
+            message = f"{size}; at most {MAX_NUMBERS:,} are allowed"
             table.note(f"networks.{name}", message, f"make its sizes smaller{smaller}")
         if any(layer.kind == "batch_norm" for layer in architecture.layers) and run.batch < 2:
             table.note("run.batch", "batch norm needs at least 2 images per batch", "such as --set run.batch=2")

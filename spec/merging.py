@@ -7,7 +7,6 @@ that nothing mentions any longer is left out.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import re
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from ganspec.spec.text.tables import Table, kind_of
 MAX_BASES = 8  # in a chain of systems, each of which is like the next
 _SIZES = ("networks", "constants", "data")  # tables of `[reduced]` that fit one shape of images
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_NOT_SETTABLE = ("like", "variants", "reduced")
 _EXAMPLE = "such as --set loss.penalty_weight=5"
 _MOST_SHOWN = 80  # characters of a setting in a message
 
@@ -82,6 +82,7 @@ def with_base(data: dict[str, Any], file: str, library: Library, above: tuple[st
     if like in above or len(above) >= MAX_BASES:
         circle = " is like ".join([*above, like])
         raise SpecError([Problem(file, "like", f"at most {MAX_BASES} bases, each once, are allowed: {circle}")])
+    # The base has a base, a variant and reduced sizes of its own.
     found = library.find("systems", name, file, "like")
     base = with_base(copy.deepcopy(found.data), found.file, library, (*above, like))
     base = with_variant(base, variant, found.file, (file, "like"))
@@ -151,9 +152,15 @@ def parse_setting(setting: str) -> dict[str, Any]:
     key, value = key.strip(), value.strip()
     if not equals or not key or not value:
         raise SpecError([Problem(f"--set {_short(setting)}", "", "expected KEY=VALUE", _EXAMPLE)])
+    if (first := key.partition(".")[0]) in _NOT_SETTABLE:
+        message = f"'{first}' cannot be set: it decides which keys there are"
+        raise SpecError([Problem(f"--set {_short(setting)}", "", message, "write a system file of your own")])
     for text in (f"{key} = {value}", f"{key} = {_quoted(value)}"):
-        with contextlib.suppress(SpecError):
-            return read_toml(text, "--set")
+        try:
+            return read_toml(text, f"--set {_short(setting)}")
+        except SpecError as error:
+            if not error.problems[0].message.startswith("is not TOML"):
+                raise
     raise SpecError([Problem(f"--set {_short(setting)}", "", "the key is not a dotted name", _EXAMPLE)])
 
 
@@ -207,6 +214,7 @@ def merged(data: Any, changes: Any, where: str) -> Any:
     """Returns: `data` with `changes` laid over it, table by table."""
     if not isinstance(changes, dict):
         return changes
+    # Bring both to tables.
     if data == "none":
         if not {"use", "sample"} & set(changes):
             return data  # left out, with all that is in it
@@ -215,12 +223,14 @@ def merged(data: Any, changes: Any, where: str) -> Any:
         data = {"use": data}  # loss = "hinge" is short for loss = { use = "hinge" }
     if not isinstance(data, dict):
         raise SpecError([Problem(where, "", f"cannot set {', '.join(changes)} inside a value that is not a table")])
+    # Leave out what the changes make meaningless.
     if isinstance(changes.get("use"), str) and changes["use"] != data.get("use"):
         data = {}  # another file has other numbers
     if isinstance(changes.get("kind"), str) and changes["kind"] != data.get("kind"):
         data = _keys_of_every_kind(data)
     rivals = {"epochs": "iterations", "iterations": "epochs"}  # the one takes the other's place
     laid = {key: value for key, value in data.items() if rivals.get(key) not in changes}
+    # Lay each value over the one below.
     for key, value in changes.items():
         laid[key] = merged(laid[key], value, where) if key in laid else value
     return laid

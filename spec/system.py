@@ -221,14 +221,12 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
 
 @contextlib.contextmanager
 def _naming_stage(problems: Problems, stage: int | None) -> Iterator[None]:
-    """Add the stage of growth to the messages of problems that arise inside."""
+    """Add the stage of growth to the messages about shapes that arise inside; other messages hold in every stage."""
     before = len(problems.found)
-    try:
-        yield
-    finally:
-        if stage is not None:
-            found = problems.found[before:]
-            problems.found[before:] = [replace(p, message=f"{p.message}, in stage {stage} of growth") for p in found]
+    yield
+    for i, problem in enumerate(problems.found[before:], before):
+        if stage is not None and ("(N" in problem.message or "per sample" in problem.message):
+            problems.found[i] = replace(problem, message=f"{problem.message}, in stage {stage} of growth")
 
 
 def _read_networks(table: Table, growth: Growth | None, library: Library) -> list[dict[str, Architecture]]:
@@ -241,7 +239,7 @@ def _read_networks(table: Table, growth: Growth | None, library: Library) -> lis
         file, overrides = _use(table, role, "architectures", library)
         if file is None:
             continue
-        # Read the last stage first: it has most of the layers, and so most of the problems.
+        # Read the last stage first: it has most of the layers, and so most of the problems. Stop at the first wrong stage.
         noted, unused = table.problems.noted, UnusedKeys()
         in_stages: list[Architecture] = []
         for stage in reversed(range(len(stages))):

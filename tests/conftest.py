@@ -1,6 +1,7 @@
-"""Shared by all tests: one thread a process, and reproducible hypothesis runs."""
+"""What all tests share: one thread per process, reproducible runs of hypothesis, backends and devices."""
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' arrays are tiny, and pytest-xdist uses the cores
@@ -8,7 +9,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' arrays are tiny, and
 import pytest
 from hypothesis import HealthCheck, settings
 
-# The same examples every time, so that a red run is the change's own doing.
+FRAMEWORKS = ("torch", "chainer")
+
+# The examples are the same in every run: a test that begins to fail was broken by a change.
 # To look for more: pytest --hypothesis-profile=search
 settings.register_profile("search", deadline=None, max_examples=300, print_blob=True)
 settings.register_profile(
@@ -30,26 +33,47 @@ def _cuda(backend: str) -> bool:
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
-    """Each device that is there."""
-    if request.param == "cuda" and not all(find_spec(name) and _cuda(name) for name in ("torch", "chainer")):
+    """Each device that this machine has."""
+    if request.param == "cuda" and not all(find_spec(name) and _cuda(name) for name in FRAMEWORKS):
         pytest.skip("no CUDA device for both backends")
     return request.param
 
 
-def _skip_without(name: str) -> None:
-    if find_spec(name) is None:
-        pytest.skip(f"needs {name}")
-
-
-@pytest.fixture(params=["torch", "chainer"])
+@pytest.fixture(params=FRAMEWORKS)
 def backend(request: pytest.FixtureRequest) -> str:
-    """Each backend by name, where its framework is installed."""
-    _skip_without(request.param)
+    """Each backend by name."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def both_backends() -> None:
     """Skips the test where one of the frameworks is not installed: it compares the backends."""
-    for name in ("torch", "chainer"):
+    for name in FRAMEWORKS:
         _skip_without(name)
+
+
+def _skip_without(framework: str) -> None:
+    if find_spec(framework) is None:
+        pytest.skip(f"needs {framework}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is parametrised with a framework that is not installed."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    for name in FRAMEWORKS:
+        if any(isinstance(value, str) and value == name for value in parameters):
+            _skip_without(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Iterator[None]:
+    """Skip what ends because a framework is not installed."""
+    try:
+        return (yield)
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ModuleNotFoundError) and cause.name in FRAMEWORKS:
+                _skip_without(cause.name)
+            cause = cause.__cause__ or cause.__context__
+        raise

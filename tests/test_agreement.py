@@ -6,22 +6,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ganspec.spec import load_system, system_names
-from ganspec.tools.agreement import Trace, compare, compare_float32, relative_difference, trace
+from ganspec.tools.agreement import Trace, compare, compare_float32, relative_difference
+from support.agreement import both, disagreements
 from support.drawn import reproducible, write_variant
 
 pytestmark = pytest.mark.usefixtures("both_backends")
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a difference in the last digits takes minutes
-
-
-def both(system, dtype="float64", device="cpu", seed=0, iterations=2):
-    options = {"seed": seed, "dtype": dtype, "device": device, "iterations": iterations}
-    torch = trace("torch", system, **options)
-    return torch, trace("chainer", system, **options, states=torch.states)
-
-
-def disagreements(findings):
-    return [f"{f.kind}: {f.worst:.1e} > {f.bound:.1e} at {f.where}" for f in findings if not f.agrees]
 
 
 @pytest.mark.parametrize("name", system_names())
@@ -35,7 +26,7 @@ def test_backends_agree_in_float64_over_many_iterations(name, device):
 def test_backends_agree_in_float32_as_far_as_float32_can(name, device):
     system = load_system(name, reduced=True)
     judge, _ = both(system, device=device)
-    assert disagreements(compare_float32(judge, *both(system, "float32", device))) == []
+    assert disagreements(compare_float32(judge, *both(system, dtype="float32", device=device))) == []
 
 
 @settings(max_examples=15, phases=QUICK)
@@ -55,8 +46,8 @@ def test_backends_agree_on_any_wgan_gp(data, tmp_path_factory):
         "schedule.critic_steps": draw(st.integers(1, 3)),
         "optimizers.D.epsilon_place": draw(st.sampled_from(["corrected", "uncorrected"])),
         "optimizers.learning_rate": draw(st.floats(1e-5, 1e-2)),
-        # Batch norms over a few samples often have true gradients of 0, and Adam with a small epsilon steps along rounding;
-        # the packaged systems keep theirs above.
+        # Before a batch norm over a few samples true gradients are often 0, and Adam with a small epsilon steps along their
+        # rounding. The packaged systems have larger gradients.
         "optimizers.epsilon": 1e-2,
         "run.batch": draw(st.integers(4, 7)),
     }

@@ -1,4 +1,4 @@
-"""Who may know whom, and that the two implementations are twins (DESIGN.md, "The house")."""
+"""Which folder may import which, that the two implementations are twins, and that files are short."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 HOUSES = ("spec", "impl_torch", "impl_chainer", "tools")
 FRAMEWORKS = {"torch", "torchvision", "chainer", "chainerx", "cupy"}
 
-# What a house may not import, nowhere, not even inside a function.
+# What no file of a house may import, not even inside a function.
 FORBIDDEN = {
     "spec": {*FRAMEWORKS, "ganspec.impl_torch", "ganspec.impl_chainer", "ganspec.tools", "support"},
     "impl_torch": {"chainer", "chainerx", "cupy", "ganspec.impl_chainer", "ganspec.tools", "support"},
     "impl_chainer": {"torch", "torchvision", "ganspec.impl_torch", "ganspec.tools", "support"},
     "tools": {"support"},
 }
-# The rooms of a house from the bottom up, modules that stand beside the rooms among them: none imports one above it.
+# The rooms of a house, and the modules beside them, from the bottom up: none imports one above itself.
 FLOORS = {
     "spec": [
         "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training", "reference",
@@ -73,7 +73,7 @@ def imports(path: Path) -> set[str]:
 
 
 def houses(names: set[str]) -> set[str]:
-    """Returns: the same, of our own modules the house alone, "ganspec.spec"."""
+    """Returns: the same names, but of each of our own modules only the house, such as "ganspec.spec"."""
     return {".".join(name.split(".")[:2]) for name in names}
 
 
@@ -133,6 +133,11 @@ def test_implementation_imports_its_own_framework_only(own: str, other: str) -> 
     loaded = loaded_by(f"from ganspec.impl_{own} import Trainer, Network")
     assert own in loaded
     assert not loaded & {other, f"ganspec.impl_{other}", "ganspec.tools"}
+
+
+def test_chainers_house_applies_its_mends_and_imports_nothing_else_before_it_is_asked() -> None:
+    loaded = loaded_by("import sys, ganspec.impl_chainer\nassert 'ganspec.impl_chainer.compat' in sys.modules")
+    assert not loaded & {*FRAMEWORKS, "numpy", "ganspec.spec"}
 
 
 @pytest.mark.parametrize("module", ["arrays", "layers", "network", "trainer"])

@@ -1,6 +1,6 @@
-"""The suite is itself tested: each named wrong variant, put into one backend, must be rejected by the comparison.
+"""Tests of the tests: each named wrong variant, put into one backend, must be rejected by the comparison.
 
-Sources: the famous bugs of published GAN code, collected in the design's list of traps.
+The variants are the famous bugs of published GAN code.
 """
 
 from functools import cache
@@ -56,7 +56,7 @@ from support.breakers_training import (
 pytestmark = pytest.mark.usefixtures("both_backends")
 
 WGAN, BEGAN, WARMUP, GROWING = "wgan_gp_mlp_mnist", "began_mnist", "wgan_cifar10", "progressive_cifar10"
-# A k that reaches both ends of its interval within three iterations.
+# With this, k reaches both ends of its interval within three iterations.
 WILD_K = ["loss.lambda_k=20"]
 # An epsilon that matters; steps so large that a loss from after an update is another one; a fade other than 1/2.
 EPSILON, LARGE_STEPS, FADING = ["optimizers.epsilon=1e-3"], ["optimizers.D.learning_rate=0.1"], ["growth.images=10"]
@@ -128,10 +128,10 @@ CATALOGUE = {
         WARMUP, ["optimizers.D.clip.when=before"], changed("optimizers.D.clip.when=after"), 1,
     ),
     "critic steps: one boosted iteration too many": (
-        WARMUP, [], repeats(lambda often, i: i <= often.first or i % often.every == 0),
+        WARMUP, [], repeats(lambda override, i: i <= override.first or i % override.every == 0),
     ),
     "critic steps: boosted iterations counted from 1": (
-        WARMUP, ["schedule.warmup=0", "schedule.period=3"], repeats(lambda often, i: (i + 1) % often.every == 0),
+        WARMUP, ["schedule.warmup=0", "schedule.period=3"], repeats(lambda override, i: (i + 1) % override.every == 0),
     ),
     "spectral norm: u stands still": ("sndcgan_cifar10", [], spectral_vector(0)),
     "spectral norm: u moves twice": ("sndcgan_cifar10", [], spectral_vector(2)),
@@ -156,7 +156,7 @@ CATALOGUE = {
     "one-hot codes of 0 and 1 for -1 and 1": ("ac_wgan_gp_cifar10", [], set_layer("one_hot", off=0.0)),
     "fakes made anew after the generator moved": ("ac_wgan_gp_cifar10", [], remade("schedules", fakes_made_anew)),
     "one embedding for both networks": ("cwgan_gp_mlp_mnist", [], shared_embedding),
-    "labels of fakes that are not theirs": ("cwgan_gp_mlp_mnist", [], reworded("mean(D(G(z, y), y))", "mean(D(G(z, c), y))")),
+    "fakes judged with labels of others": ("cwgan_gp_mlp_mnist", [], reworded("mean(D(G(z, y), y))", "mean(D(G(z, c), y))")),
     "the denoiser in training mode": ("dfm_cifar10", [], reworded("inference(R(f_fake))", "R(f_fake)")),
     "softmax before cross-entropy": (
         "gan_mlp_mnist", [],
@@ -195,10 +195,14 @@ def test_the_comparison_rejects(name, backend, monkeypatch):
     assert not compared(name, CATALOGUE, backend, monkeypatch)
 
 
-# The same tools where they change nothing, so that it is not they that are rejected.
+# The same breakers where they change nothing: so it is the bug that is rejected, and not the breaker.
 HARMLESS = {
     "spectral norm: u moves once": ("sndcgan_cifar10", [], spectral_vector(1)),
-    "critic steps as they are": (WARMUP, [], repeats(lambda often, i: i < often.first or i % often.every == 0)),
+    "critic steps as they are": (
+        WARMUP,
+        [],
+        repeats(lambda override, i: i < override.first or i % override.every == 0),
+    ),
     "the same words": ("dragan_cifar10", [], reworded("x_hat", "x_hat"), 1),
     "a gate that is reached at once": (
         "cgan_mnist",

@@ -1,7 +1,7 @@
 """Every packaged loss against a NumPy formula written from the papers, not from the loss files.
 
-The networks are tiny, so that all of it can be written by hand; the formulas stand in `formulas`. Gradients are compared with
-central differences.
+The networks are tiny, so that everything can be written by hand. The formulas stand in `support.formulas`. Gradients are compared
+with central differences.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def test_loss_and_its_gradients_are_those_of_its_source(name, backend, tmp_path)
 
 
 def central_differences(function, p, path, step=3e-6):
-    """Of the fourth order: where an interpolate is near an image, the Cramer GAN's way bends sharply."""
+    """Returns: the gradient of a function of the parameters along one array.
+
+    The differences are of the fourth order: where an interpolate is near an image, the Cramer GAN's interpolation bends sharply.
+    """
     found = np.zeros_like(p[path])
     for place in np.ndindex(found.shape):
         for distance, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
@@ -112,7 +115,7 @@ DRAWS = {
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_draws_are_one_a_sample_or_one_a_number_as_the_source_has_them(name, backend, tmp_path):
+def test_draws_are_per_sample_or_per_number_as_in_the_source(name, backend, tmp_path):
     _, networks, options = LOSSES[name]
     system = write_system(tmp_path, name, networks, batch=5, **options)
     drawn = compute(backend, system).drawn

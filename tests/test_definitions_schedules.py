@@ -11,14 +11,13 @@ from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from support import formulas
 from support.loss_systems import LOSSES
-from support.tiny_systems import ADAM, write_system
+from support.tiny_systems import ADAM, drawn_values, write_system
 
 
 def run(backend, system, iterations=1):
     """Returns: for each repeat of each step: who moved, which batch (counted as fed), which noise, and the result."""
     trainer = backends.make_trainer(backend, system, 0, dtype="float64")
-    to_numpy, draw = backends.load(backend).to_numpy, random_feed(system, 0)
-    fed, noises, found = [], [], []
+    draw, fed, noises, found = random_feed(system, 0), [], [], []
 
     def feed():
         batch = draw()
@@ -29,9 +28,7 @@ def run(backend, system, iterations=1):
         for step, repeat in trainer.repeats():
             before = trainer.state()
             result = trainer.compute(step, repeat, feed)
-            drawn = {
-                n.value: to_numpy(v) for n, v in zip(result.plan.nodes, result.values, strict=True) if n.op == "draw"
-            }
+            drawn = drawn_values(backend, result)
             trainer.update(result)
             after = trainer.state()
             moved = [n for n in system.networks if changed(before, after, n)]

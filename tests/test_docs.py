@@ -172,7 +172,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_is_named_exists(page: Path) -> None:
-    wrong = [word for word in words_in_backticks(prose(page)) if not exists(word)]
+    words = words_in_backticks(prose(page))
+    if page.name in RUN_ELSEWHERE:  # it names what is Chainer's and NumPy's
+        words = [word for word in words if "/" in word or word.startswith("ganspec.")]
+    wrong = [word for word in words if not exists(word)]
     assert not wrong, f"{page.name} names what is not there: {', '.join(wrong)}"
 
 

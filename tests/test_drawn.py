@@ -12,29 +12,23 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.spec.description import describe
+from ganspec.tools.errors import AGREED, DISAGREED
+from support.breakers import replace_layer
 from support.drawn import write_variant
+from support.programs import here
 
-HERE = Path(__file__).resolve().parent
-# A plugin of pytest, and a module for the command: Chainer's tanh becomes another function.
+ROOT = Path(__file__).resolve().parent.parent
+# A plugin of pytest: Chainer's tanh becomes another function.
 BREAKS_TANH = """
 import ganspec.impl_chainer.layers as layers
 right = layers.LAYERS["tanh"]
 layers.LAYERS["tanh"] = lambda layer, x, *rest: right(layer, [x[0] * 1.001], *rest)
 """
 TEST = "tests/test_layers.py::test_backends_agree_on_a_critic_with[planes]"
-COMMAND = "import sys, {module}\nfrom ganspec.tools.__main__ import main\nsys.exit(main(sys.argv[1:]))"
-
-
-def python(folder, *arguments):
-    path = os.pathsep.join([str(folder), str(HERE)])
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=HERE.parent, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("both_backends")
-def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path):
+def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path, monkeypatch):
     (tmp_path / "breaks_tanh.py").write_text(BREAKS_TANH)
     options = [
         "-q",
@@ -47,7 +41,10 @@ def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path):
         "-o",
         "addopts=--import-mode=importlib",
     ]
-    failed = python(tmp_path, "-m", "pytest", *options, "--basetemp", tmp_path / "base", TEST)
+    failed = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "--basetemp", str(tmp_path / "base"), TEST],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
     assert failed.returncode == 1, failed.stdout + failed.stderr
     (command,) = {line.removeprefix("E").strip() for line in failed.stdout.splitlines() if "ganspec crosscheck" in line}
     program, *arguments = command.split()
@@ -59,11 +56,11 @@ def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path):
         for path in kept.parent.iterdir():
             assert re.sub(r"^ *", "", path.read_text(), flags=re.MULTILINE) in shown
         shutil.rmtree(tmp_path / "base")  # as pytest itself does with the folders of earlier runs
-        broken = python(tmp_path, "-c", COMMAND.format(module="breaks_tanh"), *arguments)
-        assert broken.returncode == 1, broken.stdout + broken.stderr
-        assert "DISAGREE" in broken.stdout
-        mended = python(tmp_path, "-m", "ganspec.tools", *arguments)
-        assert mended.returncode == 0, mended.stdout + mended.stderr
+        assert here(*arguments) == AGREED, "in this process nothing is broken"
+        replace_layer("tanh", lambda right, layer, x, *rest: right(layer, [x[0] * 1.001], *rest))(
+            monkeypatch, "chainer"
+        )
+        assert here(*arguments) == DISAGREED
     finally:
         shutil.rmtree(kept.parent)
 

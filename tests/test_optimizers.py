@@ -13,6 +13,7 @@ from ganspec.spec.training.state import array_shapes
 from ganspec.tools import backends
 from ganspec.tools.agreement import compare, trace
 from support import amsgrad
+from support.agreement import both, disagreements
 from support.optimizer_rules import DEFINITIONS
 from support.programs import here
 from support.tiny_systems import GENERATOR, critic, move_along, write_system
@@ -81,10 +82,8 @@ def test_the_size_of_gradients_and_the_step_along_one_are_those_of_training(name
 @pytest.mark.usefixtures("both_backends", "own_kind")
 def test_moments_of_any_names_are_compared(tmp_path):
     system = write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
-    options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 3}
-    torch = trace("torch", system, **options)
-    findings = compare(torch, trace("chainer", system, **options, states=torch.states))
-    assert [(f.kind, f.where, f.worst) for f in findings if not f.agrees] == []
+    torch, chainer = both(system, seed=1, iterations=3)
+    assert disagreements(compare(torch, chainer)) == []
     names = {name.split("/")[1] for name in torch.values["moment, 1 iteration"]}
     assert names == {"direction", "square", "largest"}
 

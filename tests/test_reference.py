@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ganspec.spec import load_system, system_names
-from ganspec.spec.reference import Reference
+from ganspec.spec.parts import optimizers as definitions
+from ganspec.spec.reference import Reference, optimizers
 from ganspec.spec.reference.formulas import unit_direction
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
@@ -76,3 +77,7 @@ def test_the_reference_takes_the_state_of_a_run_and_leaves_it_as_it_is():
     moved = reference.state()
     assert (state.iteration, moved.iteration) == (0, 1)
     assert not np.array_equal(moved.arrays["parameters/D/encoder/c1/W"], copies["parameters/D/encoder/c1/W"])
+
+
+def test_the_reference_has_every_kind_of_optimiser():
+    assert set(optimizers.KINDS) == set(definitions.KINDS)

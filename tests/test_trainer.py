@@ -5,8 +5,9 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.tools import backends
-from ganspec.tools.agreement import compare, random_feed, trace
-from support.tiny_systems import GENERATOR, critic, write_system
+from ganspec.tools.agreement import random_feed
+from support.agreement import assert_backends_agree
+from support.tiny_systems import GENERATOR, critic, drawn_values, write_system
 
 OCCASIONAL = """[[steps]]
 update = ["D"]
@@ -31,14 +32,11 @@ def run(backend, system, iterations, look=False):
 def test_a_draw_lives_no_longer_than_its_iteration_where_the_first_step_is_left_out(backend, tmp_path):
     system = write_system(tmp_path, "wgan", {"G": GENERATOR, "D": critic()}, steps=OCCASIONAL)
     trainer = backends.make_trainer(backend, system, 0, dtype="float64")
-    to_numpy, seen = backends.load(backend).to_numpy, []
-    feed = random_feed(system, 0)
+    feed, seen = random_feed(system, 0), []
     for _ in range(6):
         for step, repeat in trainer.repeats():
             result = trainer.compute(step, repeat, feed)
-            values = {
-                n.value: to_numpy(v) for n, v in zip(result.plan.nodes, result.values, strict=True) if n.op == "draw"
-            }
+            values = drawn_values(backend, result)
         seen.append((values["x"].tobytes(), values["z"].tobytes()))
         trainer.iteration += 1
     assert len({x for x, _ in seen}) == len({z for _, z in seen}) == 6
@@ -97,7 +95,4 @@ def test_backends_agree_on_odd_but_legal_formulas(loss, tmp_path):
         'number = { value = "0.5", with = "D" }\nslope = { value = "mean(norm(grad(D(2 * G(z)), 2 * G(z))))", with = "G" }\n'
     )
     system = write_system(tmp_path, "loss.toml", {"G": GENERATOR, "D": critic()})
-    options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 2}
-    torch = trace("torch", system, **options)
-    findings = compare(torch, trace("chainer", system, **options, states=torch.states))
-    assert [(f.kind, f.where, f.worst) for f in findings if not f.agrees] == []
+    assert_backends_agree(system, seed=1)

@@ -2,23 +2,22 @@
 
 A program is a module of `ganspec.tools.programs` with two functions: `add_arguments(parser)` adds its options to an
 `argparse` parser, and `run(arguments)` does the work with what was parsed and returns the exit code. Programs are imported
-only when they run, so that `ganspec show` starts at once and needs no framework.
+only when they run, so that `ganspec show` starts at once and needs no framework. This module itself imports next to nothing
+before `main` watches over it: Ctrl-C while ganspec starts is no traceback either.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ganspec
-from ganspec.spec.text.errors import SpecError
-from ganspec.tools.errors import FAILED, INTERRUPTED, UserError, is_out_of_memory, reason, say
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 PROGRAMS = {
     "systems": "list the systems there are",
@@ -33,6 +32,7 @@ EXAMPLES = """examples:
 
 'ganspec PROGRAM --help' says what a program takes.
 """
+_INTERRUPTED = 130  # Ctrl-C, as shells count it
 # How writing to a stream fails; what happens to their own files, programs report themselves.
 _OF_A_STREAM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -46,17 +46,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns: the exit code: 0 done, 1 the backends disagree, 2 could not run, 3 training stopped itself, 130 Ctrl-C.
     """
     try:
+        return _watched(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            print("interrupted", file=sys.stderr, flush=True)
+        return _INTERRUPTED
+    finally:
+        _silence_if_broken(sys.stderr)
+
+
+def _watched(given: list[str]) -> int:
+    """Run a sub-command, and say what went wrong. Returns: the exit code."""
+    from ganspec.spec.text.errors import SpecError
+    from ganspec.tools.errors import FAILED, UserError, is_out_of_memory, say
+
+    try:
         _open_standard_streams()
         try:
-            return _run(list(sys.argv[1:] if arguments is None else arguments))
+            return _run(given)
         finally:
             sys.stdout.flush()  # here, where a failure can still be said
     except (SpecError, UserError) as error:
         say(str(error))
         return getattr(error, "code", FAILED)
-    except KeyboardInterrupt:
-        say("interrupted")
-        return INTERRUPTED
     except OSError as error:
         return _system_refused(error)
     except (MemoryError, RuntimeError) as error:
@@ -64,8 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         say("out of memory: end other programs, or make the batch (such as --set run.batch=16) or the networks smaller")
         return FAILED
-    finally:
-        _silence_if_broken(sys.stderr)
 
 
 def _run(given: list[str]) -> int:
@@ -82,6 +92,10 @@ def _run(given: list[str]) -> int:
 
 def _parser(name: str, program: Any) -> argparse.ArgumentParser:
     """Returns: the parser of all sub-commands; only the parser of the program `name` knows its options."""
+    import argparse
+
+    import ganspec
+
     parser = argparse.ArgumentParser(
         prog="ganspec",
         description=(ganspec.__doc__ or "").splitlines()[0],
@@ -110,6 +124,8 @@ def _open_standard_streams() -> None:
     if sys.stdout is None:
         _to_devnull(1)
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        from ganspec.tools.errors import UserError
+
         raise UserError("the standard output is closed; send it to a file, or to /dev/null")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # titles and paths may hold what a terminal's encoding lacks
@@ -118,6 +134,8 @@ def _open_standard_streams() -> None:
 
 def _system_refused(error: OSError) -> int:
     """Say what the system refused that no program foresaw. Returns: the exit code."""
+    from ganspec.tools.errors import FAILED, reason, say
+
     _silence_if_broken(sys.stdout)
     if isinstance(error, BrokenPipeError):
         return 0  # the program that read our output has ended, `head` for example
@@ -132,6 +150,8 @@ def _silence_if_broken(stream: Any) -> None:
     """Let a stream that cannot be written lead nowhere; otherwise Python would complain again at exit."""
     try:
         stream.flush()
+    except AttributeError:  # closed before we started, and nothing was written
+        return
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
             _to_devnull(stream.fileno())

@@ -1,4 +1,4 @@
-"""The backends by name, imported only when asked for."""
+"""The backends by name; each is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from ganspec.spec.training.record import BACKENDS
 from ganspec.tools.errors import UserError
 
-NAMES = ("torch", "chainer")
+NAMES = BACKENDS
 
 
 def load(name: str) -> ModuleType:
@@ -17,7 +18,7 @@ def load(name: str) -> ModuleType:
     Args:
         name: "torch" or "chainer".
 
-    Returns: `impl_torch` or `impl_chainer`, the framework behind it imported.
+    Returns: `impl_torch` or `impl_chainer`; its framework is imported.
 
     Raises:
         UserError: the framework is not installed or does not import.
@@ -31,7 +32,14 @@ def load(name: str) -> ModuleType:
 
 
 def make_trainer(name: str, *arguments: Any, **options: Any) -> Any:
-    """Returns: a trainer of a backend.
+    """Make a trainer of a backend.
+
+    Args:
+        name: "torch" or "chainer".
+        arguments: system, seed and, if wanted, state, as the backend's `Trainer` takes them.
+        options: dtype, device and draws, likewise.
+
+    Returns: the trainer.
 
     Raises:
         UserError: the framework or the device is not there.

@@ -16,26 +16,25 @@ FAILED = 2  # could not run: a wrong spec, data, option, device or folder
 STOPPED = 3  # training stopped itself: a value is not finite
 INTERRUPTED = 130  # Ctrl-C, as shells count it
 
-# How a failed write is mended, by its error number; "{choose}" is "choose another --out DIR" or the like.
-_FREE_SPACE = "free some space there, or {choose}"
-_PERMISSION = "get the permission to write there, or {choose}"
-_NOT_A_FOLDER = "a part of that path is a file, or a link that leads nowhere: {choose}"
+# How a failed write is mended where it failed, by its error number; choosing another place helps against all of them.
+_FREE_SPACE = "free some space there"
+_PERMISSION = "get the permission to write there"
+_CLEAR_PATH = "move away the file, or the link, that stands in that path"
 _WRITE_REMEDIES = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
-    errno.EFBIG: "files there may not become so large: {choose}",
-    errno.EROFS: "{choose}, on a disk that is not read-only",
+    errno.EROFS: "make that disk writable",
     errno.EACCES: _PERMISSION,
     errno.EPERM: _PERMISSION,
-    errno.ENAMETOOLONG: "{choose}, with a shorter name",
-    errno.ENOTDIR: _NOT_A_FOLDER,
-    errno.EEXIST: _NOT_A_FOLDER,
-    errno.ENOENT: "make its folder first, or {choose}",
-    errno.ELOOP: "that path is a circle of links: {choose}",
-    errno.EISDIR: "that path is a folder: {choose}",
-    errno.EIO: "check the disk, or {choose}",
-    errno.EMFILE: "close some programs, or raise the limit of open files (ulimit -n)",
-    errno.ENFILE: "close some programs",
+    errno.ENAMETOOLONG: "shorten that path",
+    errno.ENOTDIR: _CLEAR_PATH,
+    errno.EEXIST: _CLEAR_PATH,
+    errno.ELOOP: _CLEAR_PATH,
+    errno.EISDIR: "move that folder away",
+    errno.ENOENT: "make its folder first",
+    errno.EIO: "check that disk",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
 }
 
 
@@ -63,11 +62,8 @@ def cannot_write(path: Path, error: OSError, *, option: str = "--out DIR", then:
 
     Returns: the error to raise.
     """
-    remedy = _WRITE_REMEDIES.get(error.errno or 0, "{choose}")
-    if then:  # a run goes on in its own folder
-        remedy = remedy.replace(", or {choose}", "").replace("{choose}", "mend that")
-        remedy = f"{remedy}, then {then}"
-    remedy = remedy.format(choose=f"choose another place with {option}")
+    remedy = _WRITE_REMEDIES.get(error.errno or 0, "mend that")
+    remedy += f", then {then}" if then else f", or choose another place with {option}"
     return UserError(f"{printable(str(path))}: cannot be written: {reason(error)}; {remedy}")
 
 

@@ -3,9 +3,10 @@
     import ganspec.impl_chainer.compat
     import chainer
 
-or, for a script that knows nothing of it, ``python -m ganspec.impl_chainer.compat script.py args``. Importing
+or, for a program that does not import it, ``python -m ganspec.impl_chainer.compat script.py args``. Importing
 this package applies the mends to Chainer, and to nothing else in the process. It imports the standard
-library only; where Chainer is absent it does nothing. The mends stand in the ``fixes_*`` modules.
+library only; where Chainer is absent it does nothing. The mends stand in the ``fixes_*`` modules;
+docs/chainer.md says what was run with them.
 
 Source: measured by running Chainer's own test suite on an old and on a current stack.
 """

@@ -26,7 +26,7 @@ options:
   --children             mend Chainer also in the Python processes that the program starts with subprocess
   -h, --help             show this text
 
-docs/chainer.md says what is mended and what is not.
+docs/chainer.md in the repository of ganspec says what is mended and what is not.
 """
 
 

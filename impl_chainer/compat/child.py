@@ -2,9 +2,9 @@
 
 A forked child has the mends. One that is spawned, or comes from a fork server, imports what its pickled
 process object names, in the order in which it is pickled. For Chainer's own child processes that order
-begins with a function of this module. In a process object of the user's own, put a function or class of
-a module that imports ganspec.impl_chainer.compat first; a main script that does so at its top is enough, because
-children run it again.
+begins with a function of this module. For the user's own child processes it is enough that the main script
+imports ganspec.impl_chainer.compat at its top, because children run it again; so do those of a program that
+``python -m ganspec.impl_chainer.compat`` has started.
 """
 
 import importlib
@@ -17,7 +17,7 @@ def fetch_setup(dataset, mem_size, mem_bulk):
 
 
 def reduce_worker(worker):
-    """The ``__reduce__`` of ``MultiprocessParallelUpdater``'s process object; the pickle starts here."""
+    """Serve as ``__reduce__`` of ``MultiprocessParallelUpdater``'s process object; its pickle begins here."""
     return new_worker, (), worker.__dict__
 
 

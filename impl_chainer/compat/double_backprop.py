@@ -1,7 +1,7 @@
 """Gradients that can be differentiated again, for functions of Chainer that cannot.
 
 Each function here writes a function of Chainer once more, composed of functions that Chainer differentiates
-as often as one likes. It is used only where gradients are computed with ``enable_double_backprop=True``,
+any number of times. It is used only where gradients are computed with ``enable_double_backprop=True``,
 where upstream stops with an error, or leaves the graph without one; the first gradient without that option,
 and every forward pass, are upstream's own. Imported by the mended modules when they run, never before.
 """
@@ -30,12 +30,12 @@ def gradients(composed, inputs, grad_outputs, indexes):
 
 
 def of_function(node, indexes, grad_outputs):
-    """The gradients of an old-style function that stands in ``COMPOSED``; None if it does not.
+    """Return the gradients of an old-style function that is in ``COMPOSED``; None if it is not.
 
     Args:
-        node: the ``FunctionAdapter``, which retains all inputs.
-        indexes: those of the inputs whose gradients are wanted.
-        grad_outputs: one variable or None for each output.
+        node: ``FunctionAdapter``, which retains all inputs.
+        indexes: indexes of the inputs whose gradients are wanted.
+        grad_outputs: variable or None for each output.
     """
     function = node.function
     composed = COMPOSED.get(f"{type(function).__module__}.{type(function).__qualname__}")

@@ -21,7 +21,8 @@ MISSING = """Chainer is not installed in this Python, {python}. To install it:
     {python} -m pip install 'setuptools<81' wheel
     {python} -m pip install --no-build-isolation chainer==7.8.1
 
-If that fails, as it may with Python 3.14 or newer, build the wheel with an older Python: docs/chainer.md says how."""
+If that fails, as it may with Python 3.14 or newer: a wheel that an older Python has built installs in every newer one.
+docs/chainer.md in the repository of ganspec has the recipe."""
 
 PROMOTION = """A float64 array came where float32 was expected. Since NumPy 2.0 a NumPy scalar decides the type of a result as
 an array does (NEP 50): with x of float32, np.float64(0.5) * x is float64, where NumPy 1 made it float32. Such scalars come

@@ -77,7 +77,7 @@ declare(
     ),
     broken_by=_BROKEN_BY,
     why="The second gradient needs enable_double_backprop=True in the forward call, which L.Classifier, say, does "
-    "not pass; it can be had without.",
+    "not pass; here it is given without.",
     needed=always,
 )
 

@@ -8,7 +8,6 @@ import importlib
 from ganspec.impl_chainer.compat.mend import declare
 from ganspec.impl_chainer.compat.versions import at_least
 
-numpy_1_24 = at_least("numpy", 1, 24)
 numpy_1_25 = at_least("numpy", 1, 25)
 numpy_2 = at_least("numpy", 2, 0)
 numpy_2_5 = at_least("numpy", 2, 5)
@@ -27,9 +26,9 @@ declare(
     "resize_images-float",
     "chainer.functions.array.resize_images",
     ("dtype=numpy.float)", "dtype=float)", 6),
-    broken_by="NumPy 1.24",
+    broken_by="NumPy 1.24 (deprecated in 1.20)",
     why="numpy.float was another name of Python's float.",
-    needed=numpy_1_24,
+    needed=at_least("numpy", 1, 20),
 )
 
 declare(

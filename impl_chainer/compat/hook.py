@@ -5,7 +5,7 @@ no module but these, leaves nothing in ``sys.modules``, and touches neither NumP
 Bytecode caches are neither read nor written for the mended modules: ``__pycache__`` stays upstream's.
 
 A module that was loaded before the finder stood there is mended in place: the functions that a mend
-changes get the code of the mended source, and whoever holds such a function holds the mended one.
+changes get the code of the mended source, so that every holder of such a function has the mended one.
 """
 
 import gc
@@ -88,7 +88,11 @@ def mend_in_place(module, mends):
     """Give the functions of a loaded module the code of its mended source.
 
     What a module does once, while it is imported, is not repeated: it was imported, so it did not fail.
-    A module without a file is not upstream's but somebody's stand-in, and is left alone.
+    A module without a file is not upstream's but a stand-in, and is left alone.
+
+    Args:
+        module: module that is loaded.
+        mends: mends that it needs.
 
     Raises:
         ImportError: the module's source cannot be read.
@@ -101,8 +105,8 @@ def mend_in_place(module, mends):
         raise ImportError(f"ganspec.impl_chainer.compat cannot mend {module.__name__}: its source cannot be read.")
     old = dict(_codes(compile(source, module.__file__, "exec", dont_inherit=True)))
     new = dict(_codes(compile(mended(source, mends), module.__file__, "exec", dont_inherit=True)))
-    # Functions are found by their code, not by their names: decorators, properties and live closures hide
-    # them from a walk over the module, and everybody who imported one holds the same object.
+    # Functions are found by their code, not by their names: decorators, properties and closures hide
+    # them from a walk over the module. The function objects stay the same, for all that hold them.
     changed = {code: new[path] for path, code in old.items() if path in new and new[path] != code}
     for function in gc.get_objects():
         ours = type(function) is types.FunctionType and function.__globals__ is module.__dict__
@@ -120,10 +124,10 @@ def apply(without=()):
     """Have Chainer mended, whether it is imported later or was imported before. Repeating it is harmless.
 
     Args:
-        without: names of mends to leave out; for tests that show what each one is needed for.
+        without: names of mends to leave out, for the tests that show why each is needed.
 
     Raises:
-        ValueError: ``without`` names no mend, or one that a loaded module already has.
+        ValueError: ``without`` holds a name of no mend, or of one that a loaded module already has.
         ImportError: a loaded module cannot be mended in place; import ganspec.impl_chainer.compat before chainer.
     """
     without = frozenset(without)

@@ -2,8 +2,8 @@
 
 The file on disk is never touched. A mend says which module it is for, what broke it and why, and gives
 the old text with the new one, so that the table of mends reads as a diff against Chainer 7.8.1. An old
-text that is not there is an error, not a guess; new text has as many lines as the old one, so that line
-numbers in tracebacks stay those of the upstream file.
+text that is absent is an error. New text has as many lines as the old one, so that line numbers in
+tracebacks stay those of the upstream file.
 """
 
 from collections.abc import Callable
@@ -32,14 +32,14 @@ class Mend:
     """One fix of one upstream module.
 
     Args:
-        name: how the fix is called, in ``apply(without={name})`` and in messages.
-        module: the upstream module, such as ``chainer.reporter``.
-        broken_by: what broke it, with the version, such as ``NumPy 2.0``.
-        why: the reason, in a sentence or two.
-        needed: says whether this process has the versions that need the mend; asked when the module loads.
-        edits: the replacements, applied in order.
-        rewrite: for the one file that is replaced as a whole: a function from source to source.
-        in_place: for a mend of a class body: makes the same change to the module when it is loaded already.
+        name: name of the fix, in ``apply(without={name})`` and in messages.
+        module: name of the upstream module, such as ``chainer.reporter``.
+        broken_by: cause, with its version, such as ``NumPy 2.0``.
+        why: reason, in a sentence or two.
+        needed: condition: whether this process has the versions that need the mend; asked when the module loads.
+        edits: replacements, applied in order.
+        rewrite: function from source to source, for the one file that is replaced as a whole.
+        in_place: function that makes the same change to a module that is loaded already, for a mend of a class body.
     """
 
     name: str
@@ -81,7 +81,11 @@ class Table:
         self.mends = []
 
     def declare(self, name, module, *edits, broken_by, why, needed, rewrite=None, in_place=None):
-        """Add a mend; the edits are ``(old, new)`` or ``(old, new, count)``.
+        """Add a mend.
+
+        Args:
+            name, module, broken_by, why, needed, rewrite, in_place: parts of the ``Mend``.
+            edits: replacements, each ``(old, new)`` or ``(old, new, count)``.
 
         Raises:
             ValueError: the name is taken, the mend does nothing, or an edit changes the number of lines.
@@ -107,7 +111,7 @@ class Table:
         return frozenset(mend.module for mend in self.mends)
 
     def wanted(self, module, without=frozenset()):
-        """Return the mends that ``module`` needs in this process, less those named in ``without``."""
+        """Return the mends that ``module`` needs in this process, except those named in ``without``."""
         return [m for m in self.mends if m.module == module and m.name not in without and m.needed()]
 
 

@@ -1,6 +1,6 @@
 """The few functions of ``pkg_resources`` that Chainer calls, over ``importlib.metadata``.
 
-Given to the Chainer modules that import ``pkg_resources``, and to nobody else: nothing of this name
+Given to the Chainer modules that import ``pkg_resources``, and to no others: nothing of this name
 enters ``sys.modules``. Requirements are what Chainer writes: a name and comma-separated version bounds.
 """
 

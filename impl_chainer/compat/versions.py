@@ -22,7 +22,7 @@ def release(distribution):
 
 
 def at_least(distribution, *version):
-    """A condition: the distribution is installed, in this version or a later one."""
+    """Return a condition: the distribution is installed, in this version or a later one."""
 
     def condition():
         installed = release(distribution)
@@ -32,20 +32,20 @@ def at_least(distribution, *version):
 
 
 def python_at_least(*version):
-    """A condition: this is that version of Python or a later one."""
+    """Return a condition: this is that version of Python or a later one."""
     return lambda: sys.version_info[: len(version)] >= version
 
 
 def absent(distribution):
-    """A condition: the distribution is not installed."""
+    """Return a condition: the distribution is not installed."""
     return lambda: release(distribution) is None
 
 
 def importable(module):
-    """A condition: a top-level module of this name can be found; it is not imported."""
+    """Return a condition: a top-level module of this name can be found; it is not imported."""
     return lambda: module in sys.modules or util.find_spec(module) is not None
 
 
 def any_of(*conditions):
-    """A condition: at least one of these holds."""
+    """Return a condition: at least one of these holds."""
     return lambda: any(condition() for condition in conditions)

@@ -1,4 +1,4 @@
-"""The kinds of layer an architecture is made of: their keys, shapes, parameters and statistics.
+"""The kinds of layer of which architectures are made: their keys, shapes, parameters and statistics.
 
 Each kind is one entry of `KINDS`; each backend has a function of the same name in its module `layers`. Shapes are those of one
 sample, channels first. No key has a default value that a framework chose: every key is required, in the layer itself or in the

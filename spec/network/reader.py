@@ -170,7 +170,7 @@ class _Builder:
         if len(last) > 1 or min([*last, first]) < first:
             layer.note("stages", "expected [first] or [first, last]")
         elif self.stage is None:
-            hint = "add growth.stages and growth.images"
+            hint = "add the table, such as --set growth.stages=7 --set growth.images=400_000"
             layer.note("stages", "this network grows, but the system has no table [growth]", hint)
         else:
             return first <= self.stage <= min([*last, self.stage])
@@ -188,7 +188,8 @@ class _Builder:
             if max(outline.shape, default=0) > MAX_SIZE:
                 raise ShapeError(f"its output has more than {MAX_SIZE} numbers along one axis")
         except ShapeError as error:
-            layer.note("", f"the {kind} layer '{name}' does not fit its input{self._in_stage}: {error}")
+            if self.problems.noted == noted:  # else a harmless size stands for a wrong one
+                layer.note("", f"the {kind} layer '{name}' does not fit its input{self._in_stage}: {error}")
             self._hide(name)
             return
         self.used_settings |= {(kind, key) for key in merged.read if key not in layer.data}
@@ -199,7 +200,7 @@ class _Builder:
         if (outline.parameters or outline.statistics) and (reason := reason_to_refuse(name)):
             layer.note("name", reason, "choose another name")
         if self.problems.noted > noted:
-            self._hide(name)  # a harmless size stands in for a wrong one
+            self._hide(name)
             return
         arrays = outline.parameters, outline.statistics
         self._append(Layer(name, kind, inputs, outline.shape, outline.settings, *arrays))
@@ -327,8 +328,8 @@ class _Builder:
             return
         for kind in self.settings.data:
             if kind not in KINDS:
-                message = f"there is no kind of layer '{kind}': {expected_one_of(KINDS)}"
-                self.settings.note(kind, message, did_you_mean(kind, KINDS))
+                message = f"no layer here is of the kind '{kind}': {expected_one_of(self.counts)}"
+                self.settings.note(kind, message, did_you_mean(kind, self.counts))
                 continue
             shared = self.settings.table(kind)
             used = {key for k, key in self.used_settings if k == kind}

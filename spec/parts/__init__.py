@@ -1,1 +1,1 @@
-"""What a system is made of besides networks: losses, schedules, optimisers, and the settings of data and training."""
+"""The parts of a system besides networks: losses, schedules, optimisers, and the settings of data and training."""

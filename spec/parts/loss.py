@@ -45,7 +45,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula, and the file and key in which it stands, for messages about its meaning."""
+    """A formula with its text, file and key, for messages about its meaning."""
 
     tree: Expression
     text: str
@@ -111,6 +111,7 @@ def read_loss(file: SpecFile, overrides: Mapping[str, float], problems: Problems
 
     Returns: the loss.
     """
+    # Read what formulas are made of.
     table = Table(file.data, file.file, "", problems)
     title, source = table.line("title"), table.line("source")
     scope = table.numbers("constants", overrides)
@@ -122,6 +123,7 @@ def read_loss(file: SpecFile, overrides: Mapping[str, float], problems: Problems
     shapes = table.table("outputs", {})
     outputs = {name: _shape(shapes, name) for name in shapes.data}
     definitions = _definitions(table)
+    # Read what is computed beside the losses.
     carried, reports = {}, {}
     for name, entry in _entries(table, "carried"):
         carried[name] = Carried(entry.number("start"), _formula(entry, "next"), _one_network(entry, losses))

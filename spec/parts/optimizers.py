@@ -164,12 +164,14 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
 
     Returns: each network's optimiser.
     """
+    # Tell the tables of networks from the shared keys.
     networks = list(networks)
     own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n != "clip")}
     shared = {k: v for k, v in table.data.items() if k not in own}
     for n in own:
         if n not in networks:
             table.note(n, f"there is no network '{n}' to train: {expected_one_of(networks)}", did_you_mean(n, networks))
+    # Lay each network's keys over the shared ones.
     optimizers = {}
     for n in networks:
         keys = own.get(n, {})
@@ -177,31 +179,34 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
         if isinstance(keys, dict) and keys.get("kind", shared.get("kind")) != shared.get("kind"):
             merged = {k: v for k, v in shared.items() if k in SHARED} | keys  # another kind has other numbers
         key = table.path(n) if n in own else table.key
-        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems, table.scope))
+        kind_key = key if isinstance(keys, dict) and "kind" in keys else table.key
+        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems, table.scope), kind_key)
     overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
     for k in overridden:
         table.note(k, "every network has its own value, so this one changes nothing")
     return optimizers
 
 
-def read_optimizer(table: Table) -> Optimizer:
+def read_optimizer(table: Table, kind_key: str) -> Optimizer:
     """Read one optimiser.
 
     Args:
         table: shared keys of `[optimizers]` and those of one network.
+        kind_key: dotted path of the table in which the kind is written.
 
     Returns: the optimiser; after a problem, one that is only good for finding more problems.
     """
-    kind = table.choice("kind", KINDS)
-    if table.data.get("kind") != kind or _is_of_another_kind(table, kind):
+    kind = Table(table.data, table.file, kind_key, table.problems).choice("kind", KINDS)
+    table.read.add("kind")
+    if table.data.get("kind") != kind or _is_of_another_kind(table, kind, kind_key):
         return Adam(0.0, None, 0.0, 0.0, 1.0, ADAM_PLACES[0])
     optimizer = KINDS[kind].read(table, table.number("learning_rate", least=0), _clip(table))
     table.close()
     return optimizer
 
 
-def _is_of_another_kind(table: Table, kind: str) -> bool:
-    """Returns: whether the keys are those of another kind (noted as one problem)."""
+def _is_of_another_kind(table: Table, kind: str, kind_key: str) -> bool:
+    """Returns: whether the keys are those of another kind; this is noted as one problem, where the kind is written."""
     own = KINDS[kind].numbers
     missing = [key for key in own if key not in table]
     foreign = [key for key in table.data if key not in ("kind", *SHARED, *own)]
@@ -210,8 +215,9 @@ def _is_of_another_kind(table: Table, kind: str) -> bool:
     message = f"the kind '{kind}' takes {', '.join(own)}"
     message += f"; missing: {', '.join(missing)}" if missing else ""
     message += f"; not taken: {', '.join(foreign)}" if foreign else ""
-    settings = " ".join(f"--set {table.path(key)}={own[key]}" for key in missing)
-    table.note("", message, f"such as {settings}" if missing else "delete the keys that it does not take")
+    settings = " ".join(f"--set {kind_key}.{key}={own[key]}" for key in missing)
+    hint = f"such as {settings}" if missing else "delete the keys that it does not take"
+    table.problems.add(table.file, kind_key, message, hint)
     return True
 
 

@@ -120,7 +120,7 @@ class Growth:
     start_fade: float = 0.0
 
     def at(self, iteration: int, batch: int) -> tuple[int, float]:
-        """Returns: the stage of an iteration, and a."""
+        """Returns: the stage of an iteration, and the number a of its layers that fade."""
         stage, images = divmod(self._skipped + iteration * batch, self.images)
         return (stage, images / self.images) if stage < self.stages else (self.stages - 1, 0.0)
 

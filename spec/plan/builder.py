@@ -15,7 +15,7 @@ from ganspec.spec.parts.loss import Formula, Loss
 from ganspec.spec.parts.schedule import Schedule, Step
 from ganspec.spec.plan.graph import CLASSIFICATIONS, ELEMENTWISE, REDUCTIONS, Axes, Graph, MeaningError, format_axes
 from ganspec.spec.plan.reuse import Kept, reused
-from ganspec.spec.text.errors import Problems, did_you_mean, expected_one_of
+from ganspec.spec.text.errors import Problems, counted, did_you_mean, expected_one_of
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output, render
 
 MAX_LEVELS = 200  # of formulas inside formulas; bounds the recursion on a stranger's file
@@ -298,4 +298,4 @@ class Builder:
 def _counted(names: Collection[str], what: str) -> str:
     """Returns: "1 input (z)", "2 inputs (z, y)"."""
     listed = f" ({', '.join(names)})" if names else ""
-    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}{listed}"
+    return f"{counted(len(names), what)}{listed}"

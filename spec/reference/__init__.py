@@ -6,7 +6,8 @@
     optimizers   update rules
     trainer      one iteration: `Reference`
 
-It shares no automatic differentiation and no evaluation order with either backend, so that two backends cannot be wrong together.
+It shares no automatic differentiation with the backends, and of the plan only the order of steps, so that two backends cannot be
+wrong together.
 """
 
 from ganspec.spec.reference.trainer import Reference, ReferenceResult

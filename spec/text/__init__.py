@@ -1,1 +1,1 @@
-"""What a spec is written in: files, tables, formulas, arithmetic, distributions, and what is said when one is wrong."""
+"""The text of a spec: files, tables, formulas, arithmetic, distributions, and the messages about a wrong spec."""

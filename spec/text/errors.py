@@ -19,11 +19,11 @@ class Problem:
     """One thing that is wrong.
 
     Args:
-        file: name of the file it stands in, as the user knows it; or the "--set" that it came from.
+        file: name of the file that is wrong, as the user knows it, or the "--set" that is wrong.
         key: dotted path of the key in that file, "" for the whole file.
         message: one sentence without a full stop, which says what is wrong and what was expected.
         hint: advice how to mend it, "" where the message says it all.
-        text: formula it stands in, "" for none.
+        text: formula that is wrong, "" for none.
         span: start and end of the offending place in `text`.
     """
 

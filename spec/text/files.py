@@ -20,7 +20,7 @@ from ganspec.spec.text.errors import Problem, SpecError, did_you_mean, expected_
 _ROOT = Path(__file__).resolve().parent.parent  # the folder `spec`
 MAX_BYTES = 1_000_000  # of one spec file; ours are under 10 kB
 MAX_NESTING = 16  # of tables and lists; ours are nested three deep
-_NAME = re.compile(r"[A-Za-z0-9_]+")
+_NAME = re.compile(r"[A-Za-z0-9_]{1,100}")
 # What a path can lead to besides a file. Opening a pipe would wait for a writer, and some devices never end.
 _NOT_FILES: dict[str, Callable[[int], bool]] = {
     "a folder": stat.S_ISDIR,
@@ -109,12 +109,16 @@ class Library:
     def _own(self, name: str, file: str, key: str) -> SpecFile:
         if self.folder is None:
             raise SpecError([Problem(file, key, f"a packaged system cannot mention the file '{name}'")])
-        path = _path(self.folder / name, file, key).resolve()
+        try:
+            path = _path(self.folder / name, file, key).resolve()
+            is_file = path.is_file()
+        except (OSError, RuntimeError):  # a name that is too long, a circle of links
+            raise SpecError([Problem(file, key, f"'{name[:100]}' cannot be read")]) from None
         if not path.is_relative_to(self.folder.resolve()):
             raise SpecError(
                 [Problem(file, key, f"'{name}' leaves the folder of the system file", "put the file beside it")]
             )
-        if not path.is_file():
+        if not is_file:
             message = f"there is no file '{name}' in the folder of the system file"
             raise SpecError([Problem(file, key, message, did_you_mean(name, _files(self.folder)))])
         return SpecFile(name, read_file(path, name), path.stem)

@@ -9,7 +9,7 @@ Grammar, loosest binding first (ASCII only, no `eval`; a bounded recursive desce
     postfix  = primary [ "." name ]                       D(x).feature: one output of a network
     primary  = number | name | name "(" [ sum { "," sum } ] ")" | "(" sum ")"
 
-What the names mean is left to whoever walks the tree (`arithmetic`, `distributions`, `builder`).
+The modules that walk the tree (`arithmetic`, `distributions`, `builder`) decide what the names mean.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-MAX_LENGTH = 2000  # characters; the longest formula of a paper here is under 200
+MAX_LENGTH = 2000  # characters; the longest formula in the papers here has under 200
 MAX_DEPTH = 50  # nested parentheses, calls, signs and powers; bounds the recursion on a stranger's file
-MAX_LEVELS = 100  # of the tree; a + b + c has three: bounds the recursion of those who walk it
+MAX_LEVELS = 100  # of the tree; a + b + c has three; bounds the recursion of functions that walk it
 
 Span = tuple[int, int]
 
 
 class FormulaError(Exception):
-    """A formula does not parse; `span` is the offending place. Callers turn it into a `Problem`."""
+    """A formula is wrong; `span` is the offending place. Callers turn the error into a `Problem`."""
 
     def __init__(self, message: str, span: Span, hint: str = "") -> None:
         super().__init__(message)
@@ -100,7 +100,7 @@ def parse(text: str) -> Expression:
     """Read a formula.
 
     Args:
-        text: at most `MAX_LENGTH` ASCII characters.
+        text: formula of at most `MAX_LENGTH` ASCII characters.
 
     Returns: the tree, each node with its place in `text`.
 

@@ -1,6 +1,6 @@
 """Reading tables: keys, and values of each kind; every problem is noted.
 
-A `Table` knows where it stands (file and key path) and which of its keys were read. Closing it reports the other keys, so that
+A `Table` knows its place (file and key path) and which of its keys were read. Closing it reports the other keys, so that
 an unknown or misspelt key is never ignored. A value that is missing or of the wrong kind is noted and replaced by a harmless
 one; so reading goes on, and all problems are reported together.
 """
@@ -136,7 +136,7 @@ class Table:
             return max(least, min(1.0, most))
         if not least <= number <= most:
             bounds = f"at least {least:g}" if most == 1e15 and number < least else f"from {least:g} to {most:.10g}"
-            self.note(name, f"expected a number {bounds}, found {number:g}")
+            self._note_value(name, f"expected a number {bounds}, found {number:g}", value)
             return least
         return float(number)
 
@@ -186,7 +186,8 @@ class Table:
         """Note every number of the table `name` that nothing uses."""
         for key in scope.names:
             if key not in scope.used:
-                self.note(f"{name}.{key}", "nothing uses this number", "use it or delete it")
+                hint = did_you_mean(key, scope.used) or "use it or delete it"
+                self.note(f"{name}.{key}", "nothing uses this number", hint)
 
     def table(self, name: str, default: Any = _REQUIRED) -> Table:
         """Returns: a table inside this one; it shares this table's scope."""
@@ -240,13 +241,18 @@ class Table:
         if number is None:
             return least
         if number != int(number):
-            self.note(name, f"expected a whole number, found {number:g}")
+            self._note_value(name, f"expected a whole number, found {number:g}", value)
             return least
         if not least <= number <= most:
             bounds = f"of at least {least}" if most == MAX_SIZE and number < least else f"from {least} to {most}"
-            self.note(name, f"expected a whole number {bounds}, found {number:g}")
+            self._note_value(name, f"expected a whole number {bounds}, found {number:g}", value)
             return least
         return int(number)
+
+    def _note_value(self, name: str, message: str, value: Any) -> None:
+        """Note a problem of what arithmetic comes to, and show the arithmetic."""
+        text = value if isinstance(value, str) else ""
+        self.problems.add(self.file, self.path(name), message, text=text, span=(0, len(text)))
 
     def _guarded(self, name: str, value: Any, compute: Callable[[], T], harmless: T) -> T:
         try:

@@ -138,7 +138,7 @@ def read_record(path: Path) -> tuple[dict[str, Any], Record]:
         CheckpointError: it is not a whole checkpoint of this format.
     """
     try:
-        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+        if path.exists() and not path.is_file():  # opening a named pipe would wait without end
             raise CheckpointError(f"{path}: is not a regular file")
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})["ganspec"])

@@ -5,34 +5,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ganspec.spec.description import describe, differences
 from ganspec.spec.system import System, load_system
 from ganspec.spec.training.checkpoint import read_checkpoint
+from ganspec.spec.training.record import RunError, read_record
 from ganspec.spec.training.state import TrainingState, array_shapes
-
-FORMAT = "ganspec run 1"
-MAX_RECORD = 10_000_000  # bytes of run.json; that of the largest system has under 100 kB
-# What the record of a run holds that reading it needs.
-KEYS: Mapping[str, type] = {
-    "system": str,
-    "settings": list,
-    "data": str,
-    "backend": str,
-    "device": str,
-    "dtype": str,
-    "draws": str,
-    "seed": int,
-}
-
-
-class RunError(Exception):
-    """A folder is not that of a run, or lacks what is asked for; the message says which and what to do."""
 
 
 @dataclass(frozen=True)
@@ -78,29 +59,13 @@ def read_run(folder: Path, iteration: int | None = None) -> Run:
     return Run(system, state, record["dtype"])
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read what a run says of itself, `run.json`.
-
-    Raises:
-        RunError: it is not there, is damaged, or is of another version.
-    """
-    file = folder / "run.json"
-    try:
-        with file.open("rb") as opened:
-            record = json.loads(opened.read(MAX_RECORD))
-    except OSError as error:
-        raise RunError(f"{folder}: is not the folder of a run: run.json: {error.strerror}") from None
-    except ValueError:
-        raise RunError(f"{file}: is not what a run writes; is this the folder of a run?") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise RunError(f"{file}: is not the record of a run of this version ({FORMAT})")
-    wrong = [key for key, kind in KEYS.items() if not isinstance(record.get(key), kind)]
-    if wrong:
-        raise RunError(f"{file}: is damaged: the key '{wrong[0]}' is missing or not {KEYS[wrong[0]].__name__}")
-    return record
-
-
 def checkpoints(folder: Path) -> dict[int, Path]:
-    """Returns: a run's checkpoints by iteration; only numbered files are some."""
-    found = (folder / "checkpoints").glob("*.safetensors")
-    return {int(path.stem): path for path in found if path.stem.isascii() and path.stem.isdigit()}
+    """Returns: a run's checkpoints by iteration, in order. A file of another name is none: people move damaged ones away so."""
+    found = numbered((folder / "checkpoints").glob("*.safetensors"))
+    return {int(path.stem): path for path in found}
+
+
+def numbered(paths: Iterable[Path]) -> list[Path]:
+    """Returns: the paths that are named for an iteration, in the order of iterations."""
+    found = [path for path in paths if path.stem.isascii() and path.stem.isdigit() and len(path.stem) <= 15]
+    return sorted(found, key=lambda path: int(path.stem))

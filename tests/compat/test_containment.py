@@ -1,7 +1,9 @@
-"""Importing Chainer through the mends changes nothing for anybody else in the process."""
+"""Importing Chainer through the mends changes nothing else in the process."""
 
 import subprocess
+import tomllib
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -46,7 +48,7 @@ import ganspec.impl_chainer.compat
 assert look() == before
 import chainer, chainer.testing, chainer.testing.doctest_helper
 after = look()
-# chainer/__init__.py adds filters of its own, in front; nobody else's is changed.
+# chainer/__init__.py adds filters of its own, in front; the others stay.
 added = len(after[1]) - len(before[1])
 assert after[1][added:] == before[1]
 assert all("chainer" in str(f) for f in after[1] if f not in before[1]), after[1]
@@ -92,6 +94,14 @@ others = {name.partition(".")[0] for name in set(sys.modules) - before} - set(sy
 assert others <= {"ganspec"}, others
 """
     )
+
+
+def test_every_folder_of_compat_is_in_the_package():
+    root = Path(__file__).resolve().parents[2]
+    packages = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(root) for path in (root / "impl_chainer" / "compat").rglob("*.py")}
+    assert {f"ganspec.{'.'.join(folder.parts)}" for folder in folders} <= set(packages)
+    assert len(folders) > 1
 
 
 def test_upstream_files_and_caches_stay(passes):

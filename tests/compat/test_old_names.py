@@ -1,4 +1,4 @@
-"""--old-names gives the names that NumPy removed to the user's own modules, and to nobody else."""
+"""--old-names gives the names that NumPy removed to the user's own modules, and to no others."""
 
 import ast
 import os

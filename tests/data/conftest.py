@@ -1,4 +1,4 @@
-"""Writers of small data sets, one a format, so that tests say what they read.
+"""Writers of small data sets, one for each format, so that tests say what they read.
 
 They share no code with the readers: `struct`, Pillow, NumPy and the standard library's archives write the bytes.
 """
@@ -29,6 +29,23 @@ def picture(image: np.ndarray, form: str = "PNG", **options) -> bytes:
     pillow = pytest.importorskip("PIL.Image")
     buffer = io.BytesIO()
     pillow.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def sixteen_bits(image: np.ndarray) -> bytes:
+    """A PNG of one grey image (1, height, width) with sixteen bits per pixel."""
+    pillow = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    pillow.fromarray(image[0].astype(np.uint16)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def animation(images: np.ndarray) -> bytes:
+    """An animated PNG of grey images (n, 1, height, width)."""
+    pillow = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    frames = [pillow.fromarray(image[0]) for image in images]
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
     return buffer.getvalue()
 
 
@@ -98,7 +115,7 @@ def write() -> SimpleNamespace:
     """The writers above; `write.kinds[kind](images)` gives the bytes of a data set in that format."""
     return SimpleNamespace(
         idx=idx_bytes, picture=picture, tar=tar_bytes, zip=zip_bytes, npy=npy_bytes, npz=npz_bytes, tree=tree,
-        pictures_of=pictures_of, gz=gz, kinds=BYTES,
+        pictures_of=pictures_of, gz=gz, kinds=BYTES, sixteen_bits=sixteen_bits, animation=animation,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from ganspec.tools import data
 from ganspec.tools.data import detect
 from support.data.cifar_files import WRITERS, by_python3, published, records, set_of
 
-SIZE = 4  # images a batch
+SIZE = 4  # images per batch
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Downloading, against a server on this machine: whole, resumed, or begun anew."""
+"""Downloading, against a server on this machine: whole, resumed, or begun again."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_server_without_ranges_sends_the_whole_again(server, there):
     assert server.sent == [len(CONTENT)]
 
 
-def test_file_that_changed_meanwhile_is_begun_anew(server, there):
+def test_file_that_changed_meanwhile_is_begun_again(server, there):
     usual = server.at["set.bin"]
     server.at["set.bin"] = Served(OTHER, etag='"old"')
     interrupted(server, there, 100_000)
@@ -80,7 +80,7 @@ def test_file_that_changed_meanwhile_is_begun_anew(server, there):
 
 
 @pytest.mark.parametrize("note", [None, b"{}", b"[1", b"\xff", b"[" * 4000, b'{"url": "elsewhere", "version": "x"}'])
-def test_wrong_part_of_unknown_version_is_told_by_its_checksum_and_begun_anew(note, server, there):
+def test_wrong_part_of_unknown_version_is_told_by_its_checksum_and_begun_again(note, server, there):
     there.part.write_bytes(OTHER[:100_000])
     if note is not None:
         there.note.write_bytes(note)
@@ -124,7 +124,7 @@ def test_part_that_is_whole_is_checked_and_named(server, there):
 
 
 @pytest.mark.parametrize("left", [OTHER, CONTENT + b"x"], ids=["wrong", "too long"])
-def test_part_that_is_whole_and_wrong_is_begun_anew(left, server, there):
+def test_part_that_is_whole_and_wrong_is_begun_again(left, server, there):
     there.part.write_bytes(left)
     whole(there)
     assert server.asked == [("set.bin", None, None)]
@@ -132,7 +132,7 @@ def test_part_that_is_whole_and_wrong_is_begun_anew(left, server, there):
 
 def test_wrong_file_is_deleted_and_told(server, there):
     server.at["set.bin"].content = OTHER
-    refused(there, "gave another file (MD5 ", "which is deleted")
+    refused(there, "gave another file (MD5 ", "which was deleted")
     assert there.left() == []
     assert len(server.asked) == 1
 

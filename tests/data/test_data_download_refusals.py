@@ -1,4 +1,4 @@
-"""Downloads that cannot be: what is told, and that nothing which had come is lost."""
+"""Downloads that fail: what the message says, and that no part that has arrived is lost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_redirect_is_followed(status, server, there, monkeypatch):
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/set.bin", "data:,abc", "javascript:0"])
 def test_redirect_off_the_web_is_refused(target, server, there):
     server.at["set.bin"] = Served(answers=[302], location=target)
-    refused(there, f"redirects to '{target}', which is no address on the web")
+    refused(there, f"redirects to '{target}', which is not an http or https address")
 
 
 def test_redirects_in_a_circle_end(server, there):
@@ -123,7 +123,7 @@ def test_full_disk_keeps_what_came(server, there, monkeypatch):
             return super().write(piece[: 100_000 - self.seek(0, 2)])  # as a disk does that fills up
 
     monkeypatch.setitem(download.__globals__, "open", lambda path, mode, **_: Full(path, mode.replace("b", "")))
-    message = refused(there, "cannot be written (No space left on device)", "what has come is kept")
+    message = refused(there, "cannot be written (No space left on device)", "what has arrived is kept")
     assert message.startswith(str(there.part))
     monkeypatch.undo()
     assert there.part.read_bytes() == CONTENT[:100_000]
@@ -137,7 +137,7 @@ def test_disk_too_small_is_told_before_anything_is_taken(server, there, monkeypa
 
 def test_other_file_of_that_name_is_left_alone(server, there):
     there.path.write_bytes(b"mine")
-    with pytest.raises(data.DataError, match="is there, and is not the published file"):
+    with pytest.raises(data.DataError, match="exists, and is not the published file"):
         data.download("set", there.root)
     assert there.path.read_bytes() == b"mine"
 

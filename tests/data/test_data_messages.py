@@ -1,11 +1,10 @@
-"""What a wrong input is told. The inputs are made here, their messages stand in `messages.toml` under the same names.
+"""The messages for wrong inputs. The inputs are made here, their messages stand in `messages.toml` under the same names.
 
 In a message PATH is what the user asked for, and (...) what a foreign parser said, which differs between versions.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
 import pickle
 import re
@@ -89,9 +88,19 @@ INPUTS = {
     "folder with text named png": lambda w, s: {"a.png": b"not a picture"},
     "folder with an empty picture": lambda w, s: {"a.png": b""},
     "folder with a wrong size": lambda w, s: {"a.png": w.picture(s[0]), "b.png": w.picture(s[1][:, :4])},
+    "folder with bad pictures": lambda w, s: {
+        "e.png": w.picture(s[1][:, :4]),
+        "good.png": w.picture(s[0]),
+        "b/d.png": w.animation(s),
+        "a.png": b"",
+        "b/c.png": w.picture(s[1])[:50],
+    },
+    "zip with bad pictures": lambda w, s: w.zip(
+        {f"{i:02d}.png": w.picture(s[0] if i == 12 else s[0][:, :4]) for i in range(13)}
+    ),
     "folder with transparency": lambda w, s: {"a.png": w.picture(s[0], transparency=8)},
-    "folder with sixteen bits": lambda w, s: {"a.png": sixteen_bits(s)},
-    "folder with an animation": lambda w, s: {"a.png": animation(s)},
+    "folder with sixteen bits": lambda w, s: {"a.png": w.sixteen_bits(s[0])},
+    "folder with an animation": lambda w, s: {"a.png": w.animation(s)},
     "zip with a broken picture": lambda w, s: w.zip({"a.png": w.picture(s[0]), "b.png": w.picture(s[1])[:50]}),
     "zip without pictures": lambda w, s: w.zip({"notes.txt": b"x"}),
     "zip cut short": lambda w, s: w.zip({"a.png": w.picture(s[0])})[:-10],
@@ -152,21 +161,6 @@ def changed(**values) -> bytes:
 
 def renamed(**names) -> bytes:
     return cpickle({names.get(key.decode(), key.decode()).encode(): item for key, item in batch_dict(*CIFAR).items()})
-
-
-def sixteen_bits(some) -> bytes:
-    image_of = pytest.importorskip("PIL.Image")
-    buffer = io.BytesIO()
-    image_of.fromarray(some[0, 0].astype(np.uint16)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def animation(some) -> bytes:
-    image_of = pytest.importorskip("PIL.Image")
-    buffer = io.BytesIO()
-    frames = [image_of.fromarray(image[0]) for image in some]
-    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
-    return buffer.getvalue()
 
 
 @pytest.fixture(autouse=True)
@@ -290,7 +284,9 @@ def test_every_message_has_its_input():
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_every_message_says_what_where_expected_and_remedy(name):
-    what, expected, remedy = GOLDEN[name].strip().split("\n")
+    what, *listed, expected, remedy = GOLDEN[name].strip().split("\n")
     assert re.match(r"(PATH|FOLDER/[\w-]+)(, '.+')?: .+", what)
+    assert len(listed) <= 11
+    assert all(re.match(r"    ('.+': .+|and \d+ more)$", line) for line in listed)
     assert expected.startswith("    expected: ")
     assert remedy.startswith("    to mend it: ")

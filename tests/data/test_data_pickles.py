@@ -187,7 +187,7 @@ GROWING = {
     "a name of a megabyte": b"\x80\x02c" + b"a" * MIB + b"\n\n.",
     "a frame of 2**63 bytes": b"\x80\x04\x95" + b"\xff" * 8 + b".",
     "a memo far away": b"\x80\x02]" + b"".join(b"r" + struct.pack("<I", i << 12) for i in range(9000)) + b".",
-    "nothing for ever": b"\x80\x04" + b"\x95" + bytes(8) + (b"\x95" + bytes(8)) * 25_000,
+    "empty frames without end": b"\x80\x04" + b"\x95" + bytes(8) + (b"\x95" + bytes(8)) * 25_000,
 }  # fmt: skip
 
 
@@ -262,4 +262,4 @@ def test_batch_larger_than_its_bound_is_not_read(kind, write, fresh, monkeypatch
     else:
         tar = write.tar(files)
         path.write_bytes({"tar": tar, "tar.gz": write.gz(tar), "zip": write.zip(files)}[kind])
-    assert peak(lambda: refused(path, "takes 33,554,432 bytes", "at most 20,000 a batch", "'data_batch_1'")) < 4 * MIB
+    assert peak(lambda: refused(path, "takes 33,554,432 bytes", "at most 20,000 per batch", "'data_batch_1'")) < 4 * MIB

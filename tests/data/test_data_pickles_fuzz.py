@@ -141,7 +141,10 @@ def test_both_unpicklers_read_alike_whatever_the_frames(pieces, frames):
         found = read_pickle(content)
     except data.DataError:
         return
-    other = InPython(io.BytesIO(content), encoding="bytes").load()
+    try:
+        other = InPython(io.BytesIO(content), encoding="bytes").load()
+    except AttributeError:  # the other one minds what nothing is appended to
+        return
     assert [comparable(value) for value in found.values()] == [comparable(value) for value in other.values()]
 
 

@@ -143,7 +143,7 @@ def test_progress_is_shown_on_a_terminal_only(terminal, lfw, monkeypatch):
     ("mode", "form", "expected"),
     [
         ("1", "PNG", 1), ("L", "JPEG", 1), ("LA", "PNG", 1), ("P", "PNG", 3), ("RGB", "BMP", 3), ("RGB", "PPM", 3),
-        ("L", "PPM", 1), ("RGBA", "PNG", 3), ("RGB", "WEBP", 3),
+        ("L", "PPM", 1), ("RGBA", "PNG", 3), ("RGB", "WEBP", 3), ("CMYK", "JPEG", 3),
     ],
 )  # fmt: skip
 def test_every_kind_of_picture_decodes_as_pillow_converts_it(mode, form, expected, write, fresh):

@@ -31,10 +31,9 @@ DISCRIMINATORS = (
 
 def test_loss_network_and_size_are_chosen_on_the_command_line(capsys):
     chosen = ["--set", "loss=hinge", "--set", "networks.D=sndcgan_discriminator", "--set", "networks.G.ch=64"]
-    assert here("train", "dcgan_cifar10", *chosen, "--dry-run") == 0
-    assert "relu(" in capsys.readouterr().out
     assert here("show", "dcgan_cifar10", *chosen) == 0
     shown = capsys.readouterr().out
+    assert "relu(" in shown
     assert "loss hinge: " in shown
     assert "network D: sndcgan_discriminator" in shown
     assert "ch = 64" in shown
@@ -43,13 +42,10 @@ def test_loss_network_and_size_are_chosen_on_the_command_line(capsys):
 def test_every_loss_goes_with_every_schedule_and_every_discriminator(capsys):
     for loss in LOSSES:
         for schedule in SCHEDULES:
-            assert here("train", "dcgan_cifar10", *sets(loss=loss, schedule=schedule), "--dry-run") == 0, (
-                loss,
-                schedule,
-            )
+            assert here("show", "dcgan_cifar10", *sets(loss=loss, schedule=schedule)) == 0, (loss, schedule)
         for network in DISCRIMINATORS:
             chosen = sets(**{"loss": loss, "networks.D": network})
-            assert here("train", "dcgan_cifar10", *chosen, "--dry-run") == 0, (loss, network)
+            assert here("show", "dcgan_cifar10", *chosen) == 0, (loss, network)
 
 
 def sets(**chosen):

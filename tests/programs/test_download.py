@@ -103,8 +103,12 @@ def test_a_wrong_file_is_refused_and_no_run_is_begun(site, tmp_path, capsys):
 
 def test_dry_run_downloads_nothing(site, capsys, tmp_path):
     assert train(tmp_path / "run", "--download", "--dry-run") == 0
-    assert "data: mnist, downloaded" in capsys.readouterr().out
+    assert "data: none yet: mnist, to be downloaded (0.0 MB)" in capsys.readouterr().out
     assert site[1] == []
+    assert train(tmp_path / "run", "--download") == 0
+    assert train(tmp_path / "other", "--download", "--dry-run") == 0
+    assert "images: 24, 6 whole batches per epoch" in capsys.readouterr().out
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

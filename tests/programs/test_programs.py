@@ -64,13 +64,6 @@ def test_a_system_of_ones_own_trains_from_its_path(images, tmp_path):
     assert (tmp_path / "run" / "losses.png").exists()
 
 
-def test_dry_run_prints_the_plan_and_does_nothing(tmp_path):
-    process = ganspec("train", "began_mnist", "--dry-run", "--out", tmp_path / "run")
-    assert process.returncode == 0
-    assert "minimise" in process.stdout
-    assert not (tmp_path / "run").exists()
-
-
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(backend, images, tmp_path):
     out = tmp_path / "run"
     process = ganspec(
@@ -122,58 +115,6 @@ def test_a_framework_that_is_not_installed_is_said_with_the_remedy(backend, tmp_
     )
     process = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert fails(process, "is not installed", "pip install", f"ganspec[{backend}]")
-
-
-def test_a_folder_with_something_in_it_is_not_overwritten(images, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "thesis.txt").write_text("precious")
-    process = ganspec("train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", tmp_path / "run")
-    assert fails(process, "exists already")
-    assert [p.name for p in (tmp_path / "run").iterdir()] == ["thesis.txt"]
-
-
-def test_an_output_folder_that_cannot_be_made_is_said(images, tmp_path):
-    (tmp_path / "file").write_text("")
-    process = ganspec("train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", tmp_path / "file" / "run")
-    assert fails(process, "cannot be written")
-
-
-def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path, monkeypatch):
-    from ganspec.spec.training.checkpoint import CheckpointError, Record, write_checkpoint
-    from ganspec.spec.training.state import TrainingState
-
-    path = tmp_path / "a.safetensors"
-    state = TrainingState(1, {}, {}, {"parameters/G/l/W": np.zeros(3)})
-    record = Record({}, 0, "float64", "host", 0, "", {})
-    write_checkpoint(path, state, record)
-    before = path.read_bytes()
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="No space left on device"):
-        write_checkpoint(path, state, record)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
-
-
-def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, capsys):
-    from ganspec.tools.__main__ import main
-    from support.breakers import replace_operation
-
-    arguments = ["crosscheck", "began_mnist", "--iterations", "1", "--json", str(tmp_path / "a.json")]
-    assert main(arguments) == 0
-    assert "the backends agree" in capsys.readouterr().out
-    found = json.loads((tmp_path / "a.json").read_text())
-    assert found["agree"] is True
-    assert {f["kind"] for f in found["systems"]["began_mnist"]} >= {"output", "loss", "parameter gradient"}
-    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * 1.001)(
-        monkeypatch, "chainer"
-    )
-    assert main(arguments) == 1
-    assert "DISAGREE on began_mnist" in capsys.readouterr().out
-    assert json.loads((tmp_path / "a.json").read_text())["agree"] is False
 
 
 def test_show_starts_at_once_and_imports_no_framework():

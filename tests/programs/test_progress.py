@@ -62,9 +62,10 @@ def test_run_goes_on_to_the_end_of_its_system_and_no_further(images, digits, tmp
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
-    [(["cgan_mnist"], "up to 5,000 iterations"), (["cgan_mnist", "--epochs", "3"], "up to 3 epochs"),
-     (["began_mnist"], "up to 50 epochs"), (["began_mnist", "--iterations", "7"], "up to 7 iterations")],
+    [(["cgan_mnist", *SMALL_CGAN], "up to 5,000 iterations"),
+     (["cgan_mnist", *SMALL_CGAN, "--epochs", "3"], "up to 3 epochs"),
+     (["cgan_mnist", *SMALL_CGAN, "--iterations", "7"], "up to 7 iterations")],
 )  # fmt: skip
-def test_dry_run_says_how_long(arguments, text, capsys):
-    assert here("train", *arguments, "--dry-run") == 0
+def test_dry_run_says_how_long(arguments, text, digits, capsys):
+    assert here("train", *arguments, "--data", digits, "--dry-run") == 0
     assert text in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What `ganspec show`, `ganspec systems` and `--dry-run` say of every system."""
+"""What `ganspec show` and `ganspec systems` say of every system."""
 
 import pytest
 
@@ -20,7 +20,6 @@ def test_every_system_is_shown_whole_and_planned(name, capsys):
         f"  {name}: {o.kind}, learning_rate = {o.learning_rate}" in text for name, o in system.optimizers.items()
     )
     assert here("show", name, "--reduced") == 0
-    assert here("train", name, "--dry-run") == 0
     assert system.plan.steps[0].step.update[0] in capsys.readouterr().out
 
 
@@ -29,7 +28,7 @@ def test_every_system_is_shown_whole_and_planned(name, capsys):
     [
         ("cgan_mnist", [
             "rmsprop, learning_rate = 0.0001, decay = 0.9, start = 1.0, epsilon = 1e-10, epsilon_place = inside",
-            "5,000 iterations, in batches of 256", "every 20 iterations, every 200 after 2,000",
+            "5,000 iterations, in batches of 256", "samples every 20 iterations from iteration 1 on, every 200 after 2,001",
             "15x15 quantiles of its latent, from 0.05 to 0.95", "5 times, at most, until L_D is below 1",
             "report L_D, with D and G", "--download fetches mnist", "the digits that ship",
         ]),
@@ -42,6 +41,11 @@ def test_every_system_is_shown_whole_and_planned(name, capsys):
         ("sndcgan_cifar10", ["spectral_norm (iterations 1"]),
         ("began_mnist", ["50 epochs", "plots show means of 1,000", "whose mean M did not fall"]),
         ("ac_wgan_gp_cifar10", ["keep %", "kept "]),
+        ("began_faces64", [
+            "constants (change with --set constants.NAME=VALUE): channels = 3, size = 64, n = 128, code = 64",
+            "D must have the shape of x",
+        ]),
+        ("hinge_cifar10", ["D must give 1 number per sample"]),
     ],
 )  # fmt: skip
 def test_what_is_special_about_a_system_is_shown(name, texts, capsys):
@@ -49,6 +53,16 @@ def test_what_is_special_about_a_system_is_shown(name, texts, capsys):
     shown = capsys.readouterr().out
     for text in texts:
         assert text in shown, text
+
+
+def test_growth_is_shown_from_where_it_starts(capsys):
+    assert here("show", "progressive_cifar10", "--set", "growth.start={ stage = 2, fade = 0.5 }") == 0
+    shown = capsys.readouterr().out
+    assert "training starts in stage 2, of which 0.5 counts as done" in shown
+    assert all(
+        line in shown
+        for line in ("stage 1, before the start", "stage 2, from iteration 0\n", "stage 3, from iteration 12,500\n")
+    )
 
 
 def test_systems_are_listed_in_a_table_with_data_set_and_title(capsys):

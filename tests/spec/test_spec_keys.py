@@ -13,7 +13,6 @@ from ganspec.spec.network.architecture import Architecture
 from support.spec.toml_text import Files, Place, at, changed, mentioned, own_files, places, top_places, write
 
 SYSTEMS = [name for name in system_names() if "/" not in name]
-NUMBERS = ("parameters", "constants")  # tables whose values a system may override
 
 
 def resolved(system: System) -> tuple[Any, ...]:
@@ -55,7 +54,7 @@ def mentions(data: Any, file: str) -> list[dict[str, Any]]:
 def is_overridden(files: Files, name: str, place: Place) -> bool:
     """Returns: whether each mention of a file gives this number of its own, so that the file's is only a default."""
     found = [m for data in files.values() for m in mentions(data, name)]
-    return name != "system.toml" and place[0] in NUMBERS and len(place) == 2 and all(place[1] in m for m in found)
+    return name != "system.toml" and place[0] == "constants" and len(place) == 2 and all(place[1] in m for m in found)
 
 
 def others(value: Any) -> list[Any]:

@@ -19,7 +19,7 @@ AXES = st.one_of(st.just(()), st.lists(st.sampled_from([1, 2, 3]), max_size=3).m
 
 
 def _meet(a: Axes, b: Axes) -> Axes | None:
-    """The law: a number, or one a sample, meets anything; else ranks are equal and an axis of size 1 takes the other's."""
+    """The law: a single number, or one number per sample, goes with anything; else ranks are equal, and axes are equal or 1."""
     if not a or not b:
         return a or b
     if len(a) != len(b) and min(len(a), len(b)) > 1:
@@ -225,7 +225,7 @@ def test_detach_ends_the_graph_on_one_path_only(tmp_path: Path) -> None:
 
 
 def test_network_that_only_detached_images_come_from_is_not_trained(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"losses\.G: it does not depend on G, the network that it trains"):
+    with pytest.raises(SpecError, match=r"losses\.G: the loss does not depend on G, the network that it trains"):
         _wgan_with({"D": "mean(D(x))", "G": "mean(D(detach(G(z))))"}, tmp_path)
 
 

@@ -102,7 +102,7 @@ def watching(found: Accepted, system: tuple[str, bool]) -> Iterator[None]:
 
 def read_everything(folder: Path) -> Accepted:
     """Read every packaged system, the base of the wrong specs and the systems in a folder, at both sizes."""
-    own = [str(path) for path in folder.glob("*.toml") if "networks" in read_file(path, path.name)]
+    own = [str(path) for path in folder.glob("*.toml") if {"networks", "like"} & set(read_file(path, path.name))]
     assert own, "the folder has a system of its own"
     found = Accepted()
     for system in [(name, reduced) for name in (*system_names(), str(BASE), *own) for reduced in (False, True)]:
@@ -141,21 +141,22 @@ def keys_of_layer(kind: str) -> tuple[set[str], set[str]]:
         with suppress(ShapeError, ValueError):  # inputs that this kind does not take
             KINDS[kind].make(table, list(shapes))
             taken |= table.read
-            needed |= missing_keys(problems)
+            found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
+            needed |= {match[1] for match in found if match}
     return taken, needed
 
 
 def keys_of_optimizer(kind: str) -> tuple[set[str], set[str]]:
     """Returns: the keys that a kind of optimiser takes, and those of them that it needs."""
-    problems = Problems()
-    table = Table({"kind": kind}, "", "", problems)
-    optimizers.read_optimizer(table)
-    return table.read, {"kind", *missing_keys(problems)}
-
-
-def missing_keys(problems: Problems) -> set[str]:
-    found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
-    return {match[1] for match in found if match}
+    data = {"kind": kind, "learning_rate": 0.1, **optimizers.KINDS[kind].numbers}
+    table = Table(data, "", "", Problems())
+    optimizers.read_optimizer(table, "kind")
+    needed = set()
+    for key in data:
+        problems = Problems()
+        optimizers.read_optimizer(Table({k: v for k, v in data.items() if k != key}, "", "", problems), "kind")
+        needed |= {key} if problems.found else set()
+    return table.read, needed
 
 
 def may_be_left_out(place: str, key: str, system: tuple[str, bool]) -> bool:

@@ -18,6 +18,7 @@ import pytest
 
 from ganspec.spec.parts import optimizers
 from ganspec.spec.parts.optimizers import Clip, Moment
+from ganspec.spec.text.tables import Table
 from support.optimizer_rules import RATE
 
 TOML = f'kind = "amsgrad"\nlearning_rate = {RATE}\nbeta1 = 0.9\nbeta2 = 0.99\nepsilon = 1e-2'
@@ -68,13 +69,13 @@ class Implementation:
 
 def add(patch: pytest.MonkeyPatch) -> None:
     """Add the kind to the spec and to the backends that are installed, for the rest of a test."""
-    patch.setitem(
-        optimizers.KINDS,
-        "amsgrad",
-        lambda table, rate, clip: AMSGrad(
-            rate, clip, table.number("beta1", least=0), table.number("beta2", least=0), table.number("epsilon", least=0)
-        ),
-    )
+    numbers = {"beta1": "0.9", "beta2": "0.99", "epsilon": "1e-2"}
+
+    def read(table: Table, learning_rate: float, clip: Clip | None) -> AMSGrad:
+        return AMSGrad(learning_rate, clip, *(table.number(key, least=0) for key in numbers))
+
+    kind = optimizers.OptimizerKind
+    patch.setitem(optimizers.KINDS, "amsgrad", kind(read, numbers))
     for backend in filter(find_spec, ("torch", "chainer")):
         kinds = importlib.import_module(f"ganspec.impl_{backend}.optimizers").KINDS
         patch.setitem(kinds, "amsgrad", Implementation)

@@ -185,7 +185,7 @@ def reversed_fade(right, layer, x, parameters, statistics, mode):
 
 
 def spectral_vector(moves):
-    """Returns: a breaker that moves spectral norm's vector so often in an evaluation, though it is used only once."""
+    """Returns: a breaker that moves the vector of spectral norm `moves` times in each evaluation, where once is right."""
 
     def breaker(patch, backend):
         layers = module(backend, "layers")

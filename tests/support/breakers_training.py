@@ -48,7 +48,7 @@ def adam_without(correction):
 
 
 def changed(*settings):
-    """Returns: the settings that a wrong implementation behaves as if it had."""
+    """Returns: settings of the system as which a wrong implementation behaves."""
     return list(settings)
 
 
@@ -66,7 +66,11 @@ def average_of_parameters_only(patch, backend):
 
 
 def repeats(rule):
-    """Returns: a breaker that counts a step's repeats otherwise; `rule(often, iteration)` says when there are many."""
+    """Returns: a breaker that counts the repeats of a step in another way.
+
+    Args:
+        rule: function of the step's `repeat_override` and the iteration; whether the override holds then.
+    """
 
     def breaker(patch, backend):
         def wrong(self, iteration):
@@ -88,7 +92,7 @@ def gate_after_the_update(patch, backend):
         for number, planned in enumerate(self._stage.plan.steps):
             for repeat in range(planned.step.repeats(self.iteration)):
                 yield number, repeat
-                values = self._evaluate(planned, Position(self.iteration, number, repeat))
+                values = self._evaluate(planned, Position(self.iteration, number, repeat), None)
                 if planned.step.until.reached(float(to_numpy(values[planned.reports["L_D"]]))):
                     break
 

@@ -1,6 +1,6 @@
 """A system for each kind of layer: WGAN-GP, whose critic has one layer of that kind in its middle."""
 
-# One critic for each kind of layer, between what brings it an image and what makes one number a sample of it.
+# The middle of a critic for each kind of layer. Before it stands the image, after it layers that make one number per sample.
 MIDDLES = {
     "linear": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3 }',
     "conv": '{ kind = "conv", name = "m", channels = 3, kernel = KERNEL, stride = STRIDE, padding = [2, 1, 0, 3] }',
@@ -26,7 +26,7 @@ MIDDLES = {
     "max_pool": '{ kind = "max_pool", kernel = 2, stride = STRIDE }',
     "avg_pool": '{ kind = "avg_pool", kernel = 2, stride = STRIDE }',
     "planes": '{ kind = "flatten" }, { kind = "planes", height = 2, width = 3 }',
-    # What the weighted kinds take besides.
+    # The optional keys of layers with weights.
     "linear, gain": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3, gain = "sqrt(2 / fan_in)" }',
     "conv, gain": '{ kind = "conv", name = "m", channels = 3, kernel = 2, stride = 1, padding = 0, gain = SLOPE }',
     "linear, spectral": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3, spectral_norm = SPECTRAL }',
@@ -35,7 +35,7 @@ MIDDLES = {
     "deconv, spectral": '{ kind = "deconv", name = "m", channels = 2, kernel = 3, stride = 2, padding = 1, '
     "spectral_norm = SPECTRAL }",
 }
-ELSEWHERE = {"embedding", "one_hot", "fade"}  # in the conditional system and in the one that grows
+ELSEWHERE = {"embedding", "one_hot", "fade"}  # kinds that test_layers tries in a conditional and in a growing system
 CRITIC = """
 title = "a critic with one kind of layer"
 source = "none"

@@ -55,3 +55,18 @@ def fails(process, *texts, code=2):
     for text in texts:
         assert text in process.stderr, process.stderr
     return True
+
+
+def resumed(run, capsys, *more):
+    """Returns: the code of resuming a run for an iteration after 8, and the message."""
+    code = here("train", "--resume", run, "--iterations", 9, *more)
+    return code, capsys.readouterr().err
+
+
+def refused(run, capsys, *texts):
+    """Check that a run is not resumed, for the reason that is expected."""
+    code, error = resumed(run, capsys)
+    assert code == 2, error
+    for text in texts:
+        assert text in error
+    return True

@@ -49,12 +49,17 @@ def write_system(
     """Write a system and load it.
 
     Args:
-        loss: TOML of the key: "wgan_gp", or { use = "began", lambda_k = 20 }.
-        networks: by role, "INPUTS | LAYERS", a third part being the rest of the file.
-        steps: of a schedule of its own; None for one step that updates all networks.
-        schedule: TOML of the key instead.
-        redraw: of data and noise, for `steps`.
-        extra: further tables of the system.
+        folder: where the files are written.
+        loss: TOML of the key `loss`: "wgan_gp", or { use = "began", lambda_k = 20 }.
+        networks: text by role, "INPUTS | LAYERS" or "INPUTS | LAYERS | REST OF THE FILE".
+        steps: TOML of the steps of the system's own schedule; None for one step that updates all networks.
+        schedule: TOML of the key `schedule`; None for the system's own schedule.
+        redraw: lifetime of data and noise in the system's own schedule.
+        draws, optimizers: TOML of these tables.
+        shape, labels, batch: shape of an image, number of labels, number of images per batch.
+        extra: TOML of further tables.
+
+    Returns: the system.
     """
     for role, text in networks.items():
         inputs, layers, *rest = (part.strip() for part in text.split("|"))
@@ -87,28 +92,37 @@ class Computed:
     losses: dict[str, float]
     gradients: dict[str, np.ndarray]
     reports: dict[str, float]
-    state: TrainingState  # that it started from
+    state: TrainingState  # from which the step started
 
 
 def compute(backend: str, system: System, **states: float) -> Computed:
-    """Run one step from parameters off their initial values, and from given states such as k = 0.4."""
+    """Run the first step from parameters off their initial values, and from given carried numbers such as k = 0.4.
+
+    Carried numbers that the system does not have are left out.
+    """
     state = shaken_state(initial_state(system, SEED), SEED)
-    for name, value in states.items():
-        state.arrays[f"carried/{name}"] = np.array(value)
+    for name in states.keys() & system.loss.carried.keys():
+        state.arrays[f"carried/{name}"] = np.array(states[name])
     trainer = backends.make_trainer(backend, system, SEED, state, dtype="float64")
     to_numpy = backends.load(backend).to_numpy
     result = trainer.compute(0, 0, random_feed(system, SEED))
     plan = result.plan
-    values: dict[str, Any] = {n.value: v for n, v in zip(plan.nodes, result.values, strict=True) if n.op == "draw"}
     gradients = trainer.gradients_by_path(result)
     return Computed(
         state.of("parameters"),
-        {name: to_numpy(value) for name, value in values.items()},
+        drawn_values(backend, result),
         {name: float(to_numpy(result.values[i])) for name, i in plan.losses.items()},
         {f"{name}/{path}": to_numpy(g) for name, own in gradients.items() for path, g in own.items()},
         {name: float(to_numpy(result.values[i])) for name, i in plan.reports.items()},
         state,
     )
+
+
+def drawn_values(backend: str, result: Any) -> dict[str, np.ndarray]:
+    """Returns: the draws of a step's result, by symbol."""
+    to_numpy = backends.load(backend).to_numpy
+    pairs = zip(result.plan.nodes, result.values, strict=True)
+    return {node.value: to_numpy(value) for node, value in pairs if node.op == "draw"}
 
 
 def move_along(trainer: Any, gradient: float) -> None:

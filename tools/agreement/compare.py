@@ -1,11 +1,13 @@
 """Comparing two traces: how, and within which bounds.
 
 Two float64 traces are compared normwise and must agree within `BOUNDS`; a float32 trace is judged by its distance from float64,
-which may be `FLOAT32_FACTOR` times that of PyTorch's own float32.
+which may be `FLOAT32_FACTOR` times that of PyTorch's own float32. A quantity that is not finite agrees with nothing; where it is
+not finite in both backends, training diverged in both, which is said apart: the backends need not differ.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,11 +39,12 @@ class Finding:
     """The worst place of one kind.
 
     Args:
-        kind: of quantity.
-        compared: how many quantities were.
+        kind: kind of quantity, a key of `BOUNDS`.
+        compared: number of quantities that were compared.
         worst: the largest relative difference; infinite where shapes or dtypes differ or a value is not finite.
-        where: the name of that quantity.
-        bound: what it may be.
+        where: name of the quantity that has it.
+        bound: the largest difference with which quantities agree.
+        both_diverged: whether all that does not agree has values that are not finite in both backends.
     """
 
     kind: str
@@ -49,14 +52,32 @@ class Finding:
     worst: float
     where: str
     bound: float
+    both_diverged: bool = False
 
     @property
     def agrees(self) -> bool:
-        return self.worst <= self.bound  # False for NaN
+        """Whether all quantities of this kind agree."""
+        return self.worst <= self.bound and math.isfinite(self.worst)  # False for NaN
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """How far one quantity is from the other backend's; `diverged` where neither of the two is finite."""
+
+    name: str
+    size: float
+    diverged: bool = False
 
 
 def compare(ours: Trace, theirs: Trace) -> list[Finding]:
-    """Returns: the worst place of each kind between two float64 traces, with its bound."""
+    """Compare two float64 traces.
+
+    Args:
+        ours: trace of one backend.
+        theirs: trace of the other, of the same system, seed and states.
+
+    Returns: the worst place of each kind that either has, with its bound.
+    """
     return [_worst(kind, _differences(kind, ours, theirs), BOUNDS[kind]) for kind in BOUNDS if _has(kind, ours, theirs)]
 
 
@@ -67,20 +88,34 @@ def compare_float32(judge: Trace, reference: Trace, judged: Trace) -> list[Findi
         judge: PyTorch's float64.
         reference: PyTorch's float32, whose own distance sets the bound.
         judged: the float32 trace in question.
+
+    Returns: the worst place of each kind that `judge` or `judged` has.
     """
     findings = []
+    exact = _as_float64(judge)
     for kind in BOUNDS:
         if _has(kind, judge, judged):
-            own = max((d for _, d in _differences(kind, _as_float64(judge), _as_float64(reference))), default=0.0)
-            bound = FLOAT32_FACTOR * max(own, FLOAT32_FLOOR)
-            findings.append(_worst(kind, _differences(kind, _as_float64(judge), _as_float64(judged)), bound))
+            own = [d.size for d in _differences(kind, exact, _as_float64(reference)) if math.isfinite(d.size)]
+            bound = FLOAT32_FACTOR * max([*own, FLOAT32_FLOOR])
+            between = {d.name: d for d in _differences(kind, reference, judged)}
+            differences = [
+                _Difference(d.name, d.size, d.name in between and between[d.name].diverged)
+                for d in _differences(kind, exact, _as_float64(judged))
+            ]
+            findings.append(_worst(kind, differences, bound))
     return findings
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray, scale: float = 0.0) -> float:
-    """Returns: ||a - b|| / max(||a||, ||b||, scale); infinite where they cannot be compared, 0 where both are 0.
+    """Measure how far two arrays are from one another: ||a - b|| / max(||a||, ||b||, scale).
 
-    Shapes and dtypes must be equal, and every value finite: NaN agrees with nothing.
+    Args:
+        a: array of any shape.
+        b: array of the same shape and dtype.
+        scale: the smallest norm by which the difference is divided.
+
+    Returns: the relative difference; 0 where both are 0; infinite where shapes or dtypes differ or a value is not finite, because
+        NaN agrees with nothing.
     """
     if a.shape != b.shape or a.dtype != b.dtype or not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
@@ -92,20 +127,28 @@ def _has(kind: str, *traces: Trace) -> bool:
     return any(kind in t.values for t in traces)
 
 
-def _differences(kind: str, a: Trace, b: Trace) -> list[tuple[str, float]]:
+def _differences(kind: str, a: Trace, b: Trace) -> list[_Difference]:
     left, right = a.values.get(kind, {}), b.values.get(kind, {})
     found = []
     for name in dict.fromkeys([*left, *right]):
         if name in left and name in right:
-            found.append((name, relative_difference(left[name], right[name], a.scale[kind, name])))
+            size = relative_difference(left[name], right[name], a.scale[kind, name])
+            found.append(_Difference(name, size, _both_diverged(left[name], right[name])))
         else:
-            found.append((name, float("inf")))
+            found.append(_Difference(name, math.inf))
     return found
 
 
-def _worst(kind: str, differences: list[tuple[str, float]], bound: float) -> Finding:
-    where, worst = max(differences, key=lambda item: item[1])
-    return Finding(kind, len(differences), worst, where, bound)
+def _both_diverged(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and not np.isfinite(a).all() and not np.isfinite(b).all()
+
+
+def _worst(kind: str, differences: list[_Difference], bound: float) -> Finding:
+    worst = max(differences, key=lambda difference: difference.size)
+    wrong = [d for d in differences if not d.size <= bound]
+    return Finding(
+        kind, len(differences), worst.size, worst.name, bound, bool(wrong) and all(d.diverged for d in wrong)
+    )
 
 
 def _as_float64(given: Trace) -> Trace:

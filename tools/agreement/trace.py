@@ -1,6 +1,6 @@
 """What a backend computes, kept: every number on the way, by kind and name.
 
-`trace` runs a backend on random images; `compare` holds two traces against one another.
+`trace` runs a backend on random images; `compare` compares two traces.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from ganspec.tools import backends
 from ganspec.tools.sampling.latents import sample_latents
 
 _ROLES = ("parameter", "statistic", "moment", "average")
-_SMALL = 1e-2  # of a network's whole gradient: what a parameter's gradient is measured against if it is smaller than
-# that. The gradient of the critic's last bias, 1 - 1, is rounding of terms of the others' size, as is that before a batch norm.
+# A difference in a parameter's gradient is divided by at least this share of the norm of its network's whole gradient. The
+# gradient of the critic's last bias, 1 - 1, is rounding of terms of the others' size, as is that of a bias before a batch norm.
+_SMALL = 1e-2
 
 
 @dataclass
 class Trace:
-    """Every number a backend computed, by kind and name.
+    """Every number that a backend computed, by kind and name.
 
     Args:
+        values: arrays by kind, a key of `compare.BOUNDS`, and by name.
         scale: the smallest norm by which a difference in each value is divided; 0 for the value's own.
         states: the states from which the repeats of iteration 0 started.
     """
@@ -40,6 +42,7 @@ class Trace:
     states: list[TrainingState] = field(default_factory=list)
 
     def add(self, kind: str, name: str, value: np.ndarray, scale: float = 0.0) -> None:
+        """Keep an array, and the smallest norm by which a difference in it is divided."""
         self.values.setdefault(kind, {})[name] = value
         self.scale[kind, name] = float(scale)
 
@@ -56,12 +59,20 @@ def trace(
 ) -> Trace:
     """Train on random images and keep the numbers.
 
-    First one iteration whose every repeat starts from a given state, so that two backends compute it from the same parameters:
-    all its values and gradients are kept. Then `iterations` in a run of its own: the state after the first and the last of
-    them, and what was recorded.
+    First comes one iteration in which every repeat starts from a given state, so that two backends compute it from the same
+    parameters: all its values and gradients are kept. Then come `iterations` in a run of their own: the state after the first and
+    the last of them is kept, and what was recorded.
 
     Args:
-        states: before each repeat of the first iteration; None to use one's own, which the trace then holds.
+        backend: "torch" or "chainer".
+        system: system to train.
+        seed: seed of parameters, draws and images.
+        dtype: "float32" or "float64".
+        device: "cpu" or "cuda".
+        iterations: number of iterations of the run, from 1.
+        states: states before each repeat of the first iteration; None to use the backend's own, which the trace then holds.
+
+    Returns: the trace; its arrays have the backend's dtype.
 
     Raises:
         UserError: the framework or the device is not there.
@@ -78,7 +89,15 @@ def trace(
 
 
 def random_feed(system: System, seed: int) -> Any:
-    """Returns: a feed of images uniform in the system's range, from a stream of their own."""
+    """Make random images, uniform in the system's range, from a stream of their own.
+
+    Args:
+        system: system whose batch size, image shape, range and labels apply.
+        seed: seed of the images.
+
+    Returns: a function whose every call gives the next batch: "x", float64 (batch, channels, height, width), and "y", int64
+        (batch,), where the system has labels.
+    """
     streams, drawn = Streams(seed), iter(range(2**31))
     low, high = system.data.range
     shape = (system.run.batch, *system.data.shape)
@@ -98,8 +117,10 @@ def _trace_moments(kept: Trace, backend: str, trainer: Any, feed: Any) -> None:
     to_numpy = backends.load(backend).to_numpy
     given = iter(list(kept.states))
     for step, repeat in trainer.repeats():
+        # A state that is not finite cannot be loaded: training diverged, and this backend goes on with its own.
         if (state := next(given, None)) is not None:
-            trainer.load(state)
+            if all(np.isfinite(array).all() for array in state.arrays.values()):
+                trainer.load(state)
         else:
             kept.states.append(trainer.state())
         result = trainer.compute(step, repeat, feed)
@@ -137,7 +158,7 @@ def _trace_run(kept: Trace, backend: str, trainer: Any, feed: Any, iterations: i
 def _computed(plan: StepPlan, values: list[Any]) -> Iterable[tuple[str, str, Any]]:
     """Yields: kind, name and value of what a step computed."""
     for i, node in enumerate(plan.nodes):
-        name = f"%{i} {_shown(node)}"
+        name = f"%{i} {_call(node)}"
         if node.op == "network" and node.shape is not None:
             yield "output", name, values[i]
         elif node.op == "network":
@@ -146,7 +167,8 @@ def _computed(plan: StepPlan, values: list[Any]) -> Iterable[tuple[str, str, Any
             yield "input gradient", name, values[i]
 
 
-def _shown(node: Node) -> str:
+def _call(node: Node) -> str:
+    """Returns: a node as its plan prints it: "G(%0)"."""
     name = node.value if node.op == "network" else node.op
     return f"{name}({', '.join(f'%{i}' for i in node.inputs)})"
 
@@ -192,4 +214,5 @@ def _whole_moment(state: TrainingState, network: str, moment: str) -> np.ndarray
 
 
 def norm(a: np.ndarray) -> float:
+    """Returns: the Euclidean norm of all values of an array, computed in float64."""
     return float(np.linalg.norm(a.astype(np.float64).ravel()))

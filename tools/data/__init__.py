@@ -1,14 +1,14 @@
 """Data sets, read into NumPy arrays: MNIST's IDX files, CIFAR-10, folders and archives of pictures, saved arrays.
 
-    >>> from tools import data
+    >>> from ganspec.tools import data
     >>> digits = data.load(data.embedded_digits(), shape=(1, 32, 32), fit="pad")
     >>> digits.images.shape, digits.labels.shape
     ((10000, 1, 32, 32), (10000,))
 
-What a path holds is told by its content (`detect`), read by `idx`, `cifar` (with `pickles`), `arrays` or `pictures`
-(with `archives`) within the limits of `bounds`, and brought to the wanted shape by `fitting`. Scaling to a range,
-shuffling and batches are left to the caller. Pictures and fit="resize" need Pillow, everything else NumPy alone.
-Published data sets are fetched by `download`.
+`detect` recognises what a path holds by its content. `idx`, `cifar` (with `pickles`), `arrays` or `pictures` (with
+`archives` and `decoding`) read it within the limits of `bounds`, and `fitting` brings it to the wanted shape. Scaling to
+a range, shuffling and batches are left to the caller. Pictures and fit="resize" need Pillow, everything else needs only
+NumPy. `download` fetches published data sets.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ganspec.tools.data.errors import DataError, counted, printable
 __all__ = ["DataError", "Dataset", "download", "embedded_digits", "load"]
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no one-word equality: compare fingerprints
+@dataclass(frozen=True, eq=False)  # == of arrays is an array: compare fingerprints
 class Dataset:
     """Images in memory, ready to be drawn from.
 
     Args:
         images: uint8 0..255, or float32 0..1 where the source array was float; (n, channels, height, width), C order.
         labels: int64 (n,), class indices from 0, or None.
-        source: what was read and how it was fitted, one line for the run's record.
-        fingerprint: SHA-256 in hex over dtype, shape and bytes of images and labels. Two data sets with the same one
-            are the same, wherever they lie; a resumed run compares it.
+        source: line for the run's record that says what was read and how it was fitted.
+        fingerprint: SHA-256 in hex over dtype, shape and bytes of images and labels. Two data sets with the same
+            fingerprint are the same, wherever they are stored; a resumed run compares it.
     """
 
     images: np.ndarray
@@ -56,19 +56,19 @@ def load(
             such files (train before t10k); CIFAR-10, either archive as downloaded, the folder it unpacks to (the
             training batches before the test batch), or one batch, named in a folder or archive (`cifar` says how);
             a folder of pictures at any depth; a tar, tar.gz or zip of pictures, such as `lfw-deepfunneled.tgz` as
-            downloaded; a `.npz` or `.npy` array. Told by content.
-        shape: (channels, height, width) wanted. Grey and colour turn into each other.
+            downloaded; a `.npz` or `.npy` array. The format is recognised by content, not by name.
+        shape: wanted (channels, height, width). Grey is converted to colour, and colour to grey.
         fit: "exact", "pad" or "resize"; `tools.data.fitting` says how.
-        skip_grey: leave out images without colour: one channel, or three equal ones, as keras_BEGAN did with LFW.
-            Only where three channels are wanted.
-        progress: show a bar on stderr while pictures are decoded, if stderr is a terminal and it takes long.
+        skip_grey: whether images without colour (one channel, or three equal ones) are left out, as keras_BEGAN did
+            with LFW. Only where three channels are wanted.
+        progress: whether a bar is shown on stderr while pictures are decoded, if stderr is a terminal and it takes long.
 
     Returns:
-        the data set. Pictures come in the order of their paths, everything else as stored (CIFAR-10 batch by batch).
+        the data set. Pictures are sorted by their paths, everything else stays as stored (CIFAR-10 batch by batch).
 
     Raises:
-        DataError: the path cannot be read as asked; the message says what, where, and how to mend it. Nothing else is
-            raised because of what a file holds.
+        DataError: the path cannot be read as requested; the message says what is wrong, where, and how to mend it. No
+            other exception is raised because of what a file holds.
     """
     path = Path(path)
     file = path
@@ -79,7 +79,7 @@ def load(
             file = idx.find_idx(path) or path
         elif not os.path.lexists(path):
             file, inside = _split(path)
-        images, labels, described = _read(file, inside, pictures.Wanted(tuple(shape), fit, skip_grey, progress))
+        images, labels, described = _read(file, inside, fitting.Wanted(tuple(shape), fit, skip_grey, progress))
     except DataError as error:
         error.path = error.path or file
         raise
@@ -89,7 +89,7 @@ def load(
         ) from error
     except MemoryError as error:
         raise DataError(
-            "does not fit into memory", "a data set that does", "ask for smaller images, or take a part", path=file
+            "does not fit into memory", "a data set that fits", "ask for smaller images, or take a part", path=file
         ) from error
     result = f"{counted(len(images), 'image')} {bounds.format_sizes(images.shape[1:])} {images.dtype}, fit {fit}"
     source = f"{printable(str(file))}: {described}; {result}"
@@ -102,7 +102,7 @@ def embedded_digits() -> Path:
 
 
 def _split(path: Path) -> tuple[Path, str | None]:
-    """An archive and the path of a member in it, where `path` leads into one; else the path and None."""
+    """Split a path that leads into an archive into the archive and the member; other paths have no member, None."""
     parent = next((parent for parent in path.parents if os.path.lexists(parent)), path)
     if os.path.isfile(parent):
         try:
@@ -110,13 +110,13 @@ def _split(path: Path) -> tuple[Path, str | None]:
                 kind, _ = detect.kind_of(handle)
                 if kind == "tar" or (kind == "zip" and not archives.is_npz(handle)):
                     return parent, path.relative_to(parent).as_posix()
-        except DataError:  # whatever it is, nothing lies inside it
+        except DataError:  # it is not an archive, so nothing lies inside it
             pass
     return path, None
 
 
-def _read(path: Path, inside: str | None, wanted: pictures.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """Images as wanted, labels, and a line saying what was read."""
+def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """Read images as wanted, labels, and a line that says what was read."""
     if os.path.isdir(path):
         batches = cifar.find_in_folder(path)
         if batches is None:
@@ -142,10 +142,10 @@ def _read(path: Path, inside: str | None, wanted: pictures.Wanted) -> tuple[np.n
 
 
 def _fitted(
-    images: np.ndarray, labels: np.ndarray | None, described: str, wanted: pictures.Wanted
+    images: np.ndarray, labels: np.ndarray | None, described: str, wanted: fitting.Wanted
 ) -> tuple[np.ndarray, np.ndarray | None, str]:
     if wanted.skip_grey:
-        images, labels, described = pictures.kept_of(~pictures.is_grey(images), images, labels, described)
+        images, labels, described = pictures.select(~pictures.is_grey(images), images, labels, described)
     return fitting.fitted(images, wanted.shape, wanted.fit), labels, described
 
 

@@ -1,7 +1,7 @@
 """Members of tar, tar.gz and zip archives, read by stream and never extracted to disk.
 
-A member that would escape (an absolute path, `..`), links, devices, sparse and encrypted members make the whole archive
-refused: no honest data set has them. Leaves decoding to `pictures`, and `.npz` to `arrays`.
+An archive with a member that would escape (an absolute path, `..`), or with links, devices, sparse or encrypted members,
+is refused as a whole: no honest data set has them. `decoding` decodes pictures, `arrays` reads `.npz`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ganspec.tools.data.errors import DataError, damage_reported
 
 Member = tuple[str, Callable[[], bytes]]
 
-# What a member may be read as, and how large it may be then: a name in `bounds`.
+# The sorts of member that are read, each with the name of its largest size in `bounds`.
 _MEMBER_BOUNDS = {"picture": "MAX_PICTURE_BYTES", "batch": "MAX_BATCH_BYTES"}
 
 _SAFE = "plain files and folders with relative paths that stay inside"
@@ -41,16 +41,16 @@ def members(handle: BinaryIO, kind: str, gzipped: bool, thing: str = "picture") 
     """Walk over the files of an archive, from its start.
 
     Args:
-        handle: the open archive; rewound first, so that it can be walked twice.
+        handle: open archive; it is rewound first, so that it can be walked twice.
         kind: "tar" or "zip", as `detect.kind_of` says.
-        gzipped: whether gzip is around the tar.
-        thing: what the files that will be read are, "picture" or "batch"; each kind has its bound.
+        gzipped: whether the tar is compressed with gzip.
+        thing: sort of file that will be read, "picture" or "batch"; each sort has its own largest size.
 
     Yields:
-        each file's name and a function that reads it, to be called before the next file is asked for.
+        the name of each file and a function that reads it, to be called before the next file is requested.
 
     Raises:
-        DataError: the archive is damaged, too large, or holds what a data set never does.
+        DataError: the archive is damaged, too large, or holds what no data set holds.
     """
     handle.seek(0)
     return _tar_members(handle, gzipped, thing) if kind == "tar" else _zip_members(handle, thing)
@@ -65,7 +65,7 @@ def is_npz(handle: BinaryIO) -> bool:
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A tar header that is judged before tarfile acts on it, and whose damage is never taken for the archive's end."""
+    """A tar header that is judged before tarfile acts on it, and whose damage never passes for the end of the archive."""
 
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
@@ -90,8 +90,8 @@ class _TarHeader(tarfile.TarInfo):
             _refuse(header.name, "is a sparse file")
         return header
 
-    # tarfile reads a sparse file's map, of any length, before it hands out the member. These three names are its own;
-    # were one to change, `issparse` below still refuses the member, only later.
+    # tarfile reads the map of a sparse file, of any length, before it yields the member. These three names are its own;
+    # if one of them changes, `issparse` below still refuses the member, only later.
     def _refuse_sparse(self, member: tarfile.TarInfo, *_: object) -> None:
         _refuse(member.name, "is a sparse file")
 
@@ -108,7 +108,7 @@ def _tar_members(handle: BinaryIO, gzipped: bool, thing: str) -> Iterator[Member
             header = archive.next()
         if header is None:
             break
-        archive.members = []  # tarfile keeps every header it has met; two million of them fill the memory
+        archive.members = []  # tarfile keeps every header that it has met, and two million of them fill the memory
         name = _checked_name(header.name, seen)
         if header.issparse():
             _refuse(name, "is a sparse file")
@@ -144,10 +144,10 @@ def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, thing: str) -> by
 
 
 def checked_zip(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The files of a zip, all judged before any is read.
+    """List the files of a zip; all are judged before any is read.
 
     Raises:
-        DataError: too many, too much once unpacked, escaping, doubled, encrypted, or not plain files.
+        DataError: there are too many, they unpack to too much, or one escapes, is doubled, encrypted or not a plain file.
     """
     seen: set[str] = set()
     files = []
@@ -158,7 +158,7 @@ def checked_zip(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
             _refuse(name, f"is {_ZIP_TYPES[kind]}")
         if info.flag_bits & 0x1:
             raise DataError("is encrypted", "an archive without a password", "unpack it yourself", member=name)
-        # bzip2 and lzma members are unpacked a whole input block at a time, whatever is asked for: no bound holds.
+        # zipfile unpacks whole input blocks of bzip2 and lzma, however little is requested: no bound holds.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DataError(
                 f"is compressed with method {info.compress_type}", "stored or deflated", "zip it again", member=name
@@ -197,12 +197,12 @@ def _refuse(name: str, problem: str) -> None:
 
 
 def refuse_large(name: str | None, size: int, thing: str = "picture") -> None:
-    """Raise `DataError` if one compressed picture, or one batch, takes more bytes than it may."""
+    """Raise `DataError` if a compressed picture, or a batch, is larger than its bound."""
     bound = _MEMBER_BOUNDS[thing]
     if size > getattr(bounds, bound):
         raise DataError(
             f"takes {size:,} bytes",
-            f"at most {getattr(bounds, bound):,} a {thing} ({bound} in tools/data/bounds.py)",
+            f"at most {getattr(bounds, bound):,} per {thing} ({bound} in tools/data/bounds.py)",
             "leave it out, or raise the bound",
             member=name,
         )

@@ -1,7 +1,7 @@
 """Arrays saved by NumPy: a bare `.npy` of images, or an `.npz` with `images` and perhaps `labels`.
 
-The header is judged before any value is read, and the values are taken as plain numbers: nothing is unpickled, object
-and structured types are refused. Source: numpy.lib.format, "Format Version 1.0" and "2.0".
+The header is judged before any value is read, and the values are taken as plain numbers: nothing is unpickled, and
+object and structured types are refused. Source: numpy.lib.format, "Format Version 1.0" and "2.0".
 
 **Layout.** (n, height, width) is grey. In four dimensions the channels are the axis whose size is 1, 3 or the number
 of channels wanted: the second, (n, c, height, width), or the last, (n, height, width, c). Where both qualify, as in
@@ -32,11 +32,11 @@ def read_npy(handle: BinaryIO, shape: tuple[int, int, int]) -> tuple[np.ndarray,
     """Read images from an open `.npy` file.
 
     Args:
-        handle: at its start.
-        shape: (channels, height, width) wanted, which settles the layout where it is open.
+        handle: open file, at its start.
+        shape: wanted (channels, height, width), which decides between two possible layouts.
 
     Returns:
-        images uint8 or float32 (n, c, height, width), None for the labels, and a line saying what was read.
+        images uint8 or float32 (n, c, height, width), None for the labels, and a line that says what was read.
 
     Raises:
         DataError: it is damaged, too large, or does not hold images.
@@ -46,7 +46,7 @@ def read_npy(handle: BinaryIO, shape: tuple[int, int, int]) -> tuple[np.ndarray,
 
 
 def read_npz(handle: BinaryIO, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """Read `images`, or the only array, and `labels` if there, from an open `.npz` file; otherwise as `read_npy`."""
+    """Read `images` or the only array, and `labels` if present, from an open `.npz` file; otherwise as `read_npy`."""
     with damage_reported("an .npz file"), zipfile.ZipFile(handle) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archives.checked_zip(archive)}
         others = [name for name in members if name != "labels"]
@@ -69,7 +69,7 @@ def read_npz(handle: BinaryIO, shape: tuple[int, int, int]) -> tuple[np.ndarray,
 
 
 def _located(member: str, function: Callable[..., np.ndarray], *arguments: object) -> np.ndarray:
-    """The function's answer; a `DataError` on the way names the member."""
+    """Call a function; a `DataError` that it raises names the member."""
     try:
         return function(*arguments)
     except DataError as error:
@@ -83,9 +83,9 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
 
 
 def _read_array(stream: BinaryIO, size: int) -> np.ndarray:
-    """The numeric array of a `.npy` stream that declares `size` bytes in all, read only after its header is judged."""
+    """Read the numeric array of a `.npy` stream of `size` bytes, after its header is judged."""
     with damage_reported("a .npy array"):
-        # Read ahead by a bounded amount: NumPy would first read the whole header, whose length may claim 4 GiB.
+        # Read a bounded amount ahead: NumPy would first read the whole header, which may declare 4 GiB.
         head = stream.read(bounds.MAX_NPY_HEADER_BYTES)
         buffer = io.BytesIO(head)
         version = npy.read_magic(buffer)
@@ -112,14 +112,14 @@ def _refuse_header(sizes: tuple[int, ...], dtype: np.dtype) -> None:
     if dtype.hasobject:
         raise DataError("holds pickled objects, which are never opened: they can run code", "plain numbers", _SAVE)
     if dtype.kind not in "uif" or dtype.shape or not sizes or any(type(size) is not int or size < 0 for size in sizes):
-        raise DataError(f"holds {dtype} {sizes}", "an array of plain numbers", _SAVE)
+        raise DataError(f"holds values of type {dtype} and shape {sizes}", "an array of plain numbers", _SAVE)
     if 0 in sizes:
         raise DataError(f"holds nothing: its shape is {sizes}", "at least one image", "give a file with images in it")
     bounds.refuse_oversized(sizes[0], sizes[1:], dtype.itemsize)
 
 
 def _as_images(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """(n, c, height, width) in C order, uint8 or float32 in 0..1."""
+    """Bring an array to (n, c, height, width) in C order, uint8 or float32 in 0..1."""
     array = _in_range(_channels_first(array, shape))
     return np.ascontiguousarray(array, np.uint8 if array.dtype == np.uint8 else np.float32)
 
@@ -129,7 +129,9 @@ def _channels_first(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarra
     if array.ndim == 3:
         return array[:, np.newaxis]
     if array.ndim != 4:
-        raise DataError(f"has shape {array.shape}", expected, "reshape it: flat images to (n, height, width), say")
+        raise DataError(
+            f"has shape {array.shape}", expected, "reshape it, for example flat images to (n, height, width)"
+        )
     channels = {1, 3, shape[0]}
     readings = [view for view, axis in ((array, 1), (array.transpose(0, 3, 1, 2), 3)) if array.shape[axis] in channels]
     if len(readings) == 2:
@@ -137,9 +139,9 @@ def _channels_first(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarra
     if len(readings) != 1:
         counts = " or ".join(str(count) for count in sorted(channels))
         raise DataError(
-            f"has shape {array.shape}: which axis is the channels cannot be told",
+            f"has shape {array.shape}: it is unclear which axis holds the channels",
             f"{expected}, with {counts} channels on one of the two axes",
-            "transpose it to (n, channels, height, width) with such channels, and images wider than they are many",
+            "transpose it to (n, channels, height, width); if it stays unclear, ask for the shape of its images",
         )
     return readings[0]
 
@@ -148,7 +150,7 @@ def _in_range(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     expected = "uint8, or float between 0 and 1"
-    low, high = array.min(), array.max()  # NaN, if any, comes out as both
+    low, high = array.min(), array.max()  # if there is a NaN, both are NaN
     where = f"holds {array.dtype} values from {low:g} to {high:g}"
     if array.dtype.kind != "f":
         remedy = "save images.astype(numpy.uint8)" if low >= 0 and high <= 255 else _SAVE
@@ -167,9 +169,9 @@ def _in_range(array: np.ndarray) -> np.ndarray:
 def _as_labels(array: np.ndarray, count: int) -> np.ndarray:
     if array.shape != (count,) or array.dtype.kind not in "ui":
         raise DataError(
-            f"holds labels {array.dtype} {array.shape}",
-            f"integers of shape ({count},), one an image",
-            "save labels.astype(numpy.int64) of one class index an image (numpy.argmax of one-hot rows)",
+            f"holds labels of type {array.dtype} and shape {array.shape}",
+            f"integers of shape ({count},), one per image",
+            "save one class index per image as int64 (numpy.argmax(labels, axis=1) for one-hot rows)",
         )
     if array.min() < 0 or array.max() > np.iinfo(np.int64).max:
         raise DataError(

@@ -1,4 +1,4 @@
-"""How much the readers accept, each number with its reason, and the reads that keep to it.
+"""How much the readers accept, each number with its reason, and the functions that keep to it.
 
 A data set comes from the network. A few kilobytes can declare, or unpack to, more than any machine holds; so a size
 is compared with its bound before memory is taken, and every stream is read through a limit. A larger data set than
@@ -24,7 +24,7 @@ MAX_STREAM_BYTES = 16 * 2**30
 # ImageNet has 1.28 million images; beyond this the per-image bookkeeping alone takes minutes.
 MAX_IMAGES = 2_000_000
 
-# An archive holds folders and notes beside its images (LFW: 13,233 images, 5,749 folders).
+# An archive holds folders and notes besides its images (LFW: 13,233 images, 5,749 folders).
 MAX_MEMBERS = 2 * MAX_IMAGES
 
 # One compressed picture: a lossless photograph of the size below stays under it.
@@ -50,11 +50,11 @@ MAX_PICKLE_OUTLINE = 1_000
 # DEFLATE spends at least one bit on 129 bytes, so a gzip file that declares more than this ratio is lying.
 MAX_DEFLATE_RATIO = 1032
 
-_CHUNK = 2**20  # bytes a read: large enough to be fast, small enough to stop early
+_CHUNK = 2**20  # bytes per read: large enough to be fast, small enough to stop early
 
 
 def refuse_oversized(count: int, shape: tuple[int, ...], itemsize: int) -> None:
-    """Raise `DataError` unless `count` images of `shape` with `itemsize` bytes a value stay within the bounds."""
+    """Raise `DataError` unless `count` images of `shape` with `itemsize` bytes per value stay within the bounds."""
     if count > MAX_IMAGES:
         raise DataError(
             f"holds {count:,} images",
@@ -71,7 +71,7 @@ def refuse_oversized(count: int, shape: tuple[int, ...], itemsize: int) -> None:
 
 
 def format_sizes(shape: tuple[int, ...]) -> str:
-    """A shape as people write it: `3x64x64`."""
+    """Write a shape as people do: `3x64x64`."""
     return "x".join(str(size) for size in shape)
 
 
@@ -79,16 +79,16 @@ def read_exactly(stream: BinaryIO, nbytes: int, begun: bytes = b"") -> np.ndarra
     """Read the last `nbytes` bytes of a stream, no more and no fewer.
 
     Args:
-        stream: at the first byte wanted, or after `begun`.
-        nbytes: how many, already held against the bounds.
-        begun: bytes that were read ahead; they count.
+        stream: binary stream, after the bytes of `begun`.
+        nbytes: number of bytes wanted, already compared with the bounds.
+        begun: bytes that were read ahead and come before those of the stream; they count.
 
     Returns:
         uint8 (nbytes,), writable.
 
     Raises:
-        DataError: the stream ends early or goes on. Asking for one byte more than wanted also makes gzip and zip
-            compare their checksum, which they do at the end only.
+        DataError: the stream ends early or continues. One byte more than wanted is requested, which makes gzip and
+            zip compare their checksum: they do so only at the end.
     """
     data = np.empty(nbytes, np.uint8)
     filled = min(len(begun), nbytes)
@@ -105,7 +105,7 @@ def read_exactly(stream: BinaryIO, nbytes: int, begun: bytes = b"") -> np.ndarra
         filled += got
     if len(begun) > nbytes or stream.read(1):
         raise DataError(
-            "goes on after its last value",
+            "continues after its last value",
             f"{nbytes:,} bytes of values, as its header declares",
             "download or copy it again; if it was written by a program, its header and its values disagree",
         )
@@ -113,11 +113,11 @@ def read_exactly(stream: BinaryIO, nbytes: int, begun: bytes = b"") -> np.ndarra
 
 
 class Limited(io.RawIOBase):
-    """A binary stream that refuses to give more than `limit` bytes: the guard against a compressed bomb.
+    """A binary stream that refuses to give more than `limit` bytes, as a guard against compressed bombs.
 
     Args:
-        stream: where the bytes come from.
-        limit: bytes it may give, MAX_STREAM_BYTES by default.
+        stream: source of the bytes.
+        limit: number of bytes that it may give, MAX_STREAM_BYTES by default.
     """
 
     def __init__(self, stream: BinaryIO, limit: int | None = None) -> None:

@@ -1,8 +1,8 @@
-"""The published data sets that `download` knows: where their files are, how large, and what they must contain.
+"""The published data sets that `download` knows: addresses, sizes and checksums of their files.
 
-A row is data and nothing else; a further data set is a further row. Sizes and MD5 are as published, or as the libraries
-named in a row's source have recorded them for years; SHA-256 is held beside MD5 wherever someone has published it. A
-file must agree with all that its row says, so any mirror will do.
+A row is data and nothing else; to add a data set, add a row. Sizes and MD5 are as published, or as the libraries named in
+a row's source have recorded them for years; SHA-256 stands beside MD5 wherever it has been published. A file must agree
+with everything in its row, so any mirror can be trusted.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Published:
-    """One file.
+    """One published file.
 
     Args:
-        name: what it is called on disk.
-        size: bytes, exactly; no more is ever taken from a server.
-        md5: in hex.
-        sha256: in hex, None where nobody has published it.
-        urls: where it is, tried in this order.
+        name: file name on disk.
+        size: exact number of bytes; no more are accepted from a server.
+        md5: MD5 in hex.
+        sha256: SHA-256 in hex, None where it has not been published.
+        urls: addresses, tried in this order.
     """
 
     name: str
@@ -31,13 +31,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Known:
-    """One data set.
+    """One published data set.
 
     Args:
-        title: for people.
-        source: who published it, and who says what its checksums are.
-        files: all that are fetched.
-        read: what of them `load` is given: a file's name, or "" for the folder that holds them.
+        title: description for people.
+        source: publisher of the data set, and publishers of its checksums.
+        files: files that are fetched.
+        read: name of the file that `load` is given, or "" for the folder that holds them all.
     """
 
     title: str
@@ -88,7 +88,7 @@ CATALOGUE = {
         "",
     ),
     "cifar10": Known(
-        "CIFAR-10, 50,000 and 10,000 colour images 32x32 of ten classes, as Python pickles (which are not run)",
+        "CIFAR-10, 50,000 and 10,000 colour images 32x32 of ten classes, as Python pickles (of which no function is called)",
         "Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html (MD5); SHA-256 in Keras",
         (
             _cifar(
@@ -124,7 +124,7 @@ CATALOGUE = {
                 None,
                 (
                     "http://vis-www.cs.umass.edu/lfw/lfw-deepfunneled.tgz",
-                    # The university's server has been away for months at a time; this is what it gave in 2023.
+                    # The university's server has been unreachable for months at a time; this is the file that it gave in 2023.
                     "https://web.archive.org/web/20231118124720if_/https://vis-www.cs.umass.edu/lfw/lfw-deepfunneled.tgz",
                 ),
             ),

@@ -1,16 +1,16 @@
 """CIFAR-10 as it is published: five training batches and a test batch, each of 10,000 colour images 32x32 with labels.
 
     cifar-10-python.tar.gz    cifar-10-batches-py/data_batch_1 ... data_batch_5, test_batch: pickled dictionaries of
-                              `data`, uint8 (10000, 3072), and `labels`, a list (`pickles` reads them, nothing is run)
+                              `data`, uint8 (10000, 3072), and `labels`, a list (`pickles` reads them)
     cifar-10-binary.tar.gz    cifar-10-batches-bin/data_batch_1.bin ... test_batch.bin: 10,000 records of 3,073 bytes,
                               a label 0..9 and the image
 
 An image is 1024 red, 1024 green and 1024 blue values, row by row. Both archives, the folders that they unpack to and an
 archive of such a folder hold the same images in the same order, and give the same data set.
 
-**Which part.** As with MNIST's folder, the training set is read before the test set, which is read where it lies alone
-or is named: `cifar-10-batches-py/test_batch`, and in an archive likewise `cifar-10-python.tar.gz/test_batch`. Naming
-one of the training batches reads that one.
+**Which part.** As in MNIST's folder, the training set is preferred. The test set is read where it lies alone or is named:
+`cifar-10-batches-py/test_batch`, and in an archive likewise `cifar-10-python.tar.gz/test_batch`. In the same way, a
+single training batch is read by its name.
 
 Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images";
 https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout" and "Binary version".
@@ -41,7 +41,7 @@ Batches = tuple[np.ndarray, np.ndarray, str]
 
 
 def find_in_folder(folder: Path) -> list[str] | None:
-    """The batches of the published names in a folder, or in the folder that an archive unpacks to inside it.
+    """Find the batches with the published names in a folder, or in the folder inside it that an archive unpacks to.
 
     Returns and Raises: as `find`.
     """
@@ -50,18 +50,18 @@ def find_in_folder(folder: Path) -> list[str] | None:
 
 
 def find(names: Iterable[str], wanted: str | None = None) -> list[str] | None:
-    """The batches to read among the files of a folder or archive.
+    """Choose the batches to read among the files of a folder or archive.
 
     Args:
-        names: their paths in it.
-        wanted: the batch to read, by its path in it or its file name; None for the training set, or the test set where
-            it lies alone.
+        names: paths of the files in it.
+        wanted: path in it, or file name, of the only batch to read; None for the training set, or for the test set
+            where it lies alone.
 
     Returns:
-        paths in the order of the data set; None if no batch of CIFAR-10 is there.
+        paths in the order of the data set; None if there is no batch of CIFAR-10.
 
     Raises:
-        DataError: some training batches are missing, there are several sets, or the one wanted is not there.
+        DataError: some training batches are missing, there are several sets, or the wanted batch is absent.
     """
     sets: dict[tuple[str, str], dict[str, str]] = {}
     for name in names:
@@ -103,8 +103,8 @@ def _named(wanted: str, names: list[str]) -> str:
     else:
         remedy = f"did you mean {quoted(close[0])}?" if close else "give the archive, or the path of a batch in it"
     raise DataError(
-        f"is in the archive {len(fitting)} times" if fitting else "is no batch of CIFAR-10 in the archive",
-        "a batch by its name, such as cifar-10-python.tar.gz/test_batch",
+        f"is in the archive {len(fitting)} times" if fitting else "is not a batch of CIFAR-10 in the archive",
+        "the name of a batch, such as cifar-10-python.tar.gz/test_batch",
         remedy,
         member=wanted,
     )
@@ -114,11 +114,11 @@ def read_folder(folder: Path, names: list[str]) -> Batches:
     """Read batches that lie in a folder.
 
     Args:
-        folder: where they lie.
-        names: as `find_in_folder` gives them.
+        folder: folder that holds the batches.
+        names: paths in it, as `find_in_folder` gives them.
 
     Returns:
-        images uint8 (n, 3, 32, 32), labels int64 (n,), and a line saying what was read.
+        images uint8 (n, 3, 32, 32), labels int64 (n,), and a line that says what was read.
 
     Raises:
         DataError: a batch is damaged or not what it should be.
@@ -144,7 +144,7 @@ def read_batch(handle: BinaryIO, kind: str) -> Batches:
 
 
 def read_whole(handle: BinaryIO, name: str | None) -> bytes:
-    """The bytes of an open batch, which may not be larger than MAX_BATCH_BYTES."""
+    """Read an open batch, which may not be larger than MAX_BATCH_BYTES."""
     size = os.fstat(handle.fileno()).st_size
     archives.refuse_large(name, size, "batch")
     return handle.read(size)
@@ -162,16 +162,16 @@ def _collected(names: list[str], members: Iterable[tuple[str, Callable[[], bytes
             continue
         start = place.pop(name) * count
         here = slice(start, start + count)
-        try:  # no name holds on to the batch, so that only one is in memory
+        try:  # no variable holds the batch, so that only one is in memory
             images[here], labels[here] = _labelled(read(), "records" if name.endswith(".bin") else "pickle")
         except DataError as error:
             error.member, error.path = name, None  # relative to what the user asked for
             raise
     if place:  # their places hold whatever was in memory
         raise DataError(
-            "lost batches while it was read",
-            "data that stays as it is",
-            "wait until nobody writes to it",
+            "changed while it was read: a batch is gone",
+            "data that does not change",
+            "wait until nothing writes to it",
             member=min(place),
         )
     part = "training set" if len(names) == len(_TRAINING) else names[0].rpartition("/")[2]
@@ -188,14 +188,12 @@ def _records_wanted() -> str:
 
 
 def _labelled(data: bytes, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """The images, uint8 (BATCH_IMAGES, 3, 32, 32), and labels (BATCH_IMAGES,), of one batch; views of `data`."""
+    """Read the images, uint8 (BATCH_IMAGES, 3, 32, 32), and labels (BATCH_IMAGES,), of one batch."""
     pixels, labels = _of_records(data) if kind == "records" else _of_pickle(data)
     wrong = (labels < 0) | (labels >= detect.CLASSES)
     if wrong.any():
         where = int(wrong.argmax())
-        raise DataError(
-            f"gives its image {where:,} the label {labels[where]}", f"labels 0 to {detect.CLASSES - 1}", AGAIN
-        )
+        raise DataError(f"labels its image {where:,} with {labels[where]}", f"labels 0 to {detect.CLASSES - 1}", AGAIN)
     return pixels.reshape(-1, *_SHAPE), labels
 
 
@@ -218,10 +216,10 @@ def _of_pickle(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     pixels, labels = found["data"], found["labels"]
     shape, count = (detect.BATCH_IMAGES, detect.RECORD_BYTES - 1), detect.BATCH_IMAGES
     if not isinstance(pixels, Array) or pixels.shape != shape:
-        held = f"of shape {pixels.shape}" if isinstance(pixels, Array) else "that is no array"
+        held = f"of shape {pixels.shape}" if isinstance(pixels, Array) else "that is not an array"
         raise DataError(f"has 'data' {held}", f"a batch of CIFAR-10: uint8 {shape}", AGAIN)
     numbers = isinstance(labels, list) and all(type(label) is int for label in labels)
     if not numbers or len(labels) != count:
-        held = f"of {len(labels):,} images" if numbers else "that are no list of integers"
+        held = f"of {len(labels):,} images" if numbers else "that are not a list of integers"
         raise DataError(f"has 'labels' {held}", f"a list of {count:,} integers", AGAIN)
-    return pixels.values(), np.array(labels, np.int64)  # no number of a pickle here has more than 64 bits
+    return pixels.values(), np.array(labels, np.int64)  # `pickles` refuses numbers of more than 64 bits

@@ -1,6 +1,6 @@
-"""What a path holds, told by its first bytes and never by its name.
+"""What a path holds, recognised by its first bytes and not by its name.
 
-Leaves the reading to `idx`, `arrays`, `archives` and `pictures`. A new format is one more line in `_recognised`.
+`idx`, `cifar`, `arrays` and `pictures` read it. A new format is one more line in `_recognised`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from ganspec.tools.data.errors import DataError, damage_reported, printable
 
 _HEAD = 512  # bytes looked at: one tar header
 BATCH_IMAGES, RECORD_BYTES, CLASSES = 10_000, 3073, 10  # of CIFAR-10, see `cifar`
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}  # fmt: skip
 _IDX_TYPES = (0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E)
 
 ACCEPTED = (
@@ -42,10 +46,17 @@ _NOT_DATA: tuple[tuple[bytes, tuple[str, str]], ...] = (
 
 
 def open_file(path: Path, expected: str = ACCEPTED) -> BinaryIO:
-    """Open a regular, non-empty file for reading; `expected` is what the messages say should be there.
+    """Open a regular, non-empty file for reading.
+
+    Args:
+        path: path of the file.
+        expected: text for the messages that says what should be there.
+
+    Returns:
+        the open file.
 
     Raises:
-        DataError: it is missing (with the nearest name beside it), not a regular file, empty or unreadable.
+        DataError: the file is missing (the nearest name is suggested), not a regular file, empty or unreadable.
     """
     try:
         status = os.stat(path)
@@ -53,15 +64,23 @@ def open_file(path: Path, expected: str = ACCEPTED) -> BinaryIO:
         raise DataError("does not exist", expected, _nearest(path), path=path) from None
     except OSError as error:
         raise _unreadable(path, error) from error
-    # Asked before opening: opening a named pipe waits for ever, reading /dev/zero never ends.
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError("is not a regular file", expected, "copy the data into a file", path=path)
+    refuse_special(path, status, expected, "copy the data into a file")
     if status.st_size == 0:
         raise DataError("is empty", expected, "download or copy it again", path=path)
     try:
         return open(path, "rb")
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def refuse_special(path: Path, status: os.stat_result, expected: str, remedy: str) -> None:
+    """Raise `DataError` unless a path is a regular file.
+
+    To be called before opening: a named pipe is opened only when somebody writes to it, and /dev/zero has no end.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "something else")
+        raise DataError(f"is {kind}, not a regular file", expected, remedy, path=path)
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
@@ -83,15 +102,15 @@ def _nearest(path: Path) -> str:
 
 
 def kind_of(handle: BinaryIO, expected: str = ACCEPTED) -> tuple[str, bool]:
-    """Tell what an open file holds, and rewind it.
+    """Recognise what an open file holds, and rewind it.
 
     Args:
-        handle: at its start.
-        expected: what the messages say should be there.
+        handle: open file, at its start.
+        expected: text for the messages that says what should be there.
 
     Returns:
-        one of "idx", "tar", "zip", "npy", "pickle" or "records" (a binary batch of CIFAR-10), and whether gzip is
-        around it.
+        one of "idx", "tar", "zip", "npy", "pickle" or "records" (a binary batch of CIFAR-10), and whether it is
+        compressed with gzip.
 
     Raises:
         DataError: it is none of these. The message names what it is, where that is known.
@@ -124,7 +143,7 @@ def _recognised(head: bytes) -> str | None:
 
 
 def _is_records(head: bytes, handle: BinaryIO) -> bool:
-    """Records have no magic number: what nothing else claims is known by its first label, and its size or its name."""
+    """Whether a file of no other format holds records: it begins with a label, and has the size or the name of a batch."""
     if head[0] >= CLASSES:
         return False
     as_many = os.fstat(handle.fileno()).st_size == BATCH_IMAGES * RECORD_BYTES
@@ -132,7 +151,7 @@ def _is_records(head: bytes, handle: BinaryIO) -> bool:
 
 
 def _is_tar_header(block: bytes) -> bool:
-    try:  # old tars have no "ustar" in them; all have the checksum
+    try:  # old tars lack the word "ustar", but all have a checksum
         tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except (tarfile.TarError, ValueError, OverflowError):
         return block[257:262] == b"ustar"  # then the tar reader says how it is damaged
@@ -149,10 +168,10 @@ def _unknown(head: bytes, gzipped: bool, kind: str | None, expected: str) -> Dat
         return DataError(
             f"{inside}is a web page or other markup, not data",
             expected,
-            "the server answered the download with a page: open it to see why, then download again",
+            "the server answered the download with a page: read it to see why, then download again",
         )
     for magic, (what, remedy) in _NOT_DATA:
         if head.startswith(magic):
             return DataError(f"{inside}is {what}", expected, remedy)
     start = " ".join(f"{byte:02x}" for byte in head[:8])
-    return DataError(f"{inside}is no known data format (it begins with {start})", expected, "check what it is")
+    return DataError(f"{inside}is not a known data format (it begins with {start})", expected, "check what it is")

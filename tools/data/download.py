@@ -1,8 +1,8 @@
 """Fetch a published data set: resumable, no larger than it should be, and kept only if its checksums are right.
 
-What is known, and where it is, stands in `catalogue`; one transfer is `transfer`'s. A file is written as NAME.part,
-which survives whatever happens (Ctrl-C, a dead network, a full disk) and is gone on with the next time; it gets its name
-only when size and checksums are right, so a file of that name is always whole.
+`catalogue` lists the data sets and their addresses, `transfer` does one transfer. A file is written as NAME.part, which
+survives whatever happens (Ctrl-C, a dead network, a full disk) and is continued the next time. It gets its own name only
+when size and checksums are right, so a file of that name is always whole.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from ganspec.tools.data.catalogue import CATALOGUE, Published
+from ganspec.tools.data.detect import refuse_special
 from ganspec.tools.data.errors import DataError
 from ganspec.tools.data.transfer import Unavailable, complete, note_path, unwritable
 
@@ -25,26 +26,26 @@ _CHUNK = 2**20
 
 
 def download(name: str, folder: str | Path | None = None, *, progress: bool = False) -> Path:
-    """Fetch a data set unless it is there already.
+    """Fetch a data set, unless it has been fetched before.
 
     Args:
-        name: a key of `catalogue.CATALOGUE`: mnist, cifar10, cifar10-binary or lfw.
-        folder: where data sets are kept, made if need be; `cache_folder()` by default. The files go into the folder
-            `name` in it.
-        progress: show a bar a file on stderr, if that is a terminal.
+        name: key of `catalogue.CATALOGUE`: mnist, cifar10, cifar10-binary or lfw.
+        folder: folder that keeps data sets, made if necessary; `cache_folder()` by default. The files go into its
+            sub-folder `name`.
+        progress: whether a bar is shown for each file on stderr, if stderr is a terminal.
 
     Returns:
-        what `load` reads: a file, or the folder of MNIST's four. Files that are there are compared with their checksums
-        and need no network.
+        the path for `load`: a file, or the folder of MNIST's four files. Existing files are compared with their
+        checksums and need no network.
 
     Raises:
-        DataError: the name is unknown, no address gives the file, its checksum is wrong (then what came is deleted),
-            or it cannot be written. What has come of a file is kept, and the next call goes on from there.
+        DataError: the name is unknown, no address gives the file, its checksum is wrong (then the file is deleted), or
+            it cannot be written. A part of a file is kept, and the next call continues it.
     """
     if name not in CATALOGUE:
         close = difflib.get_close_matches(name, CATALOGUE, 1)
         raise DataError(
-            f"{name!r} is no data set that can be downloaded",
+            f"{name!r} is not a data set that can be downloaded",
             f"one of {', '.join(CATALOGUE)}",
             f"did you mean {close[0]!r}?" if close else "choose one of them, or download it yourself and give its path",
         )
@@ -63,9 +64,9 @@ def download(name: str, folder: str | Path | None = None, *, progress: bool = Fa
 
 
 def cache_folder() -> Path:
-    """Where data sets are kept by default: ganspec in $XDG_CACHE_HOME, or in ~/.cache where that is not set.
+    """The folder of data sets by default: ganspec in $XDG_CACHE_HOME, or in ~/.cache where that is not set.
 
-    Source: XDG Base Directory Specification 0.8, which has relative paths ignored.
+    Source: XDG Base Directory Specification 0.8, by which relative paths are ignored.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
     try:
@@ -75,18 +76,21 @@ def cache_folder() -> Path:
 
 
 def _fetch(file: Published, path: Path, report: Callable[[int], None]) -> None:
-    """Make `path` the published file, from the first address that gives it."""
+    """Make `path` the published file; the first address that gives it is used."""
+    part_path = path.with_name(f"{path.name}.part")
+    for given in (path, part_path, note_path(part_path)):
+        with suppress(FileNotFoundError):
+            refuse_special(given, os.stat(given), _described(file), "move it away, then download again")
     if os.path.lexists(path):
         _refuse_other(file, path)
         return
-    part_path = path.with_name(f"{path.name}.part")
     with _opened(part_path) as part:
         reasons = _fetch_part(file, part, part_path, report)
         kept = part.seek(0, 2)
     if reasons is not None:
         if not kept:
             _forget(part_path, part_path)
-        again = f" (it goes on after the {kept:,} bytes that have come)" if kept else ""
+        again = f" (it continues after the {kept:,} bytes that have arrived)" if kept else ""
         raise DataError(
             f"cannot be downloaded: {'; '.join(reasons)}",
             _described(file),
@@ -96,16 +100,16 @@ def _fetch(file: Published, path: Path, report: Callable[[int], None]) -> None:
     try:
         os.replace(part_path, path)
     except FileNotFoundError:
-        if not os.path.exists(path):  # else another process was as quick
+        if not os.path.exists(path):  # otherwise another process has finished first
             raise
     _forget(part_path)
 
 
 def _fetch_part(file: Published, part: BinaryIO, path: Path, report: Callable[[int], None]) -> list[str] | None:
-    """Make the open `part` the published file; None, or why each address did not give it."""
+    """Make the open `part` the published file. Returns None, or the reasons why no address gave it."""
     reasons = []
     for url in file.urls:
-        for _ in range(2):  # a wrong file that was begun in another run is begun anew, once
+        for _ in range(2):  # a wrong file that an earlier run began is begun again, once
             begun = part.seek(0, 2)
             if begun > file.size:
                 begun = part.truncate(0)
@@ -121,34 +125,38 @@ def _fetch_part(file: Published, part: BinaryIO, path: Path, report: Callable[[i
                 return None
             part.truncate(0)
             if not begun:
-                reasons.append(f"{url} gave another file ({wrong}), which is deleted")
+                reasons.append(f"{url} gave another file ({wrong}), which was deleted")
                 break
     return reasons
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The partial file, kept from other processes as long as it is open."""
+    """Open the partial file, and keep other processes from it until it is closed."""
     with open(path, "a+b", buffering=0) as part:
         try:
             import fcntl
-        except ImportError:  # Windows: two downloads at once spoil each other, and the checksum tells
+        except ImportError:  # Windows: two downloads at once spoil each other, which the checksum shows
             yield part
             return
         try:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = os.path.samestat(os.fstat(part.fileno()), os.stat(path))  # not finished and renamed meanwhile
+            # Another process may have finished it and given it its name meanwhile.
+            free = os.path.samestat(os.fstat(part.fileno()), os.stat(path))
         except OSError:
             free = False
         if not free:
             raise DataError(
-                "is being downloaded by another process", "one download of it at a time", "wait for it", path=path
+                "is being downloaded by another process",
+                "one download of it at a time",
+                "wait until it is finished",
+                path=path,
             )
         yield part
 
 
 def _refuse_other(file: Published, path: Path) -> None:
-    """Raise `DataError` unless a file that is there is the published one."""
+    """Raise `DataError` unless an existing file is the published one."""
     try:
         with open(path, "rb") as handle:
             wrong = _wrong(file, handle)
@@ -161,7 +169,7 @@ def _refuse_other(file: Published, path: Path) -> None:
         ) from error
     if wrong is not None:
         raise DataError(
-            f"is there, and is not the published file ({wrong})",
+            f"exists, and is not the published file ({wrong})",
             _described(file),
             "move it away, then download again",
             path=path,
@@ -174,13 +182,13 @@ def _refuse_small_disk(path: Path, needed: int) -> None:
         raise DataError(
             f"does not fit on its disk, which has {free:,} bytes free",
             f"{needed:,} bytes",
-            "make room or choose another folder, then download again: what has come is kept",
+            "make room or choose another folder, then download again: what has arrived is kept",
             path=path,
         )
 
 
 def _wrong(file: Published, handle: BinaryIO) -> str | None:
-    """What of an open file is not as published; None if it is that file."""
+    """Say how an open file differs from the published one; None if it does not."""
     size = handle.seek(0, 2)
     if size != file.size:
         return f"{size:,} bytes"
@@ -208,13 +216,13 @@ def _forget(path: Path, *others: Path) -> None:
 
 @contextmanager
 def _bar(file: Published, progress: bool) -> Iterator[Callable[[int], None]]:
-    """A function that shows how many bytes of a file are there."""
+    """Show a bar. The function that it gives is called with the number of bytes that have arrived."""
     try:
         from tqdm import tqdm
-    except ImportError:  # a comfort, not a need
+    except ImportError:  # the bar is optional
         progress = False
     if not progress or not sys.stderr.isatty():
         yield lambda have: None
         return
     with tqdm(total=file.size, desc=file.name, unit="B", unit_scale=True, delay=1, leave=False) as bar:
-        yield lambda have: bar.update(have - bar.n)  # backwards where a download is begun anew
+        yield lambda have: bar.update(have - bar.n)  # it moves backwards where a download begins again

@@ -1,7 +1,7 @@
-"""The one exception of the data readers, and how foreign exceptions become it.
+"""The one exception of the data readers, and how exceptions of parsers become it.
 
-Inner code raises a short reason, the outermost call (`tools.data.load`) adds the path once. Nothing but `DataError`
-leaves the readers because of what a file holds.
+Inner code raises a short reason, the outermost call (`tools.data.load`) adds the path once. Whatever a file holds, no
+exception but `DataError` leaves the readers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ganspec.tools.errors import UserError
 
+_LISTED = 10  # bad files that a message lists
 _SHOWN = 120  # characters of a hostile member name that a message repeats
 
 # What gzip, zipfile, tarfile and NumPy's header parser raise on damaged bytes. ValueError covers UnicodeError,
@@ -33,11 +34,11 @@ class DataError(UserError):
     """A data set cannot be read.
 
     Args:
-        problem: what is wrong, a sentence without subject and full stop ("is cut short").
-        expected: what would have been right.
-        remedy: what the user can do about it.
-        member: the file inside the folder or archive, None for the whole path.
-        path: what the user asked to read; `load` fills it in.
+        problem: sentence without subject and full stop that says what is wrong ("is cut short"); lines may follow it.
+        expected: description of what would be right.
+        remedy: advice for the user, an imperative.
+        member: path inside the folder or archive, None if the problem is the whole.
+        path: path that the user gave; `load` fills it in.
     """
 
     def __init__(
@@ -55,18 +56,55 @@ class DataError(UserError):
         return f"{head}\n    expected: {self.expected}\n    to mend it: {self.remedy}"
 
 
+class BadMembers:
+    """The files of a data set that cannot be used: how many they are, and what is wrong with the first ten.
+
+    The texts are kept, not the exceptions, which would keep the files in memory.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[tuple[str, str, str, str]] = []
+
+    def add(self, name: str, error: DataError) -> None:
+        """Note that the file `name` of the folder or archive cannot be used."""
+        self._count += 1
+        if len(self._first) < _LISTED:
+            self._first.append((name, error.problem, error.expected, error.remedy))
+
+    def refuse(self, among: str) -> None:
+        """Raise `DataError` if there was any.
+
+        Args:
+            among: number and sort of all files, for a sentence that begins with "3": "of 9 pictures".
+
+        Raises:
+            DataError: there is one, which is its member, or there are several, of which the message lists the first ten.
+        """
+        if self._count == 1:
+            name, problem, expected, remedy = self._first[0]
+            raise DataError(problem, expected, remedy, member=name)
+        if self._count:
+            lines = [f"    {quoted(name)}: {problem}" for name, problem, _, _ in self._first]
+            if self._count > len(self._first):
+                lines.append(f"    and {self._count - len(self._first):,} more")
+            expected, remedies = (dict.fromkeys(texts) for texts in list(zip(*self._first, strict=True))[2:])
+            problem = "\n".join([f"{self._count:,} {among} cannot be used", *lines])
+            raise DataError(problem, "; ".join(expected), "; ".join(remedies))
+
+
 def quoted(name: str) -> str:
-    """A file name in quotes, safe to print: escapes for control characters and lone surrogates, shortened."""
+    """Write a file name in quotes, safe to print: shortened, with escapes for control characters and lone surrogates."""
     return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
 
 
 def printable(text: str) -> str:
-    """`text` unless it holds what a terminal must not see (control characters, lone surrogates); then quoted."""
+    """Return a text as it is, or quoted if it holds what a terminal must not get (control characters, lone surrogates)."""
     return text if text.isprintable() else quoted(text)
 
 
 def counted(count: int, thing: str) -> str:
-    """`1 file`, `2 files`, `13,233 files`."""
+    """Write a number of things: `1 file`, `2 files`, `13,233 files`."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
@@ -75,8 +113,8 @@ def damage_reported(what: str, *, member: str | None = None) -> Iterator[None]:
     """Turn a parser's exception inside the block into a `DataError` that calls `what` damaged.
 
     Args:
-        what: the format being read, with its article: "a gzip file".
-        member: the file inside the folder or archive, if it is not the whole.
+        what: format that is read, with its article: "a gzip file".
+        member: path inside the folder or archive, None if it is the whole.
 
     Raises:
         DataError: for any exception that a parser raises on damaged bytes. `DataError` itself passes through.

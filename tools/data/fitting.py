@@ -12,12 +12,14 @@ Then the size, by `fit`:
 - "exact": it must be right already;
 - "pad": zeros (black) around, centred; an odd pixel goes to the bottom and the right;
 - "resize": Pillow's Lanczos filter of three lobes, widened when shrinking so that it does not alias; both sides are
-  stretched to the wanted size, so an image that is not square in the same way changes its aspect; floats are clipped
-  back to 0..1. This is the nearest to keras_BEGAN, which shrank LFW with ImageMagick (`convert -resize 64x64`, whose
+  stretched to the wanted size, so an image with another ratio of width to height is distorted; floats are clipped
+  to 0..1. This is the nearest to keras_BEGAN, which shrank LFW with ImageMagick (`convert -resize 64x64`, whose
   filter for shrinking is Lanczos too) but then saved the small image as a JPEG again, which is not done here.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,7 +29,24 @@ from ganspec.tools.data.errors import DataError, counted
 FITS = ("exact", "pad", "resize")
 _LUMA = np.array([19595, 38470, 7471], np.uint32)
 _LUMA_FLOAT = np.array([0.299, 0.587, 0.114], np.float32)
-_BLOCK = 512  # images at a time: uint8 sums need four bytes a value while they are made
+_BLOCK = 512  # images at a time: the sums of uint8 values need four bytes per value
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How the images of a data set are wanted.
+
+    Args:
+        shape: wanted (channels, height, width).
+        fit: way to get there, one of `FITS`.
+        skip_grey: whether the images without colour are left out.
+        progress: whether a bar is shown on stderr while pictures are read, if stderr is a terminal.
+    """
+
+    shape: tuple[int, int, int]
+    fit: str
+    skip_grey: bool = False
+    progress: bool = False
 
 
 def pillow():
@@ -48,8 +67,8 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndar
 
     Args:
         images: uint8, or float32 in 0..1, (n, c, height, width).
-        shape: (channels, height, width) wanted.
-        fit: one of `FITS`, see above.
+        shape: wanted (channels, height, width).
+        fit: way to get there, one of `FITS`, see above.
 
     Returns:
         (n, *shape) of the same dtype; `images` itself if nothing had to change.
@@ -57,7 +76,7 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndar
     Raises:
         DataError: the images cannot become that shape in that way.
     """
-    _refuse_misfit(images.shape[1:], shape, fit)
+    refuse_misfit(images.shape[1:], shape, fit)
     bounds.refuse_oversized(len(images), shape, images.itemsize)
     images = _with_channels(images, shape[0])
     if images.shape[1:] == tuple(shape):
@@ -65,18 +84,19 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndar
     return _padded(images, shape) if fit == "pad" else _resized(images, shape)
 
 
-def _refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str) -> None:
+def refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str) -> None:
+    """Raise `DataError` unless an image of the shape `found` can become one of `shape` by `fit`."""
     if found[0] != shape[0] and {found[0], shape[0]} != {1, 3}:
         raise DataError(
             f"has {counted(found[0], 'channel')}",
-            f"{counted(shape[0], 'channel')}; only 1 and 3 turn into each other",
+            f"{counted(shape[0], 'channel')}; only 1 and 3 can be converted into each other",
             "use a system for images of that many channels",
         )
     same, smaller = found[1:] == tuple(shape[1:]), found[1] <= shape[1] and found[2] <= shape[2]
     if same or fit == "resize" or (fit == "pad" and smaller):
         return
     pad = "fit='pad' (black around the image) or " if smaller else ""
-    reason = "" if fit == "exact" else "; padding only ever enlarges"
+    reason = "" if fit == "exact" else "; padding can only enlarge"
     raise DataError(
         f"has images {found[1]} high and {found[2]} wide",
         f"{shape[1]} high and {shape[2]} wide, with fit={fit!r}{reason}",
@@ -94,7 +114,7 @@ def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
         block = images[start : start + _BLOCK]
         if images.dtype == np.uint8:
             grey[start : start + _BLOCK, 0] = (np.einsum("nchw,c->nhw", block, _LUMA) + 32768) >> 16
-        else:  # three weights that sum to 1 can round a hair above it
+        else:  # the rounded sum can be slightly more than 1
             grey[start : start + _BLOCK, 0] = np.minimum(np.einsum("nchw,c->nhw", block, _LUMA_FLOAT), 1)
     return grey
 
@@ -110,7 +130,7 @@ def _padded(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 def _resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     image = pillow()
     resized = np.empty((len(images), *shape), images.dtype)
-    # One channel at a time: Pillow filters the channels of a colour image apart anyway, and has no float colour.
+    # One channel at a time: Pillow filters each channel of a colour image separately too, and has no float colour.
     for source, target in zip(images.reshape(-1, *images.shape[2:]), resized.reshape(-1, *shape[1:]), strict=True):
         plane = image.fromarray(source).resize((shape[2], shape[1]), image.Resampling.LANCZOS)
         target[...] = plane

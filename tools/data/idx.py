@@ -34,15 +34,15 @@ def read_idx(path: Path, handle: BinaryIO, gzipped: bool) -> tuple[np.ndarray, n
     """Read an IDX images file, with its labels where the conventionally named file lies beside it.
 
     Args:
-        path: where the images file lies, to look for the labels beside it.
-        handle: the images file, open at its start.
-        gzipped: whether gzip is around it.
+        path: path of the images file, beside which the labels are looked for.
+        handle: images file, open at its start.
+        gzipped: whether it is compressed with gzip.
 
     Returns:
-        images uint8 (n, 1, height, width), labels int64 (n,) or None, and a line saying what was read.
+        images uint8 (n, 1, height, width), labels int64 (n,) or None, and a line that says what was read.
 
     Raises:
-        DataError: either file is damaged or not what it should be, or their counts differ.
+        DataError: one of the files is damaged or is another kind of file, or their numbers of entries differ.
     """
     images = _read_values(handle, gzipped, 3)[:, np.newaxis]
     beside = _labels_beside(path)
@@ -67,7 +67,7 @@ def read_idx(path: Path, handle: BinaryIO, gzipped: bool) -> tuple[np.ndarray, n
 
 
 def find_idx(folder: Path) -> Path | None:
-    """The conventionally named IDX images file in a folder, the training set before the test set; None without one."""
+    """Find the conventionally named IDX images file in a folder, the training set before the test set; None without one."""
     for images, _ in _NAMES:
         for part in _SETS:
             for ending in ("", ".gz"):
@@ -89,13 +89,13 @@ def _labels_beside(path: Path) -> Path | None:
 
 
 def _read_values(handle: BinaryIO, gzipped: bool, dimensions: int) -> np.ndarray:
-    """The values of an open IDX file as uint8, with as many dimensions as asked for."""
+    """Read the values of an open IDX file as uint8, with that number of dimensions."""
     with damage_reported("an IDX file"):
         stream = gzip.GzipFile(fileobj=handle) if gzipped else handle
         sizes = _read_header(stream, dimensions)
         nbytes = math.prod(sizes)
         on_disk = os.fstat(handle.fileno()).st_size
-        if nbytes > on_disk * (bounds.MAX_DEFLATE_RATIO if gzipped else 1):  # before memory is taken for it
+        if nbytes > on_disk * (bounds.MAX_DEFLATE_RATIO if gzipped else 1):  # before memory is allocated for it
             raise DataError(
                 f"declares {bounds.format_sizes(sizes)} values and has {on_disk:,} bytes",
                 "a file that holds what its header declares",
@@ -134,7 +134,7 @@ def _read_header(stream: BinaryIO, dimensions: int) -> tuple[int, ...]:
     sizes = struct.unpack(f">{dimensions}I", raw)
     if 0 in sizes:
         raise DataError(
-            f"holds nothing: its sizes are {bounds.format_sizes(sizes)}", wanted, "give a file with images in it"
+            f"holds no images: its sizes are {bounds.format_sizes(sizes)}", wanted, "give a file with images in it"
         )
     bounds.refuse_oversized(sizes[0], sizes[1:], 1)
     return sizes

@@ -81,7 +81,7 @@ def read_pickle(data: bytes) -> dict[str, object]:
 def _judge(data: bytes) -> None:
     """Raise `DataError` unless the instructions are harmless to Unpickler. None of them is run."""
     if data[:1] != b"\x80" or data[1:2] not in (b"\2", b"\3", b"\4", b"\5"):
-        raise DataError("is no pickle of protocol 2 to 5", WANTED, "check what it is")
+        raise DataError("is not a pickle of protocol 2 to 5", WANTED, "check what it is")
     place, frame_end, last = 2, 0, ""
     memo: dict[int, str] = {}  # the instructions that made what is stored
     counts = [0]  # numbers of instructions: outside all marks, then since each mark that is open
@@ -98,7 +98,7 @@ def _judge(data: bytes) -> None:
             case "STOP" if place == len(data):
                 return
             case "STOP":
-                raise DataError(f"goes on after its end at byte {place:,}", WANTED, AGAIN)
+                raise DataError(f"continues after its end at byte {place:,}", WANTED, AGAIN)
             case "FRAME":
                 frame_end = _within(data, at, place + argument)
             case "MARK":

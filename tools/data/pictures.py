@@ -1,63 +1,42 @@
-"""Pictures: folders and archives of JPEG, PNG, BMP, PPM and WebP files, decoded by Pillow.
+"""Pictures: folders and archives of JPEG, PNG, BMP, PPM and WebP files.
 
 A picture is a file with one of the endings below whose name is not hidden; everything else is passed over and counted.
-A picture that does not decode is refused by name, never skipped, for a data set that silently shrinks is another data
-set. Pixels are taken as stored: EXIF orientation and colour profiles are ignored, as the sources did.
+A picture that cannot be used is never skipped, for a data set that silently shrinks is another data set: all are read, and
+the first of the bad ones are listed. `decoding` decodes one picture, `fitting` brings it to the wanted shape.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from ganspec.tools.data import archives, bounds
+from ganspec.tools.data.decoding import decoded
 from ganspec.tools.data.detect import open_file
-from ganspec.tools.data.errors import DataError, counted
-from ganspec.tools.data.fitting import fitted, pillow
+from ganspec.tools.data.errors import BadMembers, DataError, counted
+from ganspec.tools.data.fitting import Wanted, fitted, pillow
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")
-_FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")  # no other decoder of Pillow's fifty is offered hostile bytes
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _SHOW_AFTER = 2  # seconds before a progress bar appears
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked of a data set of pictures.
-
-    Args:
-        shape: (channels, height, width).
-        fit: as in `fitting`.
-        skip_grey: leave out the pictures without colour.
-        progress: show a bar on stderr, if that is a terminal.
-    """
-
-    shape: tuple[int, int, int]
-    fit: str
-    skip_grey: bool = False
-    progress: bool = False
 
 
 def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Read all pictures below a folder, sorted by their paths.
 
     Args:
-        folder: searched to every depth; links to files are followed, links to folders refused (they can loop).
-        wanted: what to make of them.
+        folder: folder, searched to every depth; links to files are followed, links to folders refused (they can loop).
+        wanted: shape and kind of the images.
 
     Returns:
-        images uint8 (n, *shape), None for the labels, and a line saying what was read.
+        images uint8 (n, *shape), None for the labels, and a line that says what was read.
 
     Raises:
-        DataError: a picture does not decode or fit, or there is none.
+        DataError: pictures do not decode or fit, or there is none. Up to ten of them are listed.
     """
     names, passed_over = [], 0
     for name in _files_below(folder):
@@ -71,21 +50,21 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
                 "a folder within MAX_MEMBERS of tools/data/bounds.py",
                 "give the folder that holds the pictures alone",
             )
-    members = ((name, lambda name=name: _read_file(folder / name)) for name in names)
+    members = ((name, lambda name=name: _read_file(folder / name)) for name in sorted(names))
     return _collected(names, passed_over, members, "a folder", wanted)
 
 
 def read_archive(
-    handle: BinaryIO, kind: str, gzipped: bool, everything: list[str], wanted: Wanted
+    handle: BinaryIO, kind: str, gzipped: bool, all_names: list[str], wanted: Wanted
 ) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Read all pictures of an open archive, sorted by their paths; otherwise as `read_folder`.
 
-    `everything` is the names of all its members, from a walk that judged every one before the first is decoded.
+    `all_names` are the names of all its members, from a walk that judged every one before the first is decoded.
     """
-    names = [name for name in everything if _is_picture(name)]
+    names = [name for name in all_names if _is_picture(name)]
     described = f"a {kind}{'.gz' if gzipped else ''} archive"
     members = archives.members(handle, kind, gzipped)
-    return _collected(names, len(everything) - len(names), members, described, wanted)
+    return _collected(names, len(all_names) - len(names), members, described, wanted)
 
 
 def is_grey(images: np.ndarray) -> np.ndarray:
@@ -96,7 +75,7 @@ def is_grey(images: np.ndarray) -> np.ndarray:
 
 
 def _is_picture(name: str) -> bool:
-    parts = name.split("/")  # "._Bob.jpg" and "__MACOSX" are what macOS adds to archives: no pictures
+    parts = name.split("/")  # macOS adds "._Bob.jpg" and "__MACOSX" to archives: they are not pictures
     hidden = any(part.startswith(".") and part != "." for part in parts) or "__MACOSX" in parts
     return not hidden and name.lower().endswith(_ENDINGS)
 
@@ -144,40 +123,41 @@ def _collected(
             f"files ending in {', '.join(_ENDINGS)}",
             "give the folder or archive that holds the pictures",
         )
-    pillow()  # missing, it is missing for all of them
+    pillow()  # if it is missing, say so once and not for each picture
     bounds.refuse_oversized(len(names), wanted.shape, 1)
     place = {name: index for index, name in enumerate(sorted(names))}
     images = np.empty((len(names), *wanted.shape), np.uint8)
     kept = np.ones(len(names), bool)
+    bad = BadMembers()
     listed = ((name, read) for name, read in members if name in place)
     for name, read in _with_bar(listed, len(names)) if wanted.progress else listed:
         index = place.pop(name)
         try:
-            picture = _decoded(read())[np.newaxis]
+            picture = decoded(read(), wanted)[np.newaxis]
             if wanted.skip_grey and is_grey(picture)[0]:
                 kept[index] = False
             else:
                 images[index] = fitted(picture, wanted.shape, wanted.fit)[0]
         except DataError as error:
-            error.member, error.path = name, None  # relative to what the user asked for
-            raise
+            bad.add(name, error)
+    bad.refuse(f"of {counted(len(names), 'picture')}")
     if place:  # their places hold whatever was in memory
         raise DataError(
-            "lost pictures while it was read",
-            "data that stays as it is",
-            "wait until nobody writes to it",
+            "changed while it was read: a picture is gone",
+            "data that does not change",
+            "wait until nothing writes to it",
             member=min(place),
         )
     described = f"{described} of {counted(len(names), 'picture')}{others}"
     if not wanted.skip_grey:
         return images, None, described
-    return kept_of(kept, images, None, described)
+    return select(kept, images, None, described)
 
 
-def kept_of(
+def select(
     kept: np.ndarray, images: np.ndarray, labels: np.ndarray | None, described: str
 ) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """What is left of a data set once the grey images are skipped: those where `kept` (bool (n,)) is true."""
+    """Skip the grey images of a data set: keep those where `kept` (bool (n,)) is true, and say so in `described`."""
     if not kept.any():
         raise DataError("holds grey images only", "images in colour", "leave skip_grey out, or use other images")
     described += f", {counted(int(len(kept) - kept.sum()), 'grey one')} skipped"
@@ -191,58 +171,6 @@ def _with_bar(items: Iterable[archives.Member], total: int) -> Iterable[archives
         return items
     try:
         from tqdm import tqdm
-    except ImportError:  # a comfort, not a need
+    except ImportError:  # the bar is optional
         return items
     return tqdm(items, total=total, desc="reading pictures", unit="", delay=_SHOW_AFTER, leave=False)
-
-
-def _decoded(data: bytes) -> np.ndarray:
-    """Decode one picture to uint8 (1 or 3, height, width)."""
-    image = pillow()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", image.DecompressionBombWarning)
-            warnings.simplefilter("error", UserWarning)  # Pillow warns where it guesses at damaged data
-            with image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-                _refuse_picture(picture)
-                return _as_array(picture)
-    except DataError:
-        raise
-    except Exception as error:  # Pillow lets whatever its fifty parsers raise come through
-        detail = str(error).partition(" <_io")[0] or type(error).__name__  # not an address that changes every run
-        raise DataError(
-            f"does not decode ({detail})",
-            "a JPEG, PNG, BMP, PPM or WebP picture that reads to its end",
-            "download or copy it again, or leave it out",
-        ) from error
-
-
-def _refuse_picture(picture) -> None:
-    """Judge a picture by its header, before its pixels are decoded."""
-    width, height = picture.size
-    if width * height > bounds.MAX_PICTURE_PIXELS:
-        raise DataError(
-            f"is {width} wide and {height} high: {width * height:,} pixels",
-            f"at most {bounds.MAX_PICTURE_PIXELS:,} pixels (MAX_PICTURE_PIXELS in tools/data/bounds.py)",
-            "shrink it first, or raise the bound",
-        )
-    if picture.mode not in _MODES:
-        raise DataError(
-            f"has Pillow's mode {picture.mode}",
-            "eight bits a channel, grey or RGB",
-            "convert it to 8-bit RGB or grey",
-        )
-    # MPO is how telephones store a JPEG with a preview: its first frame is the picture.
-    if getattr(picture, "is_animated", False) and picture.format != "MPO":
-        raise DataError("is animated", "a single picture", "save the frame you want as a PNG")
-
-
-def _as_array(picture) -> np.ndarray:
-    see_through = picture.mode in ("LA", "P", "PA", "RGBA") or "transparency" in picture.info
-    if see_through and picture.convert("RGBA").getextrema()[3][0] < 255:
-        raise DataError(
-            "has transparent pixels", "an opaque picture", "flatten it onto a background of your choice first"
-        )
-    if picture.mode in ("1", "L", "LA"):
-        return np.array(picture.convert("L"))[np.newaxis]
-    return np.array(picture.convert("RGB")).transpose(2, 0, 1)

@@ -1,7 +1,7 @@
-"""One HTTP transfer into a file that is there in part: resumed where the server can, begun anew where it cannot.
+"""One HTTP transfer into a partial file: resumed where the server can resume, begun again where it cannot.
 
-Whether the file that comes about is the right one is `download`'s to say; this module holds to its size. A server is
-asked for the rest by Range, and If-Range makes it send the whole where its file has changed. Source: RFC 9110, sections
+`download` decides whether the result is the right file; this module only keeps to its size. A request with Range asks for
+the rest of the file, and If-Range makes the server send the whole if its file has changed. Source: RFC 9110, sections
 13.1.5 (If-Range), 14 (Range) and 15.3.7 (206); urllib.request.
 """
 
@@ -22,35 +22,35 @@ from ganspec.tools.data.errors import DataError, quoted
 
 TIMEOUT = 30  # seconds in which a server must send something
 WAITS = (0, 1, 2, 4, 8)  # seconds before each attempt at one address
-SLOWEST, WINDOW = 1024, 60  # bytes a second, averaged over so many seconds; below it a connection counts as broken
+SLOWEST, WINDOW = 1024, 60  # bytes per second, averaged over that many seconds; a slower connection counts as broken
 _CHUNK = 2**16
 _MAX_NOTE_BYTES = 4096
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers that another attempt may not get
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers after which another attempt may succeed
 _BROKEN = (OSError, http.client.HTTPException)
 
 
 class Unavailable(Exception):
-    """An address does not give the file; the message completes the sentence that begins with the address."""
+    """An address does not give the file; the message completes a sentence that begins with the address."""
 
 
 class _Interrupted(Unavailable):
-    """It did not this time; another attempt may."""
+    """This attempt failed; another may succeed."""
 
 
 def complete(part: BinaryIO, path: Path, url: str, size: int, report: Callable[[int], None]) -> None:
     """Bring a file to its whole size from one address, in as many attempts as `WAITS` has entries.
 
     Args:
-        part: the file, open for reading and writing without a buffer. What it holds is kept and added to; it is
-            emptied only when the server begins to send the whole.
-        path: where it lies; the server's mark of its version is kept beside it, under `note_path`.
-        url: an http or https address.
-        size: bytes of the whole; no more are taken.
-        report: called with the number of bytes there, after each piece.
+        part: partial file, open for reading and writing without a buffer. Bytes are added to it; it is emptied only
+            when the server begins to send the whole file.
+        path: path of the partial file; the server's name for its version is kept beside it, under `note_path`.
+        url: http or https address.
+        size: number of bytes of the whole file; no more are accepted.
+        report: function that is called with the number of bytes in the file, after each piece.
 
     Raises:
         Unavailable: the address does not give a file of that size.
-        DataError: the bytes cannot be written. Whatever is raised, also by Ctrl-C, `part` keeps what came.
+        DataError: the bytes cannot be written. Whatever is raised, also by Ctrl-C, `part` keeps what has arrived.
     """
     for attempt, wait in enumerate(WAITS, 1):
         time.sleep(wait)
@@ -65,7 +65,7 @@ def complete(part: BinaryIO, path: Path, url: str, size: int, report: Callable[[
 
 
 def note_path(path: Path) -> Path:
-    """Where the address and version that `path` is being downloaded from are noted."""
+    """Where the address and version from which `path` is being downloaded are noted."""
     return path.with_name(f"{path.name}.from")
 
 
@@ -102,7 +102,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def http_error_302(self, req, fp, code, msg, headers):
         target = headers.get("Location") or ""
         if urlsplit(target).scheme not in ("", "http", "https"):
-            raise Unavailable(f"redirects to {quoted(target)}, which is no address on the web")
+            raise Unavailable(f"redirects to {quoted(target)}, which is not an http or https address")
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -130,7 +130,7 @@ def _answer(url: str, have: int, version: str | None) -> http.client.HTTPRespons
     except urllib.error.HTTPError as error:
         error.close()
         said = f"answers {error.code} ({quoted(str(error.reason))[1:-1]})"
-        if error.code == 416 and have:  # Range Not Satisfiable: what is here is longer than what is there
+        if error.code == 416 and have:  # Range Not Satisfiable: our part is longer than the server's file
             raise Unavailable("has a smaller file") from error
         raise (_Interrupted if error.code in _PASSING else Unavailable)(said) from error
     except urllib.error.URLError as error:
@@ -138,7 +138,7 @@ def _answer(url: str, have: int, version: str | None) -> http.client.HTTPRespons
     except _BROKEN as error:
         raise _Interrupted(f"broke off before it answered ({_reason(error)})") from error
     except ValueError as error:  # an address or a header that urllib cannot read
-        raise Unavailable(f"answers what is no HTTP ({_reason(error)})") from error
+        raise Unavailable(f"gives an answer that is not HTTP ({_reason(error)})") from error
 
 
 def _refuse_other_part(answer: http.client.HTTPResponse, part: BinaryIO, have: int, size: int) -> None:
@@ -146,7 +146,7 @@ def _refuse_other_part(answer: http.client.HTTPResponse, part: BinaryIO, have: i
     found = re.fullmatch(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", said.strip())
     if found is None or int(found[1]) != have:
         part.truncate(0)  # then the next attempt asks for the whole
-        raise _Interrupted(f"sends another part than was asked for ({quoted(said)})")
+        raise _Interrupted(f"sends a part that was not requested ({quoted(said)})")
     if found[2] not in ("*", str(size)):
         raise Unavailable(f"has a file of {int(found[2]):,} bytes")
 
@@ -164,7 +164,7 @@ def _refuse_other_file(answer: http.client.HTTPResponse, size: int) -> None:
 
 
 def _note(path: Path, url: str, answer: http.client.HTTPResponse) -> None:
-    """Keep what names the version that is being sent. Only a strong ETag, or a date, may stand in If-Range."""
+    """Note the version that is being sent. Only a strong ETag, or a date, may stand in If-Range."""
     etag = answer.headers.get("ETag", "")
     version = etag if etag.startswith('"') else answer.headers.get("Last-Modified")
     try:
@@ -174,7 +174,7 @@ def _note(path: Path, url: str, answer: http.client.HTTPResponse) -> None:
 
 
 def _noted(path: Path, url: str) -> str | None:
-    """The version that was noted for this address; None without one, and then the checksum alone tells."""
+    """The version that was noted for this address; None without one, and then only the checksum shows a change."""
     try:
         with open(note_path(path), "rb") as handle:
             found = json.loads(handle.read(_MAX_NOTE_BYTES))
@@ -187,18 +187,18 @@ def _noted(path: Path, url: str) -> str | None:
 def _write(part: BinaryIO, path: Path, piece: bytes) -> None:
     view = memoryview(piece)
     try:
-        while view:  # without a buffer, a write may do a part; with one, a full disk would be told again on closing
+        while view:  # an unbuffered write may write less; a buffered file would report a full disk once more on closing
             view = view[part.write(view) :]
     except OSError as error:
         raise unwritable(path, error) from error
 
 
 def unwritable(path: Path, error: OSError) -> DataError:
-    """What to say when a file cannot be written."""
+    """Returns: the message for a file that cannot be written."""
     return DataError(
         f"cannot be written ({error.strerror or error})",
         "a folder that you may write to, on a disk with room",
-        "make room or choose another folder, then download again: what has come is kept",
+        "make room or choose another folder, then download again: what has arrived is kept",
         path=path,
     )
 

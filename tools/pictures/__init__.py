@@ -1,4 +1,9 @@
-"""Pictures as bytes: grids of images, animations, plots. Pure functions; nothing here draws latents, trains or writes files."""
+"""Pictures as bytes: grids of images, animations, plots. These are pure functions that write no files.
+
+images       images as pixels, many images as one grid, a grid as a PNG file
+animation    pictures, one after the other, as a GIF file
+plots        the columns of a log as a PNG file
+"""
 
 from __future__ import annotations
 

@@ -9,15 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from ganspec.tools.errors import UserError
+from ganspec.tools.errors import UserError, command
 
 MOST_PIXELS = 512  # along a side of an animation; larger frames are shrunk
-GREYS, COLOURS = 16, 64  # in an animation's frame: few, so that 116 frames of 15x15 digits are 4 MB
-_DURATION, _LAST = 100, 2000  # ms that a frame is shown, and the last one
+GREYS, COLOURS = 16, 64  # different ones in a frame: few, so that 116 frames of 15x15 digits are 4 MB
+_DURATION, _LAST = 100, 2000  # milliseconds for which a frame is shown, and the last frame
 
 
 def animation(paths: list[Path]) -> bytes:
-    """Returns: a GIF file that shows pictures one after the other, for ever, in few colours and at a bounded size."""
+    """Make an animation that begins again when it has ended.
+
+    Args:
+        paths: paths of PNG files, at least one; the first sets the size.
+
+    Returns: a GIF file of few colours whose longer side has at most `MOST_PIXELS`.
+
+    Raises:
+        UserError: a file is not a whole picture.
+    """
     images = _reduced(paths)
     content = io.BytesIO()
     durations = [_DURATION] * (len(paths) - 1) + [_LAST]
@@ -36,7 +45,10 @@ def _reduced(paths: list[Path]) -> Iterator[Any]:
             with Image.open(path, formats=("PNG",)) as opened:
                 image = opened.convert("L" if opened.mode == "L" else "RGB")
         except (OSError, SyntaxError, ValueError) as error:
-            raise UserError(f"{path}: is not a whole picture ({error}); move it away, then resume the run") from None
+            away = command("mv", path, f"{path}.damaged")
+            raise UserError(
+                f"{path}: is not a whole picture ({error}); move it away, then resume the run: {away}"
+            ) from None
         if size is None:
             shrink = min(1.0, MOST_PIXELS / max(image.size))
             size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))

@@ -1,6 +1,6 @@
-"""Images as pixels, many of them as one grid, a grid as a PNG file.
+"""Images as pixels, many images as one grid, a grid as a PNG file.
 
-Pillow, which writes the file, is in the extra `pictures`; without it training goes on.
+Pillow, which writes the file, comes with the extra `pictures`; training goes on without it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from ganspec.spec.parts.settings import Data
 
 GAP = 2  # pixels between the images of a grid
-_GREY = 128  # of what lies between
+_GREY = 128  # brightness of the gaps
 _SMALLEST = 512  # pixels along the longer side; smaller pictures are enlarged to about this
 
 
@@ -22,7 +22,7 @@ def as_pixels(data: Data, images: np.ndarray) -> np.ndarray:
     Args:
         data: settings whose range of values and size of images apply; the smaller images of an early stage of growth are enlarged
             to that size by repeating pixels.
-        images: (count, channels, height, width).
+        images: images as G makes them, float, (count, channels, height, width).
 
     Returns: uint8, (count, height, width, channels).
     """
@@ -37,7 +37,15 @@ def as_pixels(data: Data, images: np.ndarray) -> np.ndarray:
 
 
 def grid(pixels: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
-    """Returns: one picture, (height, width, channels), of many, row by row."""
+    """Put images side by side, row by row.
+
+    Args:
+        pixels: uint8, (count, height, width, channels).
+        columns: number of images in each row.
+        gap: pixels between images.
+
+    Returns: one picture, uint8, (rows (height + gap) - gap, columns (width + gap) - gap, channels).
+    """
     count, height, width, channels = pixels.shape
     rows = -(-count // columns)
     picture = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), _GREY, np.uint8)
@@ -48,7 +56,13 @@ def grid(pixels: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
 
 
 def png(picture: np.ndarray) -> bytes:
-    """Returns: a PNG file of a picture (height, width, channels); a small one is enlarged a whole number of times."""
+    """Write a picture as a PNG file; the pixels of a small one are repeated a whole number of times.
+
+    Args:
+        picture: uint8, (height, width, channels), 1 or 3 channels.
+
+    Returns: the content of the file.
+    """
     from PIL import Image
 
     image = Image.fromarray(picture if picture.shape[2] == 3 else picture[:, :, 0])

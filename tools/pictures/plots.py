@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-POINTS = 2000  # at most, of a curve
+POINTS = 2000  # largest number of points of a curve
 
 
 def plot_columns(columns: Sequence[str], table: np.ndarray, window: int) -> bytes:
     """Plot every recorded number over the iterations, with its moving average.
 
     Args:
-        columns: names of the table's columns; the first is "iteration".
-        table: (rows, columns), at least one row; NaN where a number was not computed.
-        window: iterations that a moving average is of.
+        columns: names of the columns of the table; the first is "iteration".
+        table: float64, (rows, columns), at least one row; NaN where a number was not computed.
+        window: number of iterations of which a moving average is the mean.
 
-    Returns: a PNG file.
+    Returns: the content of a PNG file.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -50,11 +50,12 @@ def moving_average(values: np.ndarray, window: int, rows: np.ndarray) -> np.ndar
     """Average a column that may have empty cells.
 
     Args:
-        values: of every row, NaN where the cell is empty.
-        window: rows that a mean is of; at the beginning, of as many as there are.
-        rows: at which rows' ends.
+        values: float64, (count,), the column; NaN where the cell is empty.
+        window: number of rows of which a mean is taken; at the beginning there are fewer.
+        rows: int, (k,), numbers of the rows at which means are taken.
 
-    Returns: for each of `rows` the mean of the cells that are not empty among the `window` up to it, NaN for none.
+    Returns: float64, (k,): for each of `rows` the mean of the cells that are not empty among the `window` rows up to it; NaN
+        where all are empty.
     """
     means = np.full(len(rows), np.nan)
     for i, row in enumerate(rows):
@@ -66,6 +67,6 @@ def moving_average(values: np.ndarray, window: int, rows: np.ndarray) -> np.ndar
 
 
 def _spread(count: int) -> np.ndarray:
-    """Returns: at most `POINTS` of the numbers below `count`, evenly spread, the last one among them."""
+    """Returns: at most `POINTS` of the numbers below `count`, evenly spread; the last number is one of them."""
     every = max(1, -(-count // POINTS))
     return np.arange(count - 1, -1, -every)[::-1]

@@ -25,10 +25,12 @@ import numpy as np
 
 from ganspec.spec import System, load_system
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
+from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools import data
 from ganspec.tools.backends import NAMES, load, make_trainer
 from ganspec.tools.baselines import MODULES
-from ganspec.tools.errors import UserError
+from ganspec.tools.errors import UserError, cannot_write
+from ganspec.tools.programs import options as shared
 from ganspec.tools.run.feed import Feed
 
 SEED = 0
@@ -45,9 +47,13 @@ class Measurement:
     """What was timed.
 
     Args:
-        iterations: in each side of a round.
-        ours: seconds an iteration, by round.
-        theirs: likewise.
+        system: name of the system.
+        backend: "torch" or "chainer".
+        device: "cpu" or "cuda".
+        threads: number of threads that was asked for, 0 for the libraries' choice.
+        iterations: number of iterations of each side in a round.
+        ours: seconds per iteration of ganspec, for each round.
+        theirs: seconds per iteration of the hand-written loop, for each round.
     """
 
     system: str
@@ -59,7 +65,7 @@ class Measurement:
     theirs: tuple[float, ...]
 
     def ratios(self) -> list[float]:
-        """Returns: theirs / ours by round; above 1 where ours is faster."""
+        """Returns: theirs / ours for each round; above 1 where ours is faster."""
         return [theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)]
 
     def ratio(self) -> tuple[float, float, float]:
@@ -69,21 +75,29 @@ class Measurement:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `ganspec bench`."""
     small = [name for name in MODULES if load_system(name).data.embedded]
     parser.add_argument(
         "systems", metavar="SYSTEM", nargs="*", default=small,
         help=f"one of {', '.join(MODULES)}; without any: {' and '.join(small)}",
     )  # fmt: skip
-    parser.add_argument("--backend", choices=[*NAMES, "both"], default="both", help="default: both")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="default: cpu")
-    parser.add_argument("--draws", choices=["host", "device"], default="host", help="ours, as in train (default: host)")
-    parser.add_argument("--rounds", metavar="N", type=_positive, default=10, help="timed pairs (default: 10)")
+    shared.add_backend(parser, "both", both=True)
+    shared.add_device(parser)
     parser.add_argument(
-        "--iterations", metavar="N", type=_positive,
-        help=f"of each side in a round (default: about {ROUND_SECONDS:g} s of them)",
+        "--draws", choices=shared.DRAWS, default="host",
+        help="where ours takes random numbers from, as in train (default: host)",
     )  # fmt: skip
-    parser.add_argument("--threads", metavar="N", type=_positive, help="on the CPU (default: the libraries' choice)")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="also write every round's times there")
+    parser.add_argument(
+        "--rounds", metavar="N", type=shared.positive, default=10, help="number of timed pairs (default: 10)"
+    )
+    parser.add_argument(
+        "--iterations", metavar="N", type=shared.positive,
+        help=f"iterations of each side in a round (default: about {ROUND_SECONDS:g} s of them)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", metavar="N", type=shared.positive, help="threads on the CPU (default: the libraries' choice)"
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the times of every round to a file, too")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         for backend in backends:
             measured.append(_in_new_process(name, backend, arguments))
             print(table_row(measured[-1]), flush=True)
-    print("median ms an iteration; theirs is the hand-written loop; above 1, ours is faster")
+    print("median ms per iteration; theirs is the hand-written loop; above 1, ours is faster")
     if arguments.json is not None:
         _write_json(arguments.json, measured)
     return 0
@@ -129,16 +143,18 @@ def measure(
     """Time ours and theirs in this process.
 
     Args:
-        name: of a system that has a hand-written loop.
+        name: name of a system that has a hand-written loop.
         backend: "torch" or "chainer".
         device: "cpu" or "cuda".
-        draws: where ours takes random numbers from, "host" or "device"; theirs are the framework's.
-        rounds: how many pairs to time.
-        iterations: of each side in a round; as many as ours does in about a second if None.
-        threads: for PyTorch; NumPy's are fixed when it is loaded, so they are the caller's to set.
+        draws: where ours takes random numbers from, "host" or "device"; theirs come from the framework.
+        rounds: number of pairs to time.
+        iterations: number of iterations of each side in a round; as many as ours does in about a second if None.
+        threads: number of threads of PyTorch; NumPy's is fixed when it is loaded, so that the caller must set it.
+
+    Returns: the times of all rounds.
 
     Raises:
-        UserError: no such loop, or the framework or device is not there.
+        UserError: there is no such loop, or the framework or device is not there.
     """
     baseline, system = baseline_name(name), load_system(name)
     load(backend)
@@ -186,7 +202,7 @@ def _dataset(system: System) -> data.Dataset:
 
 
 def _seconds(side: Iterate, iterations: int, synchronise: Callable[[], None]) -> float:
-    """Returns: seconds an iteration."""
+    """Returns: seconds per iteration."""
     synchronise()
     start = time.perf_counter()
     for _ in range(iterations):
@@ -236,13 +252,6 @@ def _thread_variables(threads: int | None) -> Iterator[None]:
 def _write_json(path: Path, measured: list[Measurement]) -> None:
     described = [{**asdict(m), "ratio": dict(zip(("low", "median", "high"), m.ratio(), strict=True))} for m in measured]
     try:
-        path.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); give another file to --json") from None
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text}")
-    return number
+        raise cannot_write(path, error, option="--json FILE") from None

@@ -10,19 +10,22 @@ from ganspec.spec.layers import format_shape, per_sample
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.plan.plan import describe_plan
-from ganspec.spec.text.errors import counted
+from ganspec.spec.text.errors import counted, printable
 from ganspec.spec.text.formula import render
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("system", metavar="SYSTEM", help="a name (see 'ganspec systems') or the path of a TOML file")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of the system")
-    parser.add_argument("--reduced", action="store_true", help="at the sizes at which backends are compared quickly")
+    parser.add_argument(
+        "--reduced", action="store_true", help="show the small sizes with which backends are compared quickly"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0."""
-    print("\n".join(lines(load_system(arguments.system, arguments.set, reduced=arguments.reduced))))
+    system = load_system(arguments.system, arguments.set, reduced=arguments.reduced)
+    print("\n".join(map(printable, lines(system))))
     return 0
 
 
@@ -42,7 +45,8 @@ def lines(system: System) -> list[str]:
     text += [f"loss {loss.name}: {loss.title}", f"  source: {loss.source}"]
     text += [f"  {name} = {value:g}" for name, value in loss.constants.items()]
     for name, shape in loss.outputs.items():
-        text.append(f"  {name} must give {f'as much as {shape}' if isinstance(shape, str) else per_sample(shape)}")
+        required = f"have the shape of {shape}" if isinstance(shape, str) else f"give {per_sample(shape)}"
+        text.append(f"  {name} must {required}")
     for name, definition in loss.definitions.items():
         signature = f"{name}({', '.join(definition.parameters)})" if definition.parameters else name
         text.append(f"  {signature} = {render(definition.formula.tree)}")
@@ -108,11 +112,12 @@ def _data(data: Data) -> list[str]:
 def _run(system: System) -> list[str]:
     run, manifold = system.run, system.manifold
     length = f"{run.iterations:,} iterations" if run.iterations else f"{run.epochs:,} epochs"
+    since = f" from iteration {run.samples_from:,} on" if run.samples_from else ""
     later = f", every {run.samples_later[1]:,} after {run.samples_later[0]:,}" if run.samples_later else ""
     text = [
         "run",
         f"  {length}, in batches of {run.batch}",
-        f"  samples every {run.samples_every:,} iterations{later}, {run.grid[0]} rows of {run.grid[1]}",
+        f"  samples every {run.samples_every:,} iterations{since}{later}, {run.grid[0]} rows of {run.grid[1]}",
         f"  a checkpoint every {run.checkpoint_every:,}; plots show means of {run.moving_average:,}",
     ]
     if manifold:

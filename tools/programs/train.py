@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from ganspec.spec import System, load_system
-from ganspec.spec.description import describe, differences
+from ganspec.spec.description import describe
 from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
-from ganspec.spec.training.checkpoint import CheckpointError, Record, read_checkpoint, read_record
-from ganspec.spec.training.state import TrainingState, array_shapes
 from ganspec.tools import backends
 from ganspec.tools.data import Dataset, download, embedded_digits, load
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
-from ganspec.tools.errors import UserError, command
+from ganspec.tools.errors import UserError
 from ganspec.tools.programs import options as shared
 from ganspec.tools.run import rehearsal
 from ganspec.tools.run.album import Album
@@ -36,10 +34,10 @@ from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
+from ganspec.tools.run.resume import FIXED, resume
 from ganspec.tools.sampling.latents import draw_of
 
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
-_FIXED = ("dtype", "draws", "seed")  # for the whole of a run; backend and device may change when it is resumed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         backends.load(options["backend"])  # before a download, say, is waited for
         path = _data(arguments, system, folder)
         data = _load(path, system)
-        state, record = _resumed(system, folder, options, data) if folder else (None, None)
+        state, record = resume(system, folder, options, data) if folder else (None, None)
         feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
         numbers = {key: options[key] for key in ("dtype", "device", "draws")}
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
@@ -99,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder = opened.enter_context(RunFolder.create(out, _record(arguments, system, options, path, data)))
         else:
             folder.add_settings(arguments.set)
-        print(f"{system.name}: {printable(system.title)}\n{data.source}\nrun folder: {printable(str(folder.path))}")
+        print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         album = Album(system, folder, trainer, options["seed"])
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
         return training.train(_end(arguments, system))
@@ -130,7 +128,7 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
     before = {key: folder.record[key] for key in _DEFAULTS} if folder else _DEFAULTS
     options = {key: before[key] if getattr(arguments, key) is None else getattr(arguments, key) for key in _DEFAULTS}
     if folder:
-        for key in _FIXED:
+        for key in FIXED:
             if options[key] != before[key]:
                 raise UserError(
                     f"{folder.path}: was started with --{key} {before[key]}, which resuming cannot change; leave out --{key}"
@@ -178,38 +176,6 @@ def _load(path: Path | None, system: System) -> Dataset:
     return load(found, shape=wanted.shape, fit=wanted.fit, skip_grey=wanted.skip_grey, progress=progress)
 
 
-def _resumed(
-    system: System, folder: RunFolder, options: dict[str, Any], data: Dataset | None
-) -> tuple[TrainingState, Record]:
-    """Returns: what to go on from: the newest checkpoint's state and record."""
-    checkpoint = folder.newest_checkpoint()
-    try:
-        _, record = read_record(checkpoint)
-        changed = differences(record.description, describe(system))
-        if changed:
-            lines = "\n".join(f"    {line}" for line in changed)
-            raise UserError(
-                f"{checkpoint}: the system has changed since; a resumed run must be the same run:\n{lines}\n"
-                "take the change back (a --set, or an edit of a file), or start a new run with --out DIR"
-            )
-        for key in _FIXED:
-            if getattr(record, key) != options[key]:
-                raise UserError(f"{checkpoint}: was written with {key} {getattr(record, key)}, not {options[key]}")
-        if data is not None and record.data != data.fingerprint:
-            raise UserError(
-                f"{data.source}: is not the data that this run was started with; give that with --data PATH"
-            )
-        state, record = read_checkpoint(checkpoint, array_shapes(system))
-        if state.updates.keys() != system.optimizers.keys():
-            raise CheckpointError(f"{checkpoint}: is of another system: it trains {', '.join(state.updates)}")
-        if state.iteration != int(checkpoint.stem):
-            raise CheckpointError(f"{checkpoint}: holds iteration {state.iteration}, so that it has a wrong name")
-        return state, record
-    except CheckpointError as error:
-        away = command("mv", checkpoint, f"{checkpoint}.damaged")
-        raise UserError(f"{error}\nto go on from an earlier checkpoint, move this file away: {away}") from None
-
-
 def _record(
     arguments: argparse.Namespace, system: System, options: dict[str, Any], path: Path | None, data: Dataset
 ) -> dict[str, Any]:
@@ -241,12 +207,12 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
     """Print what training would do and cost; nothing is written, fetched or locked."""
     # What would be done.
     end = _end(arguments, system)
-    print(f"{system.name}: {printable(system.title)}")
+    print(printable(f"{system.name}: {system.title}"))
     print(", ".join(f"{key} {value}" for key, value in options.items()))
     print(f"up to {end}, in batches of {system.run.batch}")
     if system.growth:
         print(f"{system.growth.stages} stages of growth, each for {system.growth.images:,} images; the last one:")
-    print("\n".join(describe_plan(system.plan, system.schedule)))
+    print("\n".join(map(printable, describe_plan(system.plan, system.schedule))))
     # On which data, from which state.
     backends.load(options["backend"])
     try:
@@ -254,7 +220,7 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
     except _NoDataYet as error:
         data = None
         print(f"data: none yet: {error}")
-    state, record = _resumed(system, folder, options, data) if folder else (None, None)
+    state, record = resume(system, folder, options, data) if folder else (None, None)
     feed = None
     if data is not None:
         print("\n".join([f"data: {data.source}", *rehearsal.data_lines(data, system)]))

@@ -1,1 +1,6 @@
-"""One training run: its loop, folder, record, lock, log, progress, batches, and the album of its pictures."""
+"""One training run.
+
+`loop` trains; `feed` gives it batches. What a run leaves lies in its `folder`: `log`, checkpoints and the `album` of
+its pictures; a `lock` keeps other processes out. `resume` goes on with a run, `rehearsal` says beforehand what one will cost,
+`progress` how far it has come, and `environment` what it was made with.
+"""

@@ -1,12 +1,12 @@
-"""Which pictures of a run are drawn when, and their files in the run's folder.
+"""The pictures of a run: which are drawn when, and their files in the run's folder.
 
     samples/NNNNNNNN.png          when pictures are due, and at the end
     manifold/LABEL/NNNNNNNN.png   when pictures are due, and where training ends; not where it is interrupted
     interpolation.png, losses.png with every checkpoint, and at the end
     manifold-LABEL.gif            at the end, also of an interrupted run
 
-All of it comes from fixed latents: what a resumed run draws is what an unbroken one draws. The animations are made of whatever
-frames lie in the folder, so a run that was interrupted and resumed has all of them.
+All pictures are of fixed latents, so that a resumed run draws what an unbroken run draws. The animations are made of all frames
+that lie in the folder, so that a run that was interrupted and resumed has all of them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Album:
     """The pictures of one run.
 
     Args:
-        system: what is trained.
-        folder: of the run.
-        trainer: whose network G is drawn.
-        seed: of the run.
+        system: system that is trained.
+        folder: folder of the run.
+        trainer: trainer whose network G makes the images.
+        seed: seed of the run.
     """
 
     def __init__(self, system: System, folder: RunFolder, trainer: Any, seed: int) -> None:
@@ -48,7 +48,14 @@ class Album:
         self.drawn = -1  # the iteration of the newest set of pictures
 
     def add(self, *, frames: bool = True) -> None:
-        """Draw samples and, if wanted, the manifold's frames as they are now, unless that was done."""
+        """Draw what G makes now, unless that was done after this iteration.
+
+        Args:
+            frames: whether to draw frames of the manifold, too.
+
+        Raises:
+            UserError: a picture cannot be written.
+        """
         if "Pillow" in self.missing or self.drawn == self.trainer.iteration:
             return
         name = f"{self.trainer.iteration:08}.png"
@@ -59,7 +66,7 @@ class Album:
         self.drawn = self.trainer.iteration
 
     def review(self) -> None:
-        """Draw what there is one of: interpolation and plots."""
+        """Draw again the pictures of which a run has one: interpolation and plots."""
         if "Pillow" not in self.missing:
             self.folder.write("interpolation.png", self._picture(self.interpolation_latents, COLUMNS))
         if "matplotlib" not in self.missing:
@@ -68,7 +75,7 @@ class Album:
                 self.folder.write("losses.png", plot_columns(columns, table, self.system.run.moving_average))
 
     def close(self) -> None:
-        """Make the animations."""
+        """Make the animations of all frames in the folder."""
         for label in self.manifold_latents if "Pillow" not in self.missing else ():
             if paths := self.folder.pictures(str(Path("manifold", label))):
                 self.folder.write(f"manifold-{label}.gif" if label else "manifold.gif", animation(paths))

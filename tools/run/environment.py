@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ganspec
-from ganspec.tools.run.record import read_regular_file
+from ganspec.spec.training.record import read_regular_file
 
 _MAX_BYTES = 10_000_000  # of a file of git's or of /proc/cpuinfo
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.record import RunError, read_record, write_record
+from ganspec.spec.training.runs import checkpoints, numbered
 from ganspec.tools.errors import UserError, cannot_write, command
 from ganspec.tools.run import lock
 from ganspec.tools.run.log import RunLog
-from ganspec.tools.run.record import read_record, write_record
 
 _FOLDERS = ("samples", "checkpoints")  # of every run
 KEPT = 3  # checkpoints; the newest is what a run resumes from, the others are for when that one is damaged
@@ -85,8 +86,16 @@ class RunFolder:
         Raises:
             UserError: it is not the folder of a run, or another process trains in it.
         """
-        record = read_record(path)
-        return cls(path, record, lock.Lock(path) if to_train else None)
+        record = _record(path)  # before anything is written: the folder may be anything
+        if not to_train:
+            return cls(path, record, None)
+        held = lock.Lock(path)
+        try:
+            # Another process may have changed the record before it let go of the lock.
+            return cls(path, _record(path), held)
+        except UserError:
+            held.release()
+            raise
 
     def __enter__(self) -> RunFolder:
         return self
@@ -102,8 +111,9 @@ class RunFolder:
         Raises:
             UserError: the record cannot be written.
         """
-        if settings:
-            self.record = {**self.record, "settings": [*self.record["settings"], *settings]}
+        recorded = self.record["settings"]
+        if settings and recorded[-len(settings) :] != settings:  # the same command, typed again, adds nothing
+            self.record = {**self.record, "settings": [*recorded, *settings]}
             try:
                 write_record(self.path, self.record)
             except OSError as error:
@@ -115,7 +125,7 @@ class RunFolder:
         Raises:
             UserError: there is none yet.
         """
-        found = self._checkpoints()
+        found = list(checkpoints(self.path).values())
         if not found:
             raise UserError(f"{self.path}: has no checkpoint yet; start again with another --out DIR")
         return found[-1]
@@ -126,12 +136,12 @@ class RunFolder:
 
     def drop_old_checkpoints(self) -> None:
         """Delete all checkpoints but the newest `KEPT`."""
-        for path in self._checkpoints()[:-KEPT]:
+        for path in list(checkpoints(self.path).values())[:-KEPT]:
             path.unlink(missing_ok=True)
 
     def pictures(self, name: str) -> list[Path]:
         """Returns: the pictures in a folder of this one that are named for an iteration, in their order."""
-        return _numbered((self.path / name).glob("*.png"))
+        return numbered((self.path / name).glob("*.png"))
 
     def drop_later_pictures(self, iteration: int) -> None:
         """Delete the pictures of iterations after one.
@@ -140,7 +150,7 @@ class RunFolder:
             UserError: one cannot be deleted.
         """
         for folder in (self.path / name for name in ("samples", "manifold")):
-            for picture in _numbered(folder.rglob("*.png")):
+            for picture in numbered(folder.rglob("*.png")):
                 if int(picture.stem) > iteration:
                     try:
                         picture.unlink(missing_ok=True)
@@ -170,10 +180,6 @@ class RunFolder:
     def resume_command(self) -> str:
         """Returns: what to type to go on with this run."""
         return command("ganspec", "train", "--resume", self.path)
-
-    def _checkpoints(self) -> list[Path]:
-        """Returns: the checkpoints in their order. A file of another name is none: people move damaged ones away like that."""
-        return _numbered((self.path / "checkpoints").glob("*.safetensors"))
 
 
 def new_folder(name: str) -> Path:
@@ -216,7 +222,8 @@ def _unmake(path: Path) -> None:
                 folder.rmdir()
 
 
-def _numbered(paths: Any) -> list[Path]:
-    """Returns: the paths that are named for an iteration, in the order of iterations."""
-    found = [path for path in paths if path.stem.isascii() and path.stem.isdigit() and len(path.stem) <= 15]
-    return sorted(found, key=lambda path: int(path.stem))
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        return read_record(path)
+    except RunError as error:
+        raise UserError(str(error)) from None

@@ -6,6 +6,7 @@ process leaves no stale lock behind. The text in the file only says whom to ask.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -34,8 +35,9 @@ class Lock:
             # Not following links, not waiting for the other end of a pipe: folders of runs come from strangers, too.
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
             self._acquire(folder)
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            with contextlib.suppress(OSError):  # on a full disk the lock holds without a name, too
+                os.ftruncate(self._file, 0)
+                os.pwrite(self._file, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         except OSError as error:
             self.release()
             raise cannot_write(path, error) from None

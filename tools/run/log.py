@@ -11,8 +11,8 @@ import numpy as np
 
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.record import read_regular_file
 from ganspec.tools.errors import UserError, cannot_write, command, reason
-from ganspec.tools.run.record import read_regular_file
 
 _MAX_BYTES = 8 * 2**30  # of a log: a hundred million rows
 _MAX_DIGITS = 15  # of an iteration's number
@@ -125,7 +125,7 @@ def read_log(path: Path) -> tuple[list[str], np.ndarray]:
 
 def _read(path: Path) -> str:
     try:
-        return read_regular_file(path, _MAX_BYTES).decode("ascii")
+        return read_regular_file(path, _MAX_BYTES).decode("utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {reason(error)}; {_REMEDY}") from None
     except UnicodeDecodeError:
@@ -141,7 +141,7 @@ def _cell(value: Any) -> str:
 def _number(row: str) -> int:
     """Returns: the iteration of a row, 0 where it has none."""
     first = row.partition(",")[0]
-    return int(first) if first.isdigit() and len(first) <= _MAX_DIGITS else 0
+    return int(first) if first.isascii() and first.isdigit() and len(first) <= _MAX_DIGITS else 0
 
 
 def _is_numbers(row: str, width: int) -> bool:

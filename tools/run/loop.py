@@ -19,7 +19,7 @@ from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.progress import Bar, End
 
-_FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU: each is a synchronisation
+_FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU, each of which waits for it
 
 
 class _Stop(Exception):
@@ -89,7 +89,7 @@ class Training:
                 # Train, one iteration after the other.
                 while self.trainer.iteration < end.iteration and self.feed.epoch < end.epoch and not interrupted:
                     self._iterate(bar)
-                # Finish what is pending, save, draw what there is one of.
+                # Log what is pending, save, draw the last pictures.
                 self._fetch(bar)
                 self._end(bool(interrupted))
         except _Stop as stop:
@@ -132,7 +132,7 @@ class Training:
             self.album.review()
 
     def _fetch(self, bar: Bar) -> None:
-        """Bring the recorded numbers of the pending iterations to the log."""
+        """Bring the recorded numbers of the pending iterations to the log; stop where one is not finite."""
         rows = []
         for iteration, epoch, recorded in self.pending:
             values = {name: float(self.to_numpy(value)) for name, value in recorded.items()}
@@ -212,7 +212,7 @@ class Training:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying in the middle of an iteration; a second one kills at once."""
+    """Collect SIGINT and SIGTERM, so that none ends the process in the middle of an iteration; a second one ends it at once."""
     caught: list[int] = []
 
     def note(number: int, _frame: Any) -> None:

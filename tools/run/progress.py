@@ -31,6 +31,14 @@ def batches_each(system: System) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
+def require_data(system: System, end: End) -> None:
+    """Raises: UserError: epochs are counted, and no step reads data, so that they never pass."""
+    if math.isinf(end.iteration) and batches_each(system) == 0:
+        raise UserError(
+            f"{system.name}: reads no data, so that epochs never pass; count iterations with --iterations N"
+        )
+
+
 def _batches_each(system: System, stage: int) -> int | None:
     steps = [planned.step for planned in system.stages[stage].plan.steps if not set(DATA).isdisjoint(planned.draws())]
     match system.schedule.data:
@@ -50,8 +58,8 @@ def _is_regular(step: Step) -> bool:
 class Bar:
     """A bar on the standard error. It counts iterations where it is known how many there will be, otherwise batches.
 
-    Where a run ends after a number of epochs and the number of batches per iteration depends on what training does, nobody can
-    say how many iterations there will be, but every batch brings the end nearer.
+    Where a run ends after a number of epochs and the number of batches per iteration depends on what training does, the number of
+    iterations is not known beforehand, but every batch brings the end nearer.
 
     Args:
         system: system that is trained.
@@ -68,10 +76,7 @@ class Bar:
         total = end.iteration
         if math.isinf(total):
             each = batches_each(system)
-            if each == 0:
-                raise UserError(
-                    f"{system.name}: reads no data, so that epochs never pass; give a number of iterations with --iterations N"
-                )
+            require_data(system, end)
             left = feed.batches_until(end.epoch) - feed.batches
             self.counts_batches = each is None
             total = feed.batches + left if each is None else iteration + -(-left // each)

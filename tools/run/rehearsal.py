@@ -18,7 +18,7 @@ from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.data import Dataset
 from ganspec.tools.run.feed import Feed
-from ganspec.tools.run.progress import End, batches_each
+from ganspec.tools.run.progress import End, batches_each, require_data
 
 _WARM_UP = 5.0  # seconds; where the first iteration took less, a second one is measured
 
@@ -142,14 +142,18 @@ def iterations_left(system: System, feed: Feed | None, measured: Measured, start
         start: iteration at which training starts.
         end: where training ends.
 
-    Returns: their number; None where epochs count, and there are no data yet or no step reads any.
+    Returns: their number; None where epochs are counted, and there are no data yet.
+
+    Raises:
+        UserError: epochs are counted, and no step reads data, so that they never pass.
     """
+    require_data(system, end)
     if math.isfinite(end.iteration):
         return max(0.0, end.iteration - start)
-    each = batches_each(system) or measured.batches
-    if feed is None or not each:
+    if feed is None:
         return None
-    return max(0.0, math.ceil((end.epoch * feed.per_epoch - feed.batches) / each))
+    each = batches_each(system) or max(1, measured.batches)
+    return max(0.0, math.ceil((feed.batches_until(end.epoch) - feed.batches) / each))
 
 
 def duration(seconds: float) -> str:

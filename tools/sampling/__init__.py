@@ -1,1 +1,1 @@
-"""Latents to look at: what G is given for samples, interpolations and manifolds. They disturb no training."""
+"""What G is given for samples, interpolations and manifolds. None of it disturbs training."""

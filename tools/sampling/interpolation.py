@@ -1,4 +1,4 @@
-"""Interpolation between latents: what G makes of the way from one fixed latent to another, a row a pair.
+"""Interpolation between latents: the way from one fixed latent to another, in a row for each pair.
 
 Uniform latents are joined by a straight line. Normal ones are joined along a great circle, because almost all of a normal
 distribution of many dimensions lies near a sphere, and a straight line leaves it: White 2016, "Sampling generative networks",
@@ -14,12 +14,19 @@ from ganspec.spec.text.distributions import Distribution
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.sampling.latents import draw_of, row_labels
 
-COLUMNS = 10  # images a row, its two ends among them
-_PARALLEL = 1e-6  # sine of an angle below which there is no one great circle: a straight line then
+COLUMNS = 10  # images in each row, its two ends included
+_PARALLEL = 1e-6  # sine of the angle below which many great circles join two latents: a straight line is taken then
 
 
 def interpolation_latents(system: System, seed: int) -> list[np.ndarray]:
-    """Returns: inputs for G, `COLUMNS` for each row of the grid; a row keeps its label."""
+    """Make the inputs of G for a picture of interpolations; each row keeps its label.
+
+    Args:
+        system: system whose G, draws and grid apply.
+        seed: seed of the latents at the ends of the rows.
+
+    Returns: one array for each input of G, in their order: float64 (rows * COLUMNS, ...), or int64 (rows * COLUMNS,) of labels.
+    """
     rows = system.run.grid[0]
     streams = Streams(seed)
     found = []
@@ -41,10 +48,11 @@ def between(distribution: Distribution, first: np.ndarray, last: np.ndarray) -> 
         circle:    (sin((1 - t) w) a + sin(t w) b) / sin(w), a and b measured from the mean
 
     Args:
-        distribution: of the latents.
-        first, last: (rows, ...).
+        distribution: distribution of the latents.
+        first: latents at the beginnings of the rows, float64 (rows, ...).
+        last: latents at their ends, of the same shape.
 
-    Returns: (rows * COLUMNS, ...), row by row.
+    Returns: float64 (rows * COLUMNS, ...), row by row.
     """
     rows = len(first)
     center = distribution.a if distribution.kind == "normal" else 0.0

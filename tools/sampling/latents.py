@@ -1,7 +1,7 @@
-"""Fixed latents for samples: what G is given, time after time, to show how training goes on.
+"""Fixed latents for samples: what G is given again and again, to show how training goes on.
 
-They come from streams of their own, so that looking does not change training. `interpolation` and `manifold` choose other
-latents in the same way; `ganspec.tools.pictures` turns what G makes of them into pictures.
+They come from streams of their own, so that samples do not change training. `interpolation` and `manifold` choose other latents
+in the same way; `ganspec.tools.pictures` turns what G makes of them into pictures.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ from ganspec.spec.system import System
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.errors import UserError
 
-_AT_ONCE = 256  # images that G makes at once
+_AT_ONCE = 256  # images that G makes in one call
 
 
 def sample_latents(system: System, seed: int) -> list[np.ndarray]:
-    """Returns: fixed inputs for G, one for each place of the grid of samples; labels go by row."""
+    """Make fixed inputs of G, one for each place of the grid of samples; all places of a row have the same label.
+
+    Args:
+        system: system whose G, draws and grid apply.
+        seed: seed of the latents.
+
+    Returns: one array for each input of G, in their order: float64 (rows * columns, ...), or int64 (rows * columns,) of labels.
+
+    Raises:
+        UserError: the formulas give G something that is not drawn.
+    """
     rows, columns = system.run.grid
     streams = Streams(seed)
     inputs = []
@@ -35,12 +45,18 @@ def sample_latents(system: System, seed: int) -> list[np.ndarray]:
 
 
 def row_labels(rows: int, columns: int, classes: int) -> np.ndarray:
-    """Returns: the label of each place of a grid: its row's number, from 0 again where there are more rows than classes."""
+    """Returns: the label of each place of a grid, int64 (rows * columns,): the number of its row, modulo classes."""
     return np.repeat(np.arange(rows) % classes, columns)
 
 
 def draw_of(system: System, name: str) -> Draw:
-    """Returns: the draw that feeds an input of G, read off the plan.
+    """Find the draw that feeds an input of G in the plan.
+
+    Args:
+        system: system whose plan is searched.
+        name: name of the input.
+
+    Returns: the draw.
 
     Raises:
         UserError: the formulas give G something that is not drawn.
@@ -59,7 +75,14 @@ def draw_of(system: System, name: str) -> Draw:
 
 
 def generate(trainer: Any, inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns: what G, or its moving average, makes of its inputs in inference, some at a time."""
+    """Let G, or its moving average where the system keeps one, make images in inference, a part at a time.
+
+    Args:
+        trainer: trainer of a backend.
+        inputs: one array (count, ...) for each input of G.
+
+    Returns: the images, in the trainer's dtype, (count, channels, height, width).
+    """
     count = len(inputs[0])
     parts = [trainer.generate(*(a[i : i + _AT_ONCE] for a in inputs)) for i in range(0, count, _AT_ONCE)]
     return np.concatenate(parts)

@@ -7,7 +7,15 @@ import sysconfig
 
 from ganspec.impl_chainer.compat.old_names.rewrite import compiled
 
-_COMPAT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Found before the finder stands in sys.meta_path: sysconfig imports modules while it answers.
+_OTHERS = tuple(
+    os.path.realpath(folder)
+    for folder in (
+        sysconfig.get_path("stdlib"),
+        sysconfig.get_path("platstdlib"),
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    )
+)
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -27,15 +35,14 @@ class OldNamesFinder:
         self.folder = folder
 
     def find_spec(self, fullname, path=None, target=None):
-        """Return the spec of a module of the folder; None for all others."""
+        """Return the spec that the other finders give, with another loader for a module of the folder."""
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             spec = find(fullname, path, target) if finder is not self and find else None
             if spec is not None:
-                ours = type(spec.loader) is importlib.machinery.SourceFileLoader and in_folder(spec.origin, self.folder)
-                if not ours:
-                    return None
-                spec.loader = OldNamesLoader(spec.loader.name, spec.loader.path)
+                plain = type(spec.loader) is importlib.machinery.SourceFileLoader
+                if plain and in_folder(spec.origin, self.folder):
+                    spec.loader = OldNamesLoader(spec.loader.name, spec.loader.path)
                 return spec
         return None
 
@@ -48,10 +55,9 @@ def in_folder(path, folder):
         folder: path of the folder, without symbolic links.
     """
     path = os.path.realpath(path)
-    standard = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), _COMPAT]
     return (
         _inside(path, folder)
-        and not any(_inside(path, os.path.realpath(other)) for other in standard)
+        and not any(_inside(path, other) for other in _OTHERS)
         and not any(part in _INSTALLED for part in path.split(os.sep))
     )
 

@@ -1,7 +1,7 @@
-"""Which names NumPy 1.23 had and a current NumPy has not, each with what it was; data only.
+"""The names that NumPy 1 had and a current NumPy has not, each with what it was; data only.
 
-Source: NumPy's release notes 1.20, 1.24, 1.25, 2.0, 2.3, 2.4; the names of an installed NumPy 1.23.5. Left out are names
-that were never of use to a program: those of error masks, of documentation tools, and modules that NumPy imports.
+Source: the names of NumPy 1.23.5, and NumPy's release notes for those that were gone by then (asscalar, alen, rank). Left
+out are names that a program seldom needs: error masks, documentation tools, modules that NumPy itself imports.
 """
 
 # Another name of one of Python's own types, whatever a current NumPy has under this name.
@@ -60,7 +60,6 @@ RENAMED = {
     "TooHardError": "exceptions.TooHardError",
     "VisibleDeprecationWarning": "exceptions.VisibleDeprecationWarning",
     "DataSource": "lib.npyio.DataSource",
-    "chararray": "char.chararray",
     "compare_chararrays": "char.compare_chararrays",
     "format_parser": "rec.format_parser",
     "byte_bounds": "lib.array_utils.byte_bounds",

@@ -15,7 +15,7 @@ def _other_paths():
 
 
 class _Waiting:
-    """A finder that imports the mends when Chainer is first looked for, and hands over to theirs."""
+    """A finder that imports the mends when Chainer is first looked for, and hands over to the finder of the mends."""
 
     def find_spec(self, name, path=None, target=None):
         """Find nothing, until the name is that of one of Chainer's packages."""

@@ -1,1 +1,1 @@
-"""What tests share: systems, oracles, breakers, writers of data."""
+"""What the tests of compat share: probes of the mends, upstream's source, kernels and their compiler."""

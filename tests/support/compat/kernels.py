@@ -3,7 +3,7 @@
 Every call of ``cuda.elementwise``, ``cuda.reduce`` and ``cuda.raw`` in Chainer and ChainerMN is found in the
 syntax tree. Its arguments are evaluated among the globals of its module; where they use a local variable, the
 assignments to it are executed first, each on its own where there are several. What a local variable depends
-on in the end is in ``SEEDS``. A call that cannot be evaluated so is an error: no kernel is left out.
+on in the end is in ``SEEDS``. A call that cannot be evaluated in this way is an error, so that no kernel is left out.
 """
 
 import ast
@@ -38,7 +38,7 @@ class Kernel:
 
     @property
     def name(self):
-        """The kernel's own name."""
+        """Return the kernel's own name."""
         return self.arguments[{"elementwise": 3, "reduce": 6, "raw": 1}[self.emitter]]
 
 
@@ -84,10 +84,10 @@ def kernels_of(module, source, mends, namespace=None):
     """Return the kernels of one module, and the number of calls that emit them.
 
     Args:
-        module: its name.
-        source: its text as it lies on the disk.
-        mends: those to apply to it.
-        namespace: the module's globals; by default it is imported if they are needed.
+        module: name of the module.
+        source: text of the module on the disk.
+        mends: mends to apply to it.
+        namespace: globals of the module; by default it is imported if they are needed.
     """
     if "cuda." not in source:
         return [], 0

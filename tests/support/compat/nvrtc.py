@@ -43,7 +43,7 @@ def type_choices(letters, name):
 
 
 def _dimensions(code):
-    """How many indices each array of a kernel is given, where they are given as an array."""
+    """Return the number of indices of each array of a kernel, where they are given as an array."""
     lengths = {m[1]: m[2].count(",") + 1 for m in re.finditer(r"(\w+)\[\]\s*=\s*\{([^}]*)\}", code)}
     return {m[1]: lengths[m[2]] for m in re.finditer(r"(\w+)\[(\w+)\]", code) if m[2] in lengths}
 
@@ -151,7 +151,7 @@ def failures(kernels, at_once=64):
     """Compile kernels with every choice of types.
 
     Returns:
-        how many sources there were, and ``[(kernel, types, errors)]`` of those that do not compile.
+        number of sources, and ``[(kernel, types, errors)]`` of those that do not compile.
     """
     wanted = [(kernel, types, source) for kernel in kernels for types, source in _sources(kernel)]
     found = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def upstream(module):
-    """The source of a module."""
+    """Return the source of a module."""
     path = None
     for end in [match.start() for match in re.finditer(r"\.", module)] + [len(module)]:
         spec = PathFinder.find_spec(module[:end], path)

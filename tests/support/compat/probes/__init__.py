@@ -1,7 +1,7 @@
-"""One probe a mend: a function that succeeds with the mend and fails without it.
+"""One probe per mend: a function that succeeds with the mend and fails without it.
 
-Run alone, ``python -m tests.compat.probes NAME`` applies every mend but NAME and then the probe of that name;
-``--all`` applies every mend and then all probes. Deprecations are errors in both.
+In the folder tests, ``python -m support.compat.probes NAME`` applies every mend but NAME, then runs the probe of that
+name; ``--all`` applies every mend, then runs all probes. Deprecations are errors in both.
 """
 
 from . import (  # noqa: F401

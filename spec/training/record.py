@@ -14,15 +14,19 @@ from typing import Any
 
 from ganspec.spec.text.errors import expected_one_of, printable
 from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.tools.backends import NAMES
-from ganspec.tools.errors import UserError, reason
 
 FORMAT = "ganspec run 2"
 NAME = "run.json"
+BACKENDS = ("torch", "chainer")
 _OLDER = ("ganspec run 1",)
 _MAX_BYTES = 10_000_000  # of run.json; that of the largest system has under 100 kB
 _MAX_TEXT = 5_000  # characters of a name or path
 _MAX_SETTINGS = 1_000
+
+
+class RunError(Exception):
+    """A folder is not that of a run, or lacks what is asked for; the message says which and what to do."""
+
 
 _Complaint = str | None  # what was expected instead; None where a value is right
 
@@ -57,7 +61,7 @@ _CHECKS: dict[str, Callable[[Any], _Complaint]] = {  # what resuming reads
     "system": _name,
     "settings": _settings,
     "data": _text,
-    "backend": _choice(NAMES),
+    "backend": _choice(BACKENDS),
     "device": _choice(("cpu", "cuda")),
     "dtype": _choice(("float32", "float64")),
     "draws": _choice(("host", "device")),
@@ -88,37 +92,38 @@ def read_record(folder: Path) -> dict[str, Any]:
     Returns: the record.
 
     Raises:
-        UserError: it is not there, of another version, or damaged; the message names the key and what was expected.
+        RunError: it is not there, of another version, or damaged; the message names the key and what was expected.
     """
     path = folder / NAME
     try:
         content = read_regular_file(path, _MAX_BYTES)
     except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error)
-        raise UserError(f"{folder}: is not the folder of a run: {NAME}: {why}") from None
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise RunError(f"{folder}: is not the folder of a run: {NAME}: {why}") from None
     try:
         record = json.loads(content)
     except (ValueError, RecursionError):
-        raise UserError(f"{path}: is not what a run writes; is this the folder of a run?") from None
+        raise RunError(f"{path}: is not what a run writes; is this the folder of a run?") from None
     found = record.get("format") if isinstance(record, dict) else None
     if found in _OLDER:
-        raise UserError(
+        raise RunError(
             f"{path}: was written by an earlier version of ganspec ({found}, expected {FORMAT}); "
             "go on with that version, or start a new run with another --out DIR"
         )
     if found != FORMAT:
-        raise UserError(f"{path}: is not the record of a run of this version ({FORMAT})")
+        raise RunError(f"{path}: is not the record of a run of this version ({FORMAT})")
     for key, check in _CHECKS.items():
         if key not in record:
-            raise UserError(f"{path}: is damaged: the key '{key}' is missing; put it back, or start a new run")
+            raise RunError(f"{path}: is damaged: the key '{key}' is missing; put it back, or start a new run")
         if complaint := check(record[key]):
             shown = printable(repr(record[key])[:80])
-            raise UserError(f"{path}: {key}: {complaint}, found {shown}; correct it, or start a new run")
-    return record
+            raise RunError(f"{path}: {key}: {complaint}, found {shown}; correct it, or start a new run")
+    checked: dict[str, Any] = record
+    return checked
 
 
 def read_regular_file(path: Path, most: int) -> bytes:
-    """Read a file that may be anything: a named pipe would wait for ever, /dev/zero would never end.
+    """Read a file that may be anything: opening a named pipe would wait without end, and /dev/zero has none.
 
     Args:
         path: path of the file.
