@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ganspec.spec.text.errors import counted
 from ganspec.tools.data import bounds
-from ganspec.tools.data.errors import DataError, counted
+from ganspec.tools.data.errors import DataError
 
 FITS = ("exact", "pad", "resize")
 _LUMA = np.array([19595, 38470, 7471], np.uint32)
