@@ -8,6 +8,8 @@ from typing import Any
 import chainer
 import numpy as np
 
+from ganspec.spec.training.options import DEVICES, DTYPES, check_choice
+
 Array = chainer.Variable
 
 
@@ -24,6 +26,7 @@ class ArrayContext:
         dtype: "float32" or "float64".
 
     Raises:
+        ValueError: there is no such device or dtype.
         DeviceError: the device is not there.
     """
 
@@ -31,6 +34,8 @@ class ArrayContext:
     dtype: str
 
     def __post_init__(self) -> None:
+        check_choice("device", self.device, DEVICES)
+        check_choice("dtype", self.dtype, DTYPES)
         if self.device == "cuda" and not chainer.backends.cuda.available:
             raise DeviceError("Chainer finds no CUDA device; use --device cpu, or install CuPy for your CUDA")
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganspec.spec.training.options import DEVICES, DTYPES, check_choice
+
 Array = torch.Tensor
 
 
@@ -24,6 +26,7 @@ class ArrayContext:
         dtype: "float32" or "float64".
 
     Raises:
+        ValueError: there is no such device or dtype.
         DeviceError: the device is not there.
     """
 
@@ -31,6 +34,8 @@ class ArrayContext:
     dtype: str
 
     def __post_init__(self) -> None:
+        check_choice("device", self.device, DEVICES)
+        check_choice("dtype", self.dtype, DTYPES)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise DeviceError("PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of PyTorch")
 

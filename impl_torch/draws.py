@@ -15,6 +15,7 @@ from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
+from ganspec.spec.training.options import DRAWS, check_choice, check_seed
 from ganspec.spec.training.streams import Position, Streams
 
 
@@ -22,10 +23,19 @@ class Draws:
     """Draws for one system.
 
     Args:
+        system: system whose distributions and layers apply.
+        seed: seed of all draws, from 0 to 2^63 - 1.
         source: "host" for the spec's streams, "device" for the device's generator, or a source of one's own.
+        context: device and dtype.
+
+    Raises:
+        ValueError: there is no such seed or source.
     """
 
     def __init__(self, system: System, seed: int, source: str | DrawSource, context: ArrayContext) -> None:
+        check_seed(seed)
+        if isinstance(source, str):
+            check_choice("draws", source, DRAWS)
         self.system, self.streams, self.context = system, Streams(seed), context
         self.on_device = source == "device"
         self.source = StreamDraws(system, seed) if isinstance(source, str) else source

@@ -44,6 +44,7 @@ class Trainer:
             source of one's own, such as `spec.training.draws.RecordedDraws`.
 
     Raises:
+        ValueError: an option has none of its values.
         DeviceError: the device is not there.
         StateError: the state is not one of this system.
     """

@@ -159,9 +159,12 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     title, source = table.line("title"), table.line("source")
     table.scope = table.numbers("constants")
     growth = read_growth(table)
-    stages = _read_networks(table.table("networks"), growth, library)
+    roles, noted = table.table("networks"), problems.noted
+    stages = _read_networks(roles, growth, library)
     networks = stages[-1]
     trained = [role for role, network in networks.items() if network.parameter_count]
+    if problems.noted > noted:  # a network that could not be read may well be one that is trained
+        trained += [role for role, use in roles.data.items() if use != "none" and role not in trained]
     loss_file, constants = _use(table, "loss", "losses", library)
     schedule_file, numbers = _use(table, "schedule", "schedules", library)
     loss = read_loss(loss_file, constants, problems) if loss_file else None

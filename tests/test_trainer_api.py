@@ -86,6 +86,7 @@ WRONG_BATCHES = {
     ),
     "flat images": ({"x": np.zeros((4, 36))}, "'x' of the batch has the shape [4, 36], SYSTEM takes [4, 1, 6, 6]"),
     "bytes": ({"x": np.zeros((4, 1, 6, 6), np.uint8)}, "'x' of the batch has the dtype uint8, expected floating-point numbers"),
+    "a list": ({"x": [[0.0]]}, "'x' of the batch is a list, expected a NumPy array"),
     "no labels": ({"y": None}, "the batch has no 'y', an array of shape [4]"),
     "one-hot labels": ({"y": np.eye(4)}, "'y' of the batch has the shape [4, 4], SYSTEM takes [4]"),
     "labels from 1": ({"y": np.full(4, 10)}, "'y' of the batch holds other values than labels, whole numbers below 10"),
@@ -221,15 +222,17 @@ def test_draws_that_are_missing_or_do_not_fit_are_named(backend):
         return str(error.value)
 
     without = {key: values for key, values in recorder.symbols.items() if key != ("z", second)}
-    assert message(without, recorder.masks) == "no draw of z is recorded at iteration 0, step 1, repeat 2"
+    assert message(without, recorder.masks) == "no draw of z is recorded at Position(iteration=0, step=0, repeat=1)"
     short = recorder.symbols | {("eps", third): recorder.symbols["eps", third][:-1]}
     batch = system.run.batch
-    expected = f"the draw of eps at iteration 0, step 1, repeat 3 has the shape [{batch - 1}], expected [{batch}]"
+    expected = (
+        f"the draw of eps at Position(iteration=0, step=0, repeat=2) has the shape [{batch - 1}], expected [{batch}]"
+    )
     assert message(short, recorder.masks) == expected
     (network, layer, at), values = next(iter(recorder.masks.items()))
     unmasked = {key: values for key, values in recorder.masks.items() if key != (network, layer, at)}
     assert message(recorder.symbols, unmasked).startswith(
-        f"no mask of {network}'s layer {layer} is recorded at iteration 0"
+        f"no mask of {network}'s layer {layer} is recorded at Position("
     )
     turned = recorder.masks | {(network, layer, at): values.T}
     assert f"has the shape [{values.shape[1]}, {values.shape[0]}], expected" in message(recorder.symbols, turned)
@@ -293,3 +296,19 @@ def images(tmp_path):
     path = tmp_path / "images.npz"
     np.savez(path, images=np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8))
     return path
+
+
+WRONG_OPTIONS = {
+    "dtype": ("float16", "dtype is 'float16', expected one of 'float32', 'float64'"),
+    "device": ("tpu", "device is 'tpu', expected one of 'cpu', 'cuda'"),
+    "draws": ("gpu", "draws is 'gpu', expected one of 'host', 'device'"),
+    "seed": (-1, "seed is -1, expected a whole number from 0 to 2^63 - 1"),
+}
+
+
+@pytest.mark.parametrize("option", WRONG_OPTIONS)
+def test_a_wrong_option_is_refused_alike_in_both_backends(option, backend):
+    value, message = WRONG_OPTIONS[option]
+    options = {"seed": 0} | {option: value}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        backends.load(backend).Trainer(load_system(NAME, reduced=True), **options)

@@ -18,6 +18,20 @@ from ganspec.impl_chainer.compat.mend import TABLE
 _PACKAGES = ("chainer", "chainermn", "onnx_chainer")
 
 
+def found_behind(finder, fullname, path, target):
+    """Return the spec that the finders behind one in ``sys.meta_path`` give, or None.
+
+    A finder that asked all others would be asked by them in turn, without end.
+    """
+    behind = sys.meta_path[sys.meta_path.index(finder) + 1 :] if finder in sys.meta_path else []
+    for other in behind:
+        find = getattr(other, "find_spec", None)
+        spec = find(fullname, path, target) if find is not None else None
+        if spec is not None:
+            return spec
+    return None
+
+
 class MendingLoader(importlib.machinery.SourceFileLoader):
     """Loads one upstream module from its own file, with the mends that it needs."""
 
@@ -45,7 +59,7 @@ class MendingFinder:
         if fullname not in self.modules:
             return None
         mends = self.table.wanted(fullname, self.without)
-        spec = self._found_by_others(fullname, path, target) if mends else None
+        spec = found_behind(self, fullname, path, target) if mends else None
         if spec is None:
             return None
         if not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
@@ -57,15 +71,6 @@ class MendingFinder:
         spec.loader = MendingLoader(fullname, spec.loader.path, mends)
         self.applied[fullname] = frozenset(mend.name for mend in mends)
         return spec
-
-    def _found_by_others(self, fullname, path, target):
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            if finder is not self and find is not None:
-                spec = find(fullname, path, target)
-                if spec is not None:
-                    return spec
-        return None
 
 
 def mended(source, mends):

@@ -159,7 +159,7 @@ class Builder:
             return self.graph.add("carried", (), (), value=name)
         if name in self.recalled:
             return self.computed[name] if name in self.computed else self.graph.add("recall", (), (), value=name)
-        plain = [d for d in loss.definitions if not loss.definitions[d].parameters]
+        plain = [d for d in loss.definitions if not loss.definitions[d].parameters and d not in self._expanding]
         valid = [*bound, *plain, *loss.constants, *self.symbols, *loss.carried, *self.recalled]
         if name in self.networks:
             inputs = ", ".join(self.networks[name].inputs)
@@ -171,8 +171,13 @@ class Builder:
         if name in loss.reports:
             message = f"the report '{name}' can be read in carried numbers and in later reports only"
             raise self._stop(tree, message, "later in the file, and computed in this step or an earlier one")
-        hint = "labels come with data.labels, and go to networks that take them" if name == "y" else ""
-        raise self._stop(tree, f"unknown name '{name}': {expected_one_of(valid)}", hint or did_you_mean(name, valid))
+        hint = did_you_mean(name, valid)
+        fed = [network for network, architecture in self.networks.items() if name in architecture.inputs]
+        if name == "y":
+            hint = "labels come with data.labels, and go to networks that take them"
+        elif fed and not hint:
+            hint = f'to draw it, add to the system: draws.{name} = {{ sample = "normal(0, 1)", shape = "{fed[0]}.{name}" }}'
+        raise self._stop(tree, f"unknown name '{name}': {expected_one_of(valid)}", hint)
 
     def _call(self, function: str, arguments: list[int], tree: Expression) -> int:
         if function in self.networks:

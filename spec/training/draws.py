@@ -20,7 +20,8 @@ from ganspec.spec.training.streams import Position, Streams
 
 Array = TypeVar("Array")
 
-# Gives the next batch: "x", images in the system's range, and "y", labels, where there are labels.
+# Gives the next batch, NumPy arrays by name: "x", images in the system's range, floating-point numbers of the shape (batch,
+# channels, height, width), and where formulas use labels "y", whole numbers of the shape (batch,).
 NextBatch = Callable[[], Mapping[str, np.ndarray]]
 
 
@@ -107,9 +108,10 @@ class RecordedDraws:
 
 
 def format_position(at: Position) -> str:
-    """Returns: a position as people read it, steps and repeats counted from 1 as in the plan, iterations from 0."""
-    text = f"iteration {at.iteration}, step {at.step + 1}, repeat {at.repeat + 1}"
-    return text + f", evaluation {at.occurrence + 1}" * bool(at.occurrence)
+    """Returns: a position as it is written in Python; all counts begin with 0."""
+    numbers = [f"iteration={at.iteration}", f"step={at.step}", f"repeat={at.repeat}"]
+    numbers += [f"occurrence={at.occurrence}"] * bool(at.occurrence)
+    return f"Position({', '.join(numbers)})"
 
 
 class BatchError(ValueError):
@@ -126,7 +128,9 @@ def check_batch(system: System, batch: Mapping[str, np.ndarray]) -> None:
         wanted = (system.run.batch, *(system.data.shape if name == "x" else ()))
         if name not in batch:
             raise BatchError(f"the batch has no '{name}', an array of shape {list(wanted)}")
-        shape, dtype = np.shape(batch[name]), np.asarray(batch[name]).dtype
+        if not isinstance(batch[name], np.ndarray):
+            raise BatchError(f"'{name}' of the batch is a {type(batch[name]).__name__}, expected a NumPy array")
+        shape, dtype = batch[name].shape, batch[name].dtype
         if shape != wanted:
             raise BatchError(f"'{name}' of the batch has the shape {list(shape)}, {system.name} takes {list(wanted)}")
         if dtype.kind != "f" and name == "x":

@@ -14,6 +14,7 @@ from typing import Any
 
 from ganspec.spec.text.errors import expected_one_of, printable
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.options import DEVICES, DRAWS, DTYPES, MAX_SEED
 
 FORMAT = "ganspec run 2"
 NAME = "run.json"
@@ -36,7 +37,7 @@ def _choice(valid: tuple[str, ...]) -> Callable[[Any], _Complaint]:
 
 
 def _seed(value: Any) -> _Complaint:
-    right = type(value) is int and 0 <= value < 2**63
+    right = type(value) is int and 0 <= value <= MAX_SEED
     return None if right else "expected a whole number from 0 to 2^63 - 1"
 
 
@@ -62,9 +63,9 @@ _CHECKS: dict[str, Callable[[Any], _Complaint]] = {  # what resuming reads
     "settings": _settings,
     "data": _text,
     "backend": _choice(BACKENDS),
-    "device": _choice(("cpu", "cuda")),
-    "dtype": _choice(("float32", "float64")),
-    "draws": _choice(("host", "device")),
+    "device": _choice(DEVICES),
+    "dtype": _choice(DTYPES),
+    "draws": _choice(DRAWS),
     "seed": _seed,
 }
 

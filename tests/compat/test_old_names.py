@@ -198,3 +198,23 @@ def test_child_processes_have_the_names(method, python, tmp_path):
 def test_option_is_not_inherited_by_another_program(python, tmp_path):
     (tmp_path / "look.py").write_text("import os\nprint([name for name in os.environ if 'OLD_NAMES' in name])\n")
     assert python(*RUN, tmp_path / "look.py", GANSPEC_COMPAT_OLD_NAMES=os.sep).stdout == "[]\n"
+
+
+@needs_numpy_2
+def test_a_program_with_old_names_trains_with_chainer(python, tmp_path):
+    """The finder of the old names and that of the mends stand side by side, and neither asks the other without end."""
+    (tmp_path / "model.py").write_text(
+        "import chainer, numpy as np\n\n\nclass Model(chainer.Chain):\n    def __init__(self):\n        super().__init__()\n"
+        "        with self.init_scope():\n            self.l = chainer.links.Linear(3, 2, initialW=np.float(2))\n"
+        "    def forward(self, x):\n        return self.l(x)\n"
+    )
+    (tmp_path / "train.py").write_text(
+        "import numpy as np\nimport chainer\nfrom chainer import iterators\nfrom model import Model\n\n"
+        "data = [(np.ones(3, 'f'), np.int(i % 2)) for i in range(4)]\n"
+        "batch = chainer.dataset.concat_examples(iterators.SerialIterator(data, 4).next())\n"
+        "model = chainer.links.Classifier(Model())\nmodel(*batch).backward()\nprint(np.product([2, 3]))\n"
+    )
+    for command in (["train.py"], ["-m", "train"]):
+        done = python(*RUN, "--old-names", *command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "6\n"

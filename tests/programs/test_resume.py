@@ -127,6 +127,16 @@ def run(images, tmp_path):
     return out
 
 
+def test_a_run_remembers_each_time_that_it_was_resumed_and_goes_on_as_it_last_did(run, images, tmp_path):
+    assert ganspec("train", "--resume", run, "--backend", "chainer", "--iterations", 9).returncode == 0
+    moved = images.rename(tmp_path / "moved.npz")
+    assert ganspec("train", "--resume", run, "--data", moved, "--iterations", 11).returncode == 0
+    record = json.loads((run / "run.json").read_text())
+    assert (record["backend"], record["data"]) == ("chainer", str(moved))
+    found = [(s["iteration"], s["backend"], "chainer" in s["versions"], s["data"]) for s in record["resumed"]]
+    assert found == [(7, "chainer", True, str(images)), (9, "chainer", True, str(moved))]
+
+
 def test_resuming_under_a_changed_system_is_refused_with_the_difference(run):
     process = ganspec("train", "--resume", run, *SMALL, "--set", "loss.penalty_weight=5", "--iterations", 9)
     assert fails(process, "the system has changed", "loss.constants.penalty_weight: 10.0 became 5.0")

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ganspec.spec.text.errors import counted, printable
 from ganspec.tools.data import archives, arrays, bounds, cifar, detect, fitting, idx, pictures
 from ganspec.tools.data.download import download
-from ganspec.tools.data.errors import DataError, counted, printable
+from ganspec.tools.data.errors import DataError
 
 __all__ = ["DataError", "Dataset", "download", "embedded_digits", "load"]
 

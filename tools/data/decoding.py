@@ -12,8 +12,9 @@ import warnings
 
 import numpy as np
 
+from ganspec.spec.text.errors import printable
 from ganspec.tools.data import bounds
-from ganspec.tools.data.errors import DataError, printable
+from ganspec.tools.data.errors import DataError
 from ganspec.tools.data.fitting import Wanted, pillow, refuse_misfit
 
 _FORMATS = ("JPEG", "PNG", "BMP", "PPM", "WEBP")  # no other decoder of Pillow's fifty is offered hostile bytes

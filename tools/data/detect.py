@@ -14,7 +14,8 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
-from ganspec.tools.data.errors import DataError, damage_reported, printable
+from ganspec.spec.text.errors import printable
+from ganspec.tools.data.errors import DataError, damage_reported
 
 _HEAD = 512  # bytes looked at: one tar header
 BATCH_IMAGES, RECORD_BYTES, CLASSES = 10_000, 3073, 10  # of CIFAR-10, see `cifar`

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ganspec.spec.text.errors import printable
 from ganspec.tools.errors import UserError
 
 _LISTED = 10  # bad files that a message lists
@@ -96,16 +97,6 @@ class BadMembers:
 def quoted(name: str) -> str:
     """Write a file name in quotes, safe to print: shortened, with escapes for control characters and lone surrogates."""
     return repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
-
-
-def printable(text: str) -> str:
-    """Return a text as it is, or quoted if it holds what a terminal must not get (control characters, lone surrogates)."""
-    return text if text.isprintable() else quoted(text)
-
-
-def counted(count: int, thing: str) -> str:
-    """Write a number of things: `1 file`, `2 files`, `13,233 files`."""
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 @contextmanager

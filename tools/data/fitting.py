@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ganspec.spec.text.errors import counted
 from ganspec.tools.data import bounds
-from ganspec.tools.data.errors import DataError, counted
+from ganspec.tools.data.errors import DataError
 
 FITS = ("exact", "pad", "resize")
 _LUMA = np.array([19595, 38470, 7471], np.uint32)
@@ -95,12 +96,12 @@ def refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str)
     same, smaller = found[1:] == tuple(shape[1:]), found[1] <= shape[1] and found[2] <= shape[2]
     if same or fit == "resize" or (fit == "pad" and smaller):
         return
-    pad = "fit='pad' (black around the image) or " if smaller else ""
+    pad = "--set data.fit=pad (black around the image) or " if smaller else ""
     reason = "" if fit == "exact" else "; padding can only enlarge"
     raise DataError(
         f"has images {found[1]} high and {found[2]} wide",
         f"{shape[1]} high and {shape[2]} wide, with fit={fit!r}{reason}",
-        f"use {pad}fit='resize' (Lanczos)",
+        f"type {pad}--set data.fit=resize (Lanczos); in code it is the argument fit",
     )
 
 

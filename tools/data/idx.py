@@ -19,9 +19,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ganspec.spec.text.errors import counted
 from ganspec.tools.data import bounds
 from ganspec.tools.data.detect import kind_of, open_file
-from ganspec.tools.data.errors import DataError, counted, damage_reported
+from ganspec.tools.data.errors import DataError, damage_reported
 
 _TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 _MEANING = {1: "labels", 3: "images"}

@@ -26,8 +26,9 @@ from typing import NoReturn
 
 import numpy as np
 
+from ganspec.spec.text.errors import printable
 from ganspec.tools.data import bounds
-from ganspec.tools.data.errors import DataError, printable, quoted
+from ganspec.tools.data.errors import DataError, quoted
 
 WANTED = "a batch of CIFAR-10 as published: a pickled dictionary of a uint8 array, lists and strings"
 AGAIN = "download or copy it again, and compare its checksum with the publisher's"

@@ -15,10 +15,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ganspec.spec.text.errors import counted
 from ganspec.tools.data import archives, bounds
 from ganspec.tools.data.decoding import decoded
 from ganspec.tools.data.detect import open_file
-from ganspec.tools.data.errors import BadMembers, DataError, counted
+from ganspec.tools.data.errors import BadMembers, DataError
 from ganspec.tools.data.fitting import Wanted, fitted, pillow
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")

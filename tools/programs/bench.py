@@ -26,6 +26,7 @@ import numpy as np
 from ganspec.spec import System, load_system
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.options import DRAWS
 from ganspec.tools import data
 from ganspec.tools.backends import NAMES, load, make_trainer
 from ganspec.tools.baselines import MODULES
@@ -84,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_backend(parser, "both", both=True)
     shared.add_device(parser)
     parser.add_argument(
-        "--draws", choices=shared.DRAWS, default="host",
+        "--draws", choices=DRAWS, default="host",
         help="where ours takes random numbers from, as in train (default: host)",
     )  # fmt: skip
     parser.add_argument(

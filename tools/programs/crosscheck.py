@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ganspec.spec import System, load_system, system_names
-from ganspec.spec.text.errors import printable
+from ganspec.spec.text.errors import counted, printable
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.options import DTYPES
 from ganspec.tools.agreement import Finding, compare, compare_float32, trace
 from ganspec.tools.errors import AGREED, DISAGREED, cannot_write
 from ganspec.tools.programs import options as shared
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "systems", metavar="SYSTEM", nargs="*", help="names or TOML files; default: every packaged system"
     )
-    parser.add_argument("--dtype", choices=shared.DTYPES, default="float64", help="default: float64")
+    parser.add_argument("--dtype", choices=DTYPES, default="float64", help="default: float64")
     shared.add_device(parser)
     parser.add_argument(
         "--iterations", type=shared.positive, default=10, metavar="N",
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(map(printable, table(system, findings, arguments))), flush=True)
     agree = all(finding.agrees for _, findings in results for finding in findings)
     size = "full size" if arguments.full else "reduced sizes"
-    print(f"{verdict(results)} ({len(systems)} systems, {arguments.dtype}, {arguments.device}, {size})")
+    print(f"{verdict(results)} ({counted(len(systems), 'system')}, {arguments.dtype}, {arguments.device}, {size})")
     if arguments.json:
         _write(arguments.json, results, agree, arguments)
     return AGREED if agree else DISAGREED

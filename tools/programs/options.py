@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from ganspec.spec.training.options import DEVICES, MAX_SEED
 from ganspec.tools import backends
 
-DEVICES = ("cpu", "cuda")
-DTYPES = ("float32", "float64")
-DRAWS = ("host", "device")
 MAX_COUNT = 10**12  # of iterations and the like: what a machine does in thousands of years
-MAX_SEED = 2**63 - 1
 
 
 def positive(text: str) -> int:

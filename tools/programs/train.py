@@ -21,6 +21,7 @@ from ganspec.spec.description import describe
 from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
+from ganspec.spec.training.options import DRAWS, DTYPES
 from ganspec.tools import backends
 from ganspec.tools.data import Dataset, download, embedded_digits, load
 from ganspec.tools.data.catalogue import CATALOGUE
@@ -60,12 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--iterations", type=shared.positive, metavar="N", help="train up to this iteration in all")
     length.add_argument("--epochs", type=shared.positive, metavar="N", help="train up to this epoch in all")
     shared.add_seed(parser, default=None)
-    parser.add_argument("--dtype", choices=shared.DTYPES, help="default: float32")
+    parser.add_argument("--dtype", choices=DTYPES, help="default: float32")
     shared.add_set(parser)
     parser.add_argument(
-        "--resume", type=Path, metavar="DIR", help="go on with the run in this folder; --set adds to its settings"
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="go on with the run in this folder, with its backend and data unless others are given; --set may change what does "
+        "not change the numbers, such as run.samples_every or run.epochs",
     )
-    parser.add_argument("--draws", choices=shared.DRAWS, help="where random numbers come from; default: host")
+    parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
     parser.add_argument(
         "--dry-run", action="store_true",
         help="print what would be done, look at the data, and estimate time and memory from one iteration; write nothing",
@@ -96,7 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
             folder = opened.enter_context(RunFolder.create(out, _record(arguments, system, options, path, data)))
         else:
-            folder.add_settings(arguments.set)
+            assert state is not None
+            changed = {"backend": options["backend"], "device": options["device"], "data": str(path) if path else ""}
+            session = {"iteration": state.iteration, **changed, "settings": arguments.set}
+            folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         album = Album(system, folder, trainer, options["seed"])
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)

@@ -27,6 +27,7 @@ from ganspec.tools.run import lock
 from ganspec.tools.run.log import RunLog
 
 _FOLDERS = ("samples", "checkpoints")  # of every run
+MOST_RESUMED = 1_000  # parts of a run that its record lists; earlier ones are dropped
 KEPT = 3  # checkpoints; the newest is what a run resumes from, the others are for when that one is damaged
 
 
@@ -105,19 +106,26 @@ class RunFolder:
         if self._held is not None:
             self._held.release()
 
-    def add_settings(self, settings: list[str]) -> None:
-        """Record settings that hold from now on, after those that are recorded; later ones win.
+    def add_resume(self, settings: list[str], changed: dict[str, Any], session: dict[str, Any]) -> None:
+        """Record that the run goes on, and how.
+
+        Args:
+            settings: settings that hold from now on, after those that are recorded; later ones win.
+            changed: keys of the record that are different from now on, such as the backend.
+            session: what is recorded of this part of the run, at the end of the list "resumed".
 
         Raises:
             UserError: the record cannot be written.
         """
-        recorded = self.record["settings"]
-        if settings and recorded[-len(settings) :] != settings:  # the same command, typed again, adds nothing
-            self.record = {**self.record, "settings": [*recorded, *settings]}
-            try:
-                write_record(self.path, self.record)
-            except OSError as error:
-                raise self.cannot_write(self.path / "run.json", error) from None
+        recorded, before = self.record["settings"], self.record.get("resumed")
+        if settings and recorded[-len(settings) :] == settings:  # the same command, typed again, adds nothing
+            settings = []
+        resumed = [*(before if isinstance(before, list) else []), session][-MOST_RESUMED:]
+        self.record = {**self.record, **changed, "settings": [*recorded, *settings], "resumed": resumed}
+        try:
+            write_record(self.path, self.record)
+        except OSError as error:
+            raise self.cannot_write(self.path / "run.json", error) from None
 
     def newest_checkpoint(self) -> Path:
         """Returns: the path of the newest checkpoint.

@@ -5,6 +5,7 @@ import os
 import sys
 import sysconfig
 
+from ganspec.impl_chainer.compat.hook import found_behind
 from ganspec.impl_chainer.compat.old_names.rewrite import compiled
 
 # Found before the finder stands in sys.meta_path: sysconfig imports modules while it answers.
@@ -36,15 +37,11 @@ class OldNamesFinder:
 
     def find_spec(self, fullname, path=None, target=None):
         """Return the spec that the other finders give, with another loader for a module of the folder."""
-        for finder in sys.meta_path:
-            find = getattr(finder, "find_spec", None)
-            spec = find(fullname, path, target) if finder is not self and find else None
-            if spec is not None:
-                plain = type(spec.loader) is importlib.machinery.SourceFileLoader
-                if plain and in_folder(spec.origin, self.folder):
-                    spec.loader = OldNamesLoader(spec.loader.name, spec.loader.path)
-                return spec
-        return None
+        spec = found_behind(self, fullname, path, target)
+        plain = spec is not None and type(spec.loader) is importlib.machinery.SourceFileLoader
+        if plain and in_folder(spec.origin, self.folder):
+            spec.loader = OldNamesLoader(spec.loader.name, spec.loader.path)
+        return spec
 
 
 def in_folder(path, folder):
