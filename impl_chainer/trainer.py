@@ -18,7 +18,8 @@ from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
-from ganspec.spec.training.draws import DrawSource, LiveDraws, NextBatch
+from ganspec.spec.training.batches import NextBatch, check_inputs
+from ganspec.spec.training.draws import DrawSource, LiveDraws
 from ganspec.spec.training.results import Layers, StepResult
 from ganspec.spec.training.state import (
     TrainingState,
@@ -121,8 +122,10 @@ class Trainer:
 
         Raises:
             BatchError: the batch is not one of this system.
+            ValueError: an iteration has no such step or repeat.
         """
         layers: Layers | None = {} if keep_layers else None
+        self._stage.plan.check_place(step, repeat, self.iteration)
         planned, at = self._stage.plan.steps[step], Position(self.iteration, step, repeat)
         self._alive.start_repeat(at, next_batch)
         for name in planned.step.update:
@@ -132,10 +135,7 @@ class Trainer:
             return StepResult(step, repeat, planned, values, self._gradients(planned, values), layers or {})
 
     def update(self, result: StepResult) -> dict[str, Array]:
-        """Move the parameters and the carried numbers as a result says; the result stays as it is.
-
-        Returns: its recorded numbers, on the device.
-        """
+        """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
         recorded = {name: _constant(result.values[i], self.context) for name, i in result.plan.reports.items()}
         self.reports |= recorded
         self.carried |= {name: _constant(result.values[i], self.context) for name, i in result.plan.carried.items()}
@@ -156,7 +156,11 @@ class Trainer:
             inputs: values of each input of G, (N, ...), labels (N,).
 
         Returns: the first output, (N, ...).
+
+        Raises:
+            InputError: the inputs do not fit G.
         """
+        check_inputs(self._stage.networks["G"], inputs)
         with chainer.no_backprop_mode():
             inside = self._network("G", [self.context.array(a) for a in inputs], False, None, averaged=True)
         return to_numpy(next(iter(outputs_of(self._stage.networks["G"], inside).values())))
@@ -181,7 +185,7 @@ class Trainer:
         Raises:
             StateError: it is not a state of this system; then nothing is changed.
         """
-        check_state(self.system, state)
+        check_state(self.system, state, self.context.dtype)
         self.iteration = state.iteration
         for name, array in named_arrays(self.networks, {}, {}).items():
             _copy(state.arrays[name], array)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganspec.spec.training.batches import in_native_order
 from ganspec.spec.training.options import DEVICES, DTYPES, check_choice
 
 Array = torch.Tensor
@@ -47,8 +48,8 @@ class ArrayContext:
     def array(self, values: np.ndarray) -> Array:
         """Returns: a copy of NumPy values here; whole numbers stay whole (int64), all others become `dtype`."""
         if values.dtype.kind in "iu":
-            return torch.tensor(values, dtype=torch.int64, device=self.device)
-        return torch.tensor(values, dtype=self.floating, device=self.device)
+            return torch.tensor(in_native_order(values), dtype=torch.int64, device=self.device)
+        return torch.tensor(in_native_order(values), dtype=self.floating, device=self.device)
 
     def filled(self, count: int, value: float) -> Array:
         """Returns: a vector of `count` numbers, all equal."""

@@ -18,7 +18,8 @@ from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
-from ganspec.spec.training.draws import DrawSource, LiveDraws, NextBatch
+from ganspec.spec.training.batches import NextBatch, check_inputs, in_native_order
+from ganspec.spec.training.draws import DrawSource, LiveDraws
 from ganspec.spec.training.results import Layers, StepResult
 from ganspec.spec.training.state import (
     TrainingState,
@@ -121,8 +122,10 @@ class Trainer:
 
         Raises:
             BatchError: the batch is not one of this system.
+            ValueError: an iteration has no such step or repeat.
         """
         layers: Layers | None = {} if keep_layers else None
+        self._stage.plan.check_place(step, repeat, self.iteration)
         planned, at = self._stage.plan.steps[step], Position(self.iteration, step, repeat)
         self._alive.start_repeat(at, next_batch)
         for name in planned.step.update:
@@ -131,10 +134,7 @@ class Trainer:
         return StepResult(step, repeat, planned, values, self._gradients(planned, values), layers or {})
 
     def update(self, result: StepResult) -> dict[str, Array]:
-        """Move the parameters and the carried numbers as a result says; the result stays as it is.
-
-        Returns: its recorded numbers, on the device.
-        """
+        """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
         recorded = {name: _constant(result.values[i], self.context) for name, i in result.plan.reports.items()}
         self.reports |= recorded
         self.carried |= {name: _constant(result.values[i], self.context) for name, i in result.plan.carried.items()}
@@ -155,7 +155,11 @@ class Trainer:
             inputs: values of each input of G, (N, ...), labels (N,).
 
         Returns: the first output, (N, ...).
+
+        Raises:
+            InputError: the inputs do not fit G.
         """
+        check_inputs(self._stage.networks["G"], inputs)
         with torch.no_grad():
             inside = self._network("G", [self.context.array(a) for a in inputs], False, None, averaged=True)
         return to_numpy(next(iter(outputs_of(self._stage.networks["G"], inside).values())))
@@ -180,7 +184,7 @@ class Trainer:
         Raises:
             StateError: it is not a state of this system; then nothing is changed.
         """
-        check_state(self.system, state)
+        check_state(self.system, state, self.context.dtype)
         self.iteration = state.iteration
         for name, array in named_arrays(self.networks, {}, {}).items():
             _copy(state.arrays[name], array)
@@ -270,10 +274,10 @@ class Trainer:
         left = len(planned.losses)
         for name, i in planned.losses.items():
             left -= 1
-            again = left > 0 or bool(planned.trained_later)  # whether another gradient needs the graph
             variables = list(self.networks[name].parameters.values())
             found: Any = [None] * len(variables)
             if variables and values[i].requires_grad:
+                again = left > 0 or bool(planned.trained_later)  # whether another gradient needs the graph
                 found = torch.autograd.grad(values[i], variables, retain_graph=again, allow_unused=True)
             parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=True)]
             gradients[name] = self.networks[name].as_vector(parts)
@@ -281,7 +285,9 @@ class Trainer:
 
 
 def _copy(source: np.ndarray, target: Array) -> None:
-    target.data.copy_(torch.as_tensor(source))  # `data`: a graph that is kept for a later step stays valid
+    target.data.copy_(
+        torch.from_numpy(in_native_order(source))
+    )  # `data`: a graph that is kept for a later step stays valid
 
 
 def _constant(value: Any, context: ArrayContext) -> Any:

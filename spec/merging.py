@@ -76,7 +76,7 @@ def with_base(data: dict[str, Any], file: str, library: Library, above: tuple[st
     if not isinstance(like, str):
         raise SpecError([Problem(file, "like", f"expected the name of a system, found {kind_of(like)}")])
     name, variant = split_variant(like)
-    if "/" in name or "\\" in name:
+    if "/" in name or "\\" in name or name in (".", ".."):
         message = f"'{name}' is in another folder; a base of your own is in the folder of the system file"
         raise SpecError([Problem(file, "like", message, "move it there")])
     if like in above or len(above) >= MAX_BASES:
@@ -113,7 +113,8 @@ def with_variant(data: dict[str, Any], variant: str, file: str, request: tuple[s
     if not variant:
         return data
     if variant not in variants:
-        message = f"there is no variant '{variant}' in {file}: {expected_one_of(variants)}"
+        which = expected_one_of(variants) if variants else "it has no variants"
+        message = f"there is no variant '{variant}' in {file}: {which}"
         raise SpecError([Problem(*request, message, did_you_mean(variant, variants))])
     return laid_over(data, variants[variant], f"{file}: variants.{variant}")
 
@@ -161,6 +162,8 @@ def parse_setting(setting: str) -> dict[str, Any]:
         except SpecError as error:
             if not error.problems[0].message.startswith("is not TOML"):
                 raise
+    if not value.isprintable():
+        raise SpecError([Problem(f"--set {_short(setting)}", "", "expected a printable value", "write plain text")])
     raise SpecError([Problem(f"--set {_short(setting)}", "", "the key is not a dotted name", _EXAMPLE)])
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ganspec.spec import SpecError, load_system
-from ganspec.spec.training.draws import BatchError, DrawError, RecordedDraws, StreamDraws
+from ganspec.spec.training.batches import BatchError
+from ganspec.spec.training.draws import DrawError, RecordedDraws, StreamDraws
 from ganspec.spec.training.runs import RunError
 from ganspec.spec.training.state import StateError, initial_state
 from ganspec.spec.training.streams import Position
@@ -49,15 +50,31 @@ WRONG_STATES = {
     "whole numbers": (
         put("parameters/D/l4/b", np.zeros(2, np.int64)), "parameters/D/l4/b has the dtype int64, expected float32 or float64",
     ),
-    "a list": (put("parameters/D/l4/b", [0.0, 0.0]), "parameters/D/l4/b has the dtype None, expected float32 or float64"),
+    "a list": (put("parameters/D/l4/b", [0.0, 0.0]), "parameters/D/l4/b has the dtype object, expected float32 or float64"),
     "NaN": (put("parameters/D/l4/b", np.array([0.0, np.nan])), "parameters/D/l4/b has a value that is not finite"),
     "a network without a learning rate": (
         lambda state: state.learning_rates.pop("G"), "learning_rates are of ['D'], gan_mlp_mnist trains ['D', 'G']",
     ),
     "a negative count": (
-        lambda state: state.updates.__setitem__("G", -1), "updates of G is -1, expected a finite number of at least 0",
+        lambda state: state.updates.__setitem__("G", -1), "updates of G is -1, expected a whole number of at least 0",
     ),
-    "a negative iteration": (lambda state: setattr(state, "iteration", -3), "the iteration is -3, expected at least 0"),
+    "a rate as text": (
+        lambda state: state.learning_rates.__setitem__("G", "fast"),
+        "learning_rates of G is 'fast', expected a number from 0 to 1e+15",
+    ),
+    "a rate beyond bounds": (
+        lambda state: state.learning_rates.__setitem__("G", 1e300),
+        "learning_rates of G is 1e+300, expected a number from 0 to 1e+15",
+    ),
+    "half an iteration": (
+        lambda state: setattr(state, "iteration", 2.5), "the iteration is 2.5, expected a whole number of at least 0",
+    ),
+    "a negative square": (
+        put("moments/D/v/l4/b", np.array([1.0, -1.0])), "moments/D/v/l4/b is an average of squares, and has a negative value",
+    ),
+    "a negative iteration": (
+        lambda state: setattr(state, "iteration", -3), "the iteration is -3, expected a whole number of at least 0",
+    ),
 }  # fmt: skip
 
 
@@ -312,3 +329,61 @@ def test_a_wrong_option_is_refused_alike_in_both_backends(option, backend):
     options = {"seed": 0} | {option: value}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         backends.load(backend).Trainer(load_system(NAME, reduced=True), **options)
+
+
+def test_a_value_that_a_dtype_cannot_hold_is_refused(backend):
+    state = altered(put("parameters/D/l4/b", np.array([0.0, 1e200])))
+    system = load_system(NAME, reduced=True)
+    backends.make_trainer(backend, system, 0, state, dtype="float64")
+    with pytest.raises(StateError, match=r"^parameters/D/l4/b has a value that is too large for float32$"):
+        backends.make_trainer(backend, system, 0, state, dtype="float32")
+
+
+def test_views_and_foreign_byte_orders_are_values_like_others(backend):
+    system = load_system("cwgan_gp_mlp_mnist", reduced=True)
+    plain, odd = (backends.make_trainer(backend, system, 0, dtype="float64") for _ in range(2))
+    feed, again = random_feed(system, 0), random_feed(system, 0)
+
+    def other_feed():
+        batch = again()
+        x = batch["x"].astype(">f8")[..., ::-1]
+        return {"x": x[..., ::-1], "y": batch["y"][::-1][::-1].astype(">i8")}
+
+    plain.iterate(feed)
+    odd.iterate(other_feed)
+    state = odd.state()
+    for name, array in state.arrays.items():
+        assert np.array_equal(plain.state().arrays[name], array)
+        state.arrays[name] = array.astype(">f8")[::-1][::-1] if array.ndim else array
+        state.arrays[name].flags.writeable = False
+    plain.load(state)
+    z, y = np.zeros((3, *system.symbols["z"].shape)), np.arange(3)
+    assert np.array_equal(plain.generate(z[::-1], y[::-1].astype(">i4")), odd.generate(z, y[::-1].copy()))
+
+
+WRONG_INPUTS = {
+    "none": ([], "the network takes 2 inputs (z, y), found 0"),
+    "another shape": ([np.zeros((2, 3)), np.arange(2)], "the input z has the shape [2, 3], expected [N, 5]"),
+    "a label beyond": ([np.zeros((1, 5)), np.array([10])], "the input y holds other values than labels, whole numbers below 10"),
+    "a negative label": (
+        [np.zeros((1, 5)), np.array([-1])], "the input y holds other values than labels, whole numbers below 10",
+    ),
+    "unequal counts": ([np.zeros((2, 5)), np.arange(3)], "the inputs have different counts of samples: 2, 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_INPUTS)
+def test_wrong_inputs_of_the_generator_are_refused(case, backend):
+    inputs, message = WRONG_INPUTS[case]
+    trainer = trainer_of(backend, "cwgan_gp_mlp_mnist")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        trainer.generate(*inputs)
+
+
+@pytest.mark.parametrize(("step", "repeat"), [(-1, 0), (2, 0), (0, 5), (0, -1), (1, 1)])
+def test_a_step_or_repeat_that_is_not_there_is_refused(step, repeat, backend):
+    trainer = backends.make_trainer(
+        backend, load_system("wgan_gp_mlp_mnist", ["schedule.critic_steps=5"], reduced=True), 0
+    )
+    with pytest.raises(ValueError, match=r"step is|repeat is"):
+        trainer.compute(step, repeat, random_feed(trainer.system, 0))

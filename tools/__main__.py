@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+DESCRIPTION = "A GAN written once, as data; run in PyTorch and in Chainer; proved to be the same in both."
 PROGRAMS = {
     "systems": "list the systems there are",
     "show": "print a system: sources, networks, formulas, schedule, plan, every number",
@@ -93,17 +94,16 @@ def _run(given: list[str]) -> int:
 def _parser(name: str, program: Any) -> argparse.ArgumentParser:
     """Returns: the parser of all sub-commands; only the parser of the program `name` knows its options."""
     import argparse
-
-    import ganspec
+    from importlib.metadata import version
 
     parser = argparse.ArgumentParser(
         prog="ganspec",
-        description=(ganspec.__doc__ or "").splitlines()[0],
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"ganspec {ganspec.__version__}")
+    parser.add_argument("--version", action="version", version=f"ganspec {version('ganspec')}")
     subparsers = parser.add_subparsers(required=True, metavar="PROGRAM")
     for each, text in PROGRAMS.items():
         subparser = subparsers.add_parser(each, help=text, description=text, allow_abbrev=False)

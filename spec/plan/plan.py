@@ -76,6 +76,15 @@ class Plan:
                 if until and until.reached(report(until.report)):
                     break
 
+    def check_place(self, step: int, repeat: int, iteration: int) -> None:
+        """Raises: ValueError: the iteration has no such step, or the step no such repeat, both counted from 0."""
+        if not 0 <= step < len(self.steps):
+            raise ValueError(f"step is {step}, expected a number from 0 to {len(self.steps) - 1}")
+        repeats = self.steps[step].step.repeats(iteration)
+        if not 0 <= repeat < repeats:
+            name = self.steps[step].step.name
+            raise ValueError(f"repeat is {repeat}, but iteration {iteration} repeats the step {name} {repeats} times")
+
     def columns(self) -> tuple[str, ...]:
         """Returns: the names of the recorded numbers, in the order in which they are first computed."""
         return tuple(dict.fromkeys(name for step in self.steps for name in step.reports))

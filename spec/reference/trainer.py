@@ -16,7 +16,8 @@ from ganspec.spec.parts.schedule import DATA
 from ganspec.spec.reference.formulas import Evaluator
 from ganspec.spec.reference.optimizers import KINDS, clipped
 from ganspec.spec.system import Stage, System
-from ganspec.spec.training.draws import DrawSource, LiveDraws, NextBatch, StreamDraws
+from ganspec.spec.training.batches import NextBatch
+from ganspec.spec.training.draws import DrawSource, LiveDraws, StreamDraws
 from ganspec.spec.training.state import TrainingState, array_shapes, check_state, initial_state
 from ganspec.spec.training.streams import Position
 

@@ -49,7 +49,7 @@ def split_variant(name: str) -> tuple[str, str]:
     if name.endswith(".toml"):
         return name, ""
     base, _, variant = name.rpartition("/")
-    return (base, variant) if base and (base.endswith(".toml") or "/" not in base) else (name, "")
+    return (base, variant) if base and variant and (base.endswith(".toml") or "/" not in base) else (name, "")
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,13 @@ from safetensors.numpy import save
 
 from ganspec.spec.layers import Shape
 from ganspec.spec.text.errors import printable
-from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.state import MAX_RATE, TrainingState
 
 FORMAT = "ganspec checkpoint 2"
 _OLDER = ("ganspec checkpoint 1",)
 _DTYPES = ("F32", "F64")
 _MAX_COUNT = 2**63 - 1
+_MAX_DONE = 10**15  # iterations, updates and batches: more than a machine does in a thousand years
 _MAX_NAMES = 1_000  # of networks; the systems here have under ten
 
 
@@ -111,7 +112,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # of a killed process, or a trap: a link to another file, a named pipe
+        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with open(opened, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -211,6 +214,14 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value <= _MAX_COUNT
 
 
+def _is_done(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_DONE
+
+
+def _is_rate(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= MAX_RATE
+
+
 def _is_number(value: Any) -> bool:
     return math.isfinite(value) if type(value) is float else type(value) is int and abs(value) <= _MAX_COUNT
 
@@ -230,16 +241,17 @@ def _is_epoch(value: Any) -> bool:
 
 
 _COUNT = f"a whole number from 0 to {_MAX_COUNT}"
+_DONE = f"a whole number from 0 to {_MAX_DONE}"
 # For each field of the header its check, and what the message says was expected.
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "iteration": (_is_count, _COUNT),
-    "updates": (lambda v: _is_table(v, _is_count), "a count for each network"),
-    "learning_rates": (lambda v: _is_table(v, lambda rate: _is_number(rate) and rate >= 0), "a rate for each network"),
+    "iteration": (_is_done, _DONE),
+    "updates": (lambda v: _is_table(v, _is_done), "a count for each network"),
+    "learning_rates": (lambda v: _is_table(v, _is_rate), f"a rate from 0 to {MAX_RATE:g} for each network"),
     "description": (lambda v: isinstance(v, dict), "a table"),
     "seed": (_is_count, _COUNT),
     "dtype": (lambda v: v in ("float32", "float64"), "float32 or float64"),
     "draws": (lambda v: v in ("host", "device"), "host or device"),
-    "batches": (_is_count, _COUNT),
+    "batches": (_is_done, _DONE),
     "data": (lambda v: isinstance(v, str), "text"),
     "epoch": (_is_epoch, "sum, count and last"),
     "digest": (lambda v: isinstance(v, str), "text"),

@@ -16,13 +16,10 @@ from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.schedule import DATA
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
+from ganspec.spec.training.batches import NextBatch, check_batch
 from ganspec.spec.training.streams import Position, Streams
 
 Array = TypeVar("Array")
-
-# Gives the next batch, NumPy arrays by name: "x", images in the system's range, floating-point numbers of the shape (batch,
-# channels, height, width), and where formulas use labels "y", whole numbers of the shape (batch,).
-NextBatch = Callable[[], Mapping[str, np.ndarray]]
 
 
 class DrawSource(Protocol):
@@ -83,7 +80,9 @@ class RecordedDraws:
             if self.otherwise is not None:
                 return self.otherwise.symbol(name, symbol, at, batch)
             raise DrawError(f"no draw of {name} is recorded at {format_position(at)}")
-        values = self.symbols[name, at]
+        values, what = self.symbols[name, at], f"the draw of {name} at {format_position(at)}"
+        if not isinstance(values, np.ndarray):
+            raise DrawError(f"{what} is a {type(values).__name__}, expected a NumPy array")
         wanted = (batch,) if symbol.dtype == "label" else (batch, *symbol.shape)
         if np.shape(values) != wanted:
             found = list(np.shape(values))
@@ -112,33 +111,6 @@ def format_position(at: Position) -> str:
     numbers = [f"iteration={at.iteration}", f"step={at.step}", f"repeat={at.repeat}"]
     numbers += [f"occurrence={at.occurrence}"] * bool(at.occurrence)
     return f"Position({', '.join(numbers)})"
-
-
-class BatchError(ValueError):
-    """A batch is not one of this system; the message says what is wrong with it."""
-
-
-def check_batch(system: System, batch: Mapping[str, np.ndarray]) -> None:
-    """Compare a batch with what a system trains on: "x", and where formulas use them labels "y".
-
-    Raises:
-        BatchError: an array is missing, or has another shape or dtype, or a label is out of range.
-    """
-    for name in DATA if "y" in system.symbols else DATA[:1]:
-        wanted = (system.run.batch, *(system.data.shape if name == "x" else ()))
-        if name not in batch:
-            raise BatchError(f"the batch has no '{name}', an array of shape {list(wanted)}")
-        if not isinstance(batch[name], np.ndarray):
-            raise BatchError(f"'{name}' of the batch is a {type(batch[name]).__name__}, expected a NumPy array")
-        shape, dtype = batch[name].shape, batch[name].dtype
-        if shape != wanted:
-            raise BatchError(f"'{name}' of the batch has the shape {list(shape)}, {system.name} takes {list(wanted)}")
-        if dtype.kind != "f" and name == "x":
-            raise BatchError(f"'x' of the batch has the dtype {dtype}, expected floating-point numbers")
-        if name == "y" and (dtype.kind not in "iu" or min(batch["y"]) < 0 or max(batch["y"]) >= system.data.labels):
-            raise BatchError(
-                f"'y' of the batch holds other values than labels, whole numbers below {system.data.labels}"
-            )
 
 
 @dataclass

@@ -138,8 +138,11 @@ def read_regular_file(path: Path, most: int) -> bytes:
     """
     opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
+        status = os.fstat(opened)
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("is not a regular file")
+        if status.st_size > most:  # before any of it is read: a sparse file is large at no cost
+            raise ValueError(f"is larger than {most:,} bytes")
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"is larger than {most:,} bytes")

@@ -60,8 +60,15 @@ def read_run(folder: Path, iteration: int | None = None) -> Run:
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
-    """Returns: a run's checkpoints by iteration, in order. A file of another name is none: people move damaged ones away so."""
-    found = numbered((folder / "checkpoints").glob("*.safetensors"))
+    """Returns: a run's checkpoints by iteration, in order. A file of another name is none: people move damaged ones away so.
+
+    Raises:
+        RunError: there is something else by the name of their folder.
+    """
+    place = folder / "checkpoints"
+    if place.exists() and not place.is_dir():
+        raise RunError(f"{place}: is not a folder; a run keeps its checkpoints there")
+    found = numbered(place.glob("*.safetensors"))
     return {int(path.stem): path for path in found}
 
 

@@ -6,7 +6,6 @@ Arrays are named by role and path: "parameters/G/l1/W", "statistics/G/bn1/mean",
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,8 @@ from ganspec.spec.layers import Shape
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean
 from ganspec.spec.training.streams import Streams
+
+MAX_RATE = 1e15  # of learning: the bound of a number in a spec
 
 
 class StateError(ValueError):
@@ -62,8 +63,13 @@ def array_shapes(system: System) -> dict[str, Shape]:
     return shapes
 
 
-def check_state(system: System, state: TrainingState) -> None:
-    """Compare a state with what a system needs: names, shapes, dtypes, finite values.
+def check_state(system: System, state: TrainingState, dtype: str = "float64") -> None:
+    """Compare a state with what a system needs: names, shapes, dtypes, finite values, counts.
+
+    Args:
+        system: system that takes the state.
+        state: state to check.
+        dtype: dtype that its arrays will have.
 
     Raises:
         StateError: the first thing that differs.
@@ -76,21 +82,41 @@ def check_state(system: System, state: TrainingState) -> None:
         if name not in wanted:
             hint = did_you_mean(name, wanted)
             raise StateError(f"{system.name} has no array {name}" + (f"; {hint}" if hint else ""))
-        shape, dtype = np.shape(array), getattr(array, "dtype", None)
+        shape, found_dtype = np.shape(array), getattr(array, "dtype", np.dtype(object))
         if shape != wanted[name]:
             raise StateError(f"{name} has the shape {list(shape)}, {system.name} needs {list(wanted[name])}")
-        if dtype not in (np.float32, np.float64):
-            raise StateError(f"{name} has the dtype {dtype}, expected float32 or float64")
+        if not isinstance(array, (np.ndarray, np.generic)) or found_dtype.newbyteorder("=") not in (
+            np.float32,
+            np.float64,
+        ):
+            raise StateError(f"{name} has the dtype {found_dtype}, expected float32 or float64")
         if not np.isfinite(array).all():
             raise StateError(f"{name} has a value that is not finite")
-    if state.iteration < 0:
-        raise StateError(f"the iteration is {state.iteration}, expected at least 0")
+        if array.size and np.abs(array).max() > np.finfo(dtype).max:
+            raise StateError(f"{name} has a value that is too large for {dtype}")
+        kind, _, path = name.partition("/")
+        network, _, moment = path.partition("/")
+        moment = moment.partition("/")[0]
+        if (
+            kind == "moments"
+            and system.optimizers[network].moments()[moment].degree == 2
+            and array.min(initial=0.0) < 0
+        ):
+            raise StateError(f"{name} is an average of squares, and has a negative value")
+    if not _is_count(state.iteration):
+        raise StateError(f"the iteration is {state.iteration!r}, expected a whole number of at least 0")
     for what, values in (("updates", state.updates), ("learning_rates", state.learning_rates)):
         if set(values) != set(system.optimizers):
             raise StateError(f"{what} are of {sorted(values)}, {system.name} trains {sorted(system.optimizers)}")
         for name, value in values.items():
-            if not (math.isfinite(value) and value >= 0):
-                raise StateError(f"{what} of {name} is {value}, expected a finite number of at least 0")
+            if what == "updates" and not _is_count(value):
+                raise StateError(f"updates of {name} is {value!r}, expected a whole number of at least 0")
+            if not isinstance(value, (int, float, np.number)) or not 0 <= value <= MAX_RATE:
+                raise StateError(f"{what} of {name} is {value!r}, expected a number from 0 to {MAX_RATE:g}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= 0)
 
 
 def recalled_reports(system: System) -> list[str]:

@@ -133,7 +133,10 @@ class RunFolder:
         Raises:
             UserError: there is none yet.
         """
-        found = list(checkpoints(self.path).values())
+        try:
+            found = list(checkpoints(self.path).values())
+        except RunError as error:
+            raise UserError(str(error)) from None
         if not found:
             raise UserError(f"{self.path}: has no checkpoint yet; start again with another --out DIR")
         return found[-1]

@@ -147,7 +147,7 @@ def _number(row: str) -> int:
 def _is_numbers(row: str, width: int) -> bool:
     cells = row.split(",")
     try:
-        return len(cells) == width and all(not cell or float(cell) is not None for cell in cells)
+        return len(cells) == width and all(not cell or ("_" not in cell and float(cell) is not None) for cell in cells)
     except ValueError:
         return False
 
