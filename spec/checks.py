@@ -107,6 +107,8 @@ def check_outputs(table: Table, loss: Loss, data: Data, networks: Mapping[str, A
         if shape_of_output != required and not math.prod(shape_of_output) == math.prod(required) == 1:
             of_what = f" (like {shape})" if isinstance(shape, str) else ""
             message = f"the loss '{loss.name}' requires {per_sample(required)}{of_what} from {name}"
+            if len(shape_of_output) == len(required) == 3 and "size" in table.scope.names:
+                hint += ", or change the size of all that belongs together: --set constants.size=NUMBER"
             table.note(f"networks.{role}", f"{message}, found {per_sample(shape_of_output)}", hint)
 
 
