@@ -43,7 +43,11 @@ def main(arguments):
     """
     options, rest = _split(arguments)
     if {"-h", "--help"} & options.keys():
-        print(HELP, end="")
+        try:
+            print(HELP, end="", flush=True)
+        except OSError as error:  # a full disk, or nobody reads
+            sys.stdout = None  # Python would fail again when it closes it
+            return _refuse(f"the help cannot be written: {error.strerror}")
         return 0
     as_module = rest[:1] == ["-m"]
     rest = rest[as_module:]

@@ -1,6 +1,9 @@
 """``python -m ganspec.impl_chainer.compat script.py args`` is ``python script.py args``, with Chainer mended."""
 
 import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -120,3 +123,13 @@ def test_old_chainer_script_runs_unchanged(python, tmp_path):
     assert [entry["epoch"] for entry in log] == list(range(1, 21))
     assert log[-1]["main/accuracy"] == 1.0
     assert (tmp_path / "result" / "snapshot_iter_40").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_help_that_cannot_be_written_is_no_traceback():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "ganspec.impl_chainer.compat", "--help"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "the help cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
