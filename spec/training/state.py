@@ -17,7 +17,7 @@ from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean
 from ganspec.spec.training.streams import Streams
 
-MAX_RATE = 1e15  # of learning: the bound of a number in a spec
+MAX_RATE = 10**15  # of learning: the bound of a number in a spec
 
 
 class StateError(ValueError):

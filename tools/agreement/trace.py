@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from ganspec.spec.plan.graph import Node
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import System
 from ganspec.spec.text.distributions import Distribution
-from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.state import StateError, TrainingState
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools import backends
 from ganspec.tools.sampling.latents import sample_latents
@@ -117,9 +118,10 @@ def _trace_moments(kept: Trace, backend: str, trainer: Any, feed: Any) -> None:
     to_numpy = backends.load(backend).to_numpy
     given = iter(list(kept.states))
     for step, repeat in trainer.repeats():
-        # A state that is not finite cannot be loaded: training diverged, and this backend goes on with its own.
+        # A state that is not finite, or too large for float32, cannot be loaded: training diverged, and this backend goes on
+        # with its own.
         if (state := next(given, None)) is not None:
-            if all(np.isfinite(array).all() for array in state.arrays.values()):
+            with suppress(StateError):
                 trainer.load(state)
         else:
             kept.states.append(trainer.state())
