@@ -13,7 +13,7 @@ from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 
 SEED = 3
-# A second iteration for some: other moments, statistics and carried numbers to begin with. With a penalty on images it takes long.
+# A second iteration begins with other moments, statistics and carried numbers; penalties on images would take long.
 TWICE = (
     "gan_mlp_mnist",
     "began_mnist",
