@@ -206,14 +206,13 @@ class Trainer:
 
     def _evaluate(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
         values: list[Any] = []
-        with_graph = planned.tracked | planned.trained_later
         names = {i: name for name, i in planned.keeps.items()}
         for i in range(len(planned.nodes)):
-            with torch.set_grad_enabled(i in with_graph):
+            with torch.set_grad_enabled(i in planned.tracked or i in planned.trained_later):
                 value = self._value(i, planned, at, values, layers)
             if i in names:  # for a later step
                 self._kept[names[i]] = value if i in planned.trained_later else _constant(value, self.context)
-            if i in planned.trained_later - planned.tracked:
+            if i in planned.trained_later and i not in planned.tracked:
                 value = _constant(value, self.context)
             if i in planned.leaves:
                 value = value.detach().requires_grad_()

@@ -36,7 +36,7 @@ def check_batch(system: System, batch: Mapping[str, np.ndarray]) -> None:
             raise BatchError(f"'{name}' of the batch has the shape {list(shape)}, {system.name} takes {list(wanted)}")
         if dtype.kind != "f" and name == "x":
             raise BatchError(f"'x' of the batch has the dtype {dtype}, expected floating-point numbers")
-        if name == "y" and (dtype.kind not in "iu" or min(batch["y"]) < 0 or max(batch["y"]) >= system.data.labels):
+        if name == "y" and (dtype.kind not in "iu" or batch["y"].min() < 0 or batch["y"].max() >= system.data.labels):
             raise BatchError(
                 f"'y' of the batch holds other values than labels, whole numbers below {system.data.labels}"
             )
