@@ -1,4 +1,4 @@
-"""What all tests share: one thread per process, reproducible runs of hypothesis, backends and devices."""
+"""What all tests share: one thread per process, reproducible runs, backends and devices."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' arrays are tiny, and pytest-xdist uses the cores
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -29,6 +30,12 @@ def _cuda(backend: str) -> bool:
     import chainer
 
     return bool(chainer.backends.cuda.available)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """Seeds NumPy's global generator, from which Chainer draws initial values and the directions of its gradient checks."""
+    np.random.seed(0)
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
