@@ -25,6 +25,7 @@ PROGRAMS = {
     "show": "print a system: sources, networks, formulas, schedule, plan, every number",
     "train": "train a system",
     "crosscheck": "compare the two backends on a system",
+    "vectors": "check an implementation of your own against golden vectors",
     "bench": "time training against a plain hand-written loop",
 }
 EXAMPLES = """examples:
