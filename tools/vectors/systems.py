@@ -80,7 +80,8 @@ def refer(case: Case, expected: Mapping[str, np.ndarray]) -> Witness:
             found |= {f"{place}/losses/{name}": np.array(value) for name, value in result.losses.items()}
             found |= {f"{place}/reports/{name}": np.array(value) for name, value in result.reports.items()}
             own = {network: _under(every, f"{place}/gradients/{network}") for network in result.losses}
-            for network, arrays in own.items() if iteration == 0 else ():
+            for network in own if iteration == 0 else ():
+                arrays = _under(expected, f"{place}/gradients/{network}")
                 direction = unit_direction(reference.state(), network, 0)
                 own_direction = _under(direction, f"parameters/{network}")
                 slopes[f"{place}/gradients/{network}"] = slope(result.slope(network, direction), arrays, own_direction)
