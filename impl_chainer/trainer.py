@@ -20,7 +20,7 @@ from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch, check_inputs
 from ganspec.spec.training.draws import DrawSource, LiveDraws
-from ganspec.spec.training.results import Layers, StepResult
+from ganspec.spec.training.results import Gradients, Layers, StepResult, by_layer
 from ganspec.spec.training.state import (
     TrainingState,
     array_shapes,
@@ -118,7 +118,7 @@ class Trainer:
         Args:
             step, repeat: number of the step in the schedule and of its repeat, from 0, as `repeats` gives them.
             next_batch: function that gives the next batch; called where this repeat draws one.
-            keep_layers: whether the result holds what every layer of every evaluation gave.
+            keep_layers: whether the result holds what every layer of every evaluation gave, and the losses' gradients there.
 
         Raises:
             BatchError: the batch is not one of this system.
@@ -132,13 +132,13 @@ class Trainer:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         with chainer.using_config("type_check", False):  # shapes were checked when the plan was made
             values = self._evaluate(planned, at, layers)
-            return StepResult(step, repeat, planned, values, self._gradients(planned, values), layers or {})
+            return StepResult(step, repeat, planned, values, *self._gradients(planned, values, layers))
 
     def update(self, result: StepResult) -> dict[str, Array]:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
-        recorded = {name: _constant(result.values[i], self.context) for name, i in result.plan.reports.items()}
+        recorded = {name: self.context.constant(result.values[i]) for name, i in result.plan.reports.items()}
         self.reports |= recorded
-        self.carried |= {name: _constant(result.values[i], self.context) for name, i in result.plan.carried.items()}
+        self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
             network = self.networks[name]
             network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
@@ -212,9 +212,9 @@ class Trainer:
             with chainer.using_config("enable_backprop", i in planned.tracked or i in planned.trained_later):
                 value = self._value(i, planned, at, values, layers)
             if i in names:  # for a later step
-                self._kept[names[i]] = value if i in planned.trained_later else _constant(value, self.context)
+                self._kept[names[i]] = value if i in planned.trained_later else self.context.constant(value)
             if i in planned.trained_later and i not in planned.tracked:
-                value = _constant(value, self.context)
+                value = self.context.constant(value)
             if i in planned.leaves:
                 value = Array(value.array, requires_grad=True)
             values.append(value)
@@ -235,7 +235,7 @@ class Trainer:
             case "network":
                 where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
                 trained = node.value in planned.step.update or i in planned.trained_later
-                inside = self._network(node.value, inputs, node.training, where, trained)
+                inside = self._network(node.value, inputs, node.training, where, trained, apart=layers is not None)
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)
@@ -253,6 +253,7 @@ class Trainer:
         at: Position | None,
         updated: bool = False,
         averaged: bool = False,
+        apart: bool = False,
     ) -> dict[str, Array]:
         network = self.networks[name]
         fade = self.system.at(self.iteration)[1]
@@ -266,27 +267,23 @@ class Trainer:
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: Array(a.array.copy(), requires_grad=False) for path, a in statistics.items()}
         mode = Mode(training, mask, fade, self.context.floating)
-        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode)
+        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
 
-    def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:
-        """Returns: the flat gradient of each loss with respect to its own network, and no other."""
-        gradients = {}
+    def _gradients(self, planned: StepPlan, values: list[Any], layers: Layers | None) -> Gradients:
+        """Returns: the flat gradient of each loss with respect to its own network, and no other; layers; gradients there."""
+        gradients, inside = {}, {}
+        given = [(i, n, v) for i, each in (layers or {}).items() for n, v in each.items() if v.requires_grad]
         for name, i in planned.losses.items():
             variables = list(self.networks[name].parameters.values())
-            found = chainer.grad([values[i]], variables)
+            found = chainer.grad([values[i]], [*variables, *(v for *_, v in given)])
             xp = self.context.xp
-            parts = [xp.zeros_like(v.array) if g is None else g.array for v, g in zip(variables, found, strict=True)]
+            parts = [xp.zeros_like(v.array) if g is None else g.array for v, g in zip(variables, found, strict=False)]
             gradients[name] = self.networks[name].as_vector(parts)
-        return gradients
+            inside[name] = by_layer(
+                given, [g if g is not None and g.array.any() else None for g in found[len(variables) :]]
+            )
+        return gradients, layers or {}, inside if layers else {}
 
 
 def _copy(source: np.ndarray, target: Array) -> None:
     target.array[...] = target.xp.asarray(source)
-
-
-def _constant(value: Any, context: ArrayContext) -> Any:
-    if isinstance(value, dict):
-        return {name: _constant(v, context) for name, v in value.items()}
-    if isinstance(value, float):  # of a formula without any tensor
-        return context.array(np.array(value))
-    return Array(value.array, requires_grad=False)
