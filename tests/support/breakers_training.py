@@ -21,12 +21,12 @@ def leaking_generator_loss(patch, backend):
     trainer = module(backend, "trainer").Trainer
     right = trainer._gradients
 
-    def gradients(self, planned, values):
+    def gradients(self, planned, values, layers):
         (network,) = planned.losses
         i = planned.losses[network]
         changed = list(values)
         changed[i] = values[i] * 2.0
-        return right(self, planned, changed)
+        return right(self, planned, changed, layers)
 
     patch.setattr(trainer, "_gradients", gradients)
 
