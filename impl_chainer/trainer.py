@@ -99,9 +99,7 @@ class Trainer:
             if observe is not None:
                 observe(result)
             recorded |= self.update(result)
-        for name, decay in self.system.averages.items():
-            self.networks[name].average(decay)
-        self.iteration += 1
+        self.end_iteration()
         return recorded
 
     def repeats(self) -> Iterator[tuple[int, int]]:
@@ -144,6 +142,12 @@ class Trainer:
             network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
+
+    def end_iteration(self) -> None:
+        """Move the moving averages, and go on to the next iteration."""
+        for name, decay in self.system.averages.items():
+            self.networks[name].average(decay)
+        self.iteration += 1
 
     def gradients_by_path(self, result: StepResult) -> dict[str, dict[str, Array]]:
         """Returns: each updated network's gradient as named arrays."""
