@@ -148,7 +148,7 @@ class Trainer:
         return recorded
 
     def end_iteration(self) -> None:
-        """Move the averages, and go on to the next iteration."""
+        """Move the moving averages, and go on to the next iteration."""
         for name, decay in self.system.averages.items():
             self.networks[name].average(decay)
         self.iteration += 1

@@ -147,7 +147,7 @@ class Trainer:
         return recorded
 
     def end_iteration(self) -> None:
-        """Move the averages, and go on to the next iteration."""
+        """Move the moving averages, and go on to the next iteration."""
         for name, decay in self.system.averages.items():
             self.networks[name].average(decay)
         self.iteration += 1
@@ -298,9 +298,8 @@ class Trainer:
 
 
 def _copy(source: np.ndarray, target: Array) -> None:
-    target.data.copy_(
-        torch.from_numpy(in_native_order(source))
-    )  # `data`: a graph that is kept for a later step stays valid
+    # `data`: a graph that is kept for a later step stays valid.
+    target.data.copy_(torch.from_numpy(in_native_order(source)))
 
 
 def _constant(value: Any, context: ArrayContext) -> Any:
