@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ganspec.spec.reference.formulas import unit_direction
-from ganspec.spec.reference.trainer import Reference
+from ganspec.spec.reference.trainer import Trainer as Reference
 from ganspec.spec.system import System
 from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.draws import DrawSource
@@ -135,12 +135,12 @@ class Defined:
     Args:
         system: system to compute.
         seed: seed of parameters and draws.
-        draws: source of noise and masks; None for the streams of the seed.
+        draws: "host" for the streams of the seed, or a source of noise and masks.
     """
 
     name = REFERENCE
 
-    def __init__(self, system: System, seed: int, draws: DrawSource | None = None) -> None:
+    def __init__(self, system: System, seed: int, draws: str | DrawSource = "host") -> None:
         self.system = system
         self.gradients: Gradients = {}
         self.reference = Reference(system, seed, draws=draws)
