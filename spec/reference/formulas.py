@@ -48,6 +48,15 @@ class Evaluated:
     outputs: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Gradient:
+    """A gradient that a formula takes of the sum of one value with respect to another; all without derivatives of their own."""
+
+    of: np.ndarray
+    to: np.ndarray
+    value: np.ndarray
+
+
 @dataclass
 class Evaluator:
     """Values of one repeat of one step.
@@ -67,6 +76,7 @@ class Evaluator:
         second: a second direction, e1, likewise; for formulas without `grad`, which needs e1 for itself.
         statistics: running statistics of each network, by path; they move with each evaluation.
         made: evaluations so far, by network and inputs.
+        gradients: gradients that the formulas took so far.
         replaced: variables of a gradient, by name.
         known: definitions without parameters along this direction, by name.
     """
@@ -81,6 +91,7 @@ class Evaluator:
     second: Mapping[str, np.ndarray] = field(default_factory=dict)
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     made: dict[str, dict[tuple[bytes, ...], Evaluated]] = field(default_factory=dict)
+    gradients: list[Gradient] = field(default_factory=list)
     replaced: dict[str, Jet] = field(default_factory=dict)
     known: dict[str, Jet] = field(default_factory=dict)
 
@@ -212,7 +223,7 @@ class Evaluator:
         """
         if self.replaced or self.second:
             raise NotImplementedError("a gradient inside a gradient, other than in detach")
-        self.value(of, bound)  # numbers the evaluations in the order of the formula
+        value = self.value(of, bound)  # numbers the evaluations in the order of the formula
         base = self._name(name, bound)
         count = base.f.size
         first, mixed = np.zeros(count), np.zeros(count)
@@ -225,7 +236,10 @@ class Evaluator:
             first[start:end] = out.a.reshape(end - start, -1).sum(axis=1)
             if out.ab is not None:
                 mixed[start:end] = out.ab.reshape(end - start, -1).sum(axis=1)
-        return Jet(first.reshape(base.f.shape), None, mixed.reshape(base.f.shape))
+        gradient = Jet(first.reshape(base.f.shape), None, mixed.reshape(base.f.shape))
+        if not self.direction:
+            self.gradients.append(Gradient(value.f, base.f, gradient.f))
+        return gradient
 
     def _network(self, name: str, inputs: list[Jet], training: bool = True) -> dict[str, Jet]:
         """Outputs of a network; the k-th distinct evaluation of a network in a step has the masks of occurrence k."""
