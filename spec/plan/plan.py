@@ -199,7 +199,7 @@ def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
         lines.append(f"step {number}: update {' and '.join(step.update)}{_times(step)}")
         for i, node in enumerate(planned.nodes):
             if node.op != "constant":
-                what, remarks = _describe(i, node, planned), _remarks(i, node, planned)
+                what, remarks = describe_node(i, planned), _remarks(i, node, planned)
                 lines.append(f"  {f'%{i}':>5} = {what:<34} {format_axes(node.shape):<18} {remarks}".rstrip())
         for network, i in planned.losses.items():
             lines.append(f"  minimise %{i} over {network}'s parameters")
@@ -220,7 +220,9 @@ def _times(step: Step) -> str:
     return times
 
 
-def _describe(i: int, node: Node, planned: StepPlan) -> str:
+def describe_node(i: int, planned: StepPlan) -> str:
+    """Returns: what a node computes, in the plan's own words: "subtract(%3, %5)"."""
+    node = planned.nodes[i]
     inputs = [f"{planned.nodes[j].value:g}" if planned.nodes[j].op == "constant" else f"%{j}" for j in node.inputs]
     match node.op:
         case "draw" | "carried" | "recall":

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ganspec.spec.plan.plan import StepPlan
 
 Layers = dict[int, dict[str, Any]]  # for each network node of a plan, an array for each layer
-
-
 Gradients = tuple[dict[str, Any], Layers, dict[str, Layers]]  # the last three fields of a `StepResult`
 
 
@@ -36,7 +34,7 @@ class StepResult:
     values: list[Any]
     gradients: dict[str, Any]
     layers: Layers
-    layer_gradients: dict[str, Layers]
+    layer_gradients: dict[str, Layers] = field(default_factory=dict)
 
 
 def by_layer(given: list[tuple[int, str, Any]], found: Sequence[Any]) -> Layers:
