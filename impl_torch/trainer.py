@@ -10,6 +10,7 @@ import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
+from ganspec.impl_torch.gradients import gradients_of
 from ganspec.impl_torch.layers import Mode
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
@@ -20,7 +21,7 @@ from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch, check_inputs, in_native_order
 from ganspec.spec.training.draws import DrawSource, LiveDraws
-from ganspec.spec.training.results import Gradients, Layers, StepResult, by_layer
+from ganspec.spec.training.results import Layers, StepResult
 from ganspec.spec.training.state import (
     TrainingState,
     array_shapes,
@@ -133,7 +134,7 @@ class Trainer:
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         values = self._evaluate(planned, at, layers)
-        return StepResult(step, repeat, planned, values, *self._gradients(planned, values, layers))
+        return StepResult(step, repeat, planned, values, *gradients_of(planned, values, self.networks, layers))
 
     def update(self, result: StepResult) -> dict[str, Array]:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
@@ -286,24 +287,6 @@ class Trainer:
         disturb = self._disturb if self._factors and not averaged else None
         mode = Mode(training, mask, fade, self.context.floating, disturb)
         return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
-
-    def _gradients(self, planned: StepPlan, values: list[Any], layers: Layers | None) -> Gradients:
-        """Returns: the flat gradient of each loss with respect to its own network, and no other; layers; gradients there."""
-        gradients, inside = {}, {}
-        given = [(i, n, v) for i, each in (layers or {}).items() for n, v in each.items() if v.requires_grad]
-        left = len(planned.losses)
-        for name, i in planned.losses.items():
-            left -= 1
-            variables = list(self.networks[name].parameters.values())
-            wanted = [*variables, *(v for *_, v in given)]
-            found: Any = [None] * len(wanted)
-            if wanted and values[i].requires_grad:
-                again = left > 0 or bool(planned.trained_later)  # whether another gradient needs the graph
-                found = torch.autograd.grad(values[i], wanted, retain_graph=again, allow_unused=True)
-            parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=False)]
-            gradients[name] = self.networks[name].as_vector(parts)
-            inside[name] = by_layer(given, [g if g is not None and g.any() else None for g in found[len(variables) :]])
-        return gradients, layers or {}, inside if layers else {}
 
 
 def _copy(source: np.ndarray, target: Array) -> None:
