@@ -102,7 +102,8 @@ def norm(case: Case) -> Candidates:
         "one norm for the whole batch, where each sample has its own",
         np.broadcast_to(np.sqrt((flat * flat).sum() + own), shape),
     )
-    yield "one norm for the whole batch, where each sample has its own", np.sqrt((flat * flat).sum() + own)
+    for alone in ((), (1,)):
+        yield "one norm for the whole batch, where each sample has its own", np.full(alone, np.sqrt((flat * flat).sum() + own))
     yield "the square of the norm: the root is missing", square + own
     yield (
         "the norm is divided by the root of the count: a mean of squares, where their sum is meant",
