@@ -50,6 +50,12 @@ class Jet:
         """Returns: the same value without derivatives."""
         return Jet(self.f)
 
+    def tilted(self, start: int, end: int) -> Jet:
+        """Returns: the same value with a direction e1 for each of its numbers from `start` to before `end`, counted flat."""
+        units = np.zeros((end - start, self.f.size))
+        units[np.arange(end - start), np.arange(start, end)] = 1.0
+        return Jet(self.f, units.reshape(end - start, *self.f.shape[1:]), self.b)
+
     def __add__(self, other: Any) -> Jet:
         o = jet(other)
         f = self.f + o.f

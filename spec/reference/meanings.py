@@ -23,6 +23,18 @@ _ARITHMETIC = {
 }
 
 
+@dataclass(frozen=True)
+class Argument:
+    """What a definition's parameter stands for: an expression, and what its own names stand for; `meaning` numbers it."""
+
+    tree: Expression
+    bound: Bound
+    meaning: int
+
+
+Bound = Mapping[str, Argument]
+
+
 @dataclass
 class Meanings:
     """Numbers for the meanings of expressions, the same in all steps of an iteration.
