@@ -6,6 +6,7 @@ their shape for one sample: a tuple for a batch of such samples, () for one numb
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ NUMBERS = ("1", "2", "0.5", "-1", "0.1", "3", "0", "10", "1e-6", "1e4")
 EXPONENTS = ("2", "3", "1", "0.5", "-1", "1.5")
 STARTS = (0, 0.3, 1, -2)
 # Functions that are finite everywhere, and templates that are; then those that need not be.
-SMOOTH = ("tanh(A)", "sigmoid(A)", "softplus(A)", "relu(A)", "abs(A)", "A ^ 2", "clip(A, -0.5, 1)", "clip(A, 0, 0)")
+SMOOTH = ("tanh(A)", "sigmoid(A)", "softplus(A)", "relu(A)", "abs(A)", "A ^ 2", "clip(A, -0.5, 1)", "clip(A, 0, 3)")
 SAFE = ("sqrt(A ^ 2 + 0.1)", "log(A ^ 2 + 1)", "exp(-abs(A))", "exp(tanh(A))", "-A", "A ^ 3", "-log(sigmoid(A))")
 WILD = ("sqrt(A)", "sqrt(abs(A))", "exp(A)", "log(A)", "log(sigmoid(A) + 1e-8)", "1 / A", "softplus(100 * A)")
 MOST_DEFINITIONS = 4
@@ -264,8 +265,10 @@ class Formulas:
                 return self._number() if shape is None else self._leaf(shape, bound)
             before, takes = self._gradients, self._shape()
             text = self.scalar(depth, {"v": takes}) if shape is None else self.value(shape, depth, {"v": takes})
-            name = f"f{len(self.table('define'))}"
-            self.table("define")[f"{name}(v)"] = tidy(text)
+            name, text = f"f{len(self.table('define'))}", tidy(text)
+            if not re.search(r"\bv\b", text):  # every parameter is used
+                return f"({text})"
+            self.table("define")[f"{name}(v)"] = text
             self.functions[name] = (takes, shape)
             self._mark(name, text, before)
             old = [name]

@@ -143,7 +143,7 @@ class Sketch:
                 keys = {"channels": channels, "kernel": kernel, "stride": stride, "padding": padding}
                 return (channels, *out) if min(out) > 0 else (), keys | self._weights(), sources
             case "batch_norm":
-                keys = {"epsilon": one(EPSILONS), "momentum": one((0.1, 0.5, 1, 0))}
+                keys = {"epsilon": one((1e-5, 1e-3, 1, 1e-12, 1e3)), "momentum": one((0.1, 0.5, 1, 0))}
                 return shape, keys | {"gamma": one(("1", "normal(1, 0.2)", "none")), "beta": one(("0", "none"))}, sources
             case "pixel_norm":
                 return shape, {"epsilon": one(EPSILONS)}, sources
@@ -253,8 +253,7 @@ def network(
     outputs = {"": output}
     body: dict[str, Any] = {"layers": sketch.layers}
     if heads and draw(st.integers(0, 2)) == 2:
-        inner = [n for n in sketch.shapes if n not in floats]
-        body["outputs"] = {"logit": last, "feature": sketch.one(inner)}
+        body["outputs"] = {"logit": last, "feature": sketch.one(list(reversed(sketch.shapes)))}
         outputs = {".logit": output, ".feature": sketch.shapes[body["outputs"]["feature"]]}
     _name_sparingly(sketch, set(body.get("outputs", {}).values()))
     sizes = {n: {"labels": s.count} if isinstance(s, Label) else list(s) for n, s in inputs.items()}
