@@ -242,9 +242,7 @@ class Evaluator:
                 mixed[start:end] = out.ab.reshape(end - start, -1).sum(axis=1)
         return Jet(first.reshape(base.f.shape), None, None if mixed is None else mixed.reshape(base.f.shape))
 
-    def _network(
-        self, name: str, inputs: Sequence[Expression], bound: Bound, training: bool = True
-    ) -> dict[str, Jet]:
+    def _network(self, name: str, inputs: Sequence[Expression], bound: Bound, training: bool = True) -> dict[str, Jet]:
         """Outputs of a network; the k-th distinct evaluation of a network in a step has the masks of occurrence k."""
         outputs = self.stage.networks[name].outputs
         values, meanings = [self.value(i, bound) for i in inputs], tuple(self._meaning(i, bound) for i in inputs)

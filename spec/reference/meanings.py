@@ -107,7 +107,13 @@ class Meanings:
         return self._expanded[key]
 
     def _network(
-        self, name: str, inputs: tuple[Expression, ...], output: str, bound: Mapping[str, int], step: Step, training: bool
+        self,
+        name: str,
+        inputs: tuple[Expression, ...],
+        output: str,
+        bound: Mapping[str, int],
+        step: Step,
+        training: bool,
     ) -> int:
         training = training and name not in step.inference
         meaning = self._meaning("network", name, training, *(self.of(i, bound, step) for i in inputs))

@@ -25,6 +25,7 @@ from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Comparison, Difference, Place, Point, Quantity
 from ganspec.tools.agreement.rounding import Rounding
 from ganspec.tools.agreement.witnesses import REFERENCE, Defined, Trained, Witness
+from ganspec.tools.errors import UserError
 from ganspec.tools.sampling.latents import sample_latents
 
 WITNESSES = ("torch", "chainer", REFERENCE)
@@ -218,7 +219,7 @@ def _runs(
             curves.setdefault((d.name.removeprefix("report "), d.pair), []).append(point)
         progress()
     last = Place(iterations - 1)
-    latents = sample_latents(made.system, made.seed) if "G" in made.system.networks else None
+    latents = _latents(made.system, made.seed)
     records = [record_of(_last(given, last, latents)) for given in everyone]
     _add(judge, compared, records)
     samples = {
@@ -227,6 +228,14 @@ def _runs(
         if (last, _SAMPLES) in record
     }
     return {key: tuple(points) for key, points in curves.items()}, samples
+
+
+def _latents(system: System, seed: int) -> Sequence[np.ndarray] | None:
+    """Returns: inputs of G; None where there is no G, or where its formulas give it something that is not drawn."""
+    try:
+        return sample_latents(system, seed) if "G" in system.networks else None
+    except UserError:
+        return None
 
 
 def _last(given: _Given, place: Place, latents: Sequence[np.ndarray] | None) -> Iterator[Quantity]:

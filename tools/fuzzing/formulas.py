@@ -135,7 +135,9 @@ class Formulas:
     def _leaf(self, shape: Shape, bound: Mapping[str, Shape]) -> str:
         """Returns: a name of this shape: data, a draw, a parameter, a definition; made if need be."""
         names = [name for name, its in bound.items() if its == shape]
-        names += [n for n, its in self.shapes.items() if its == shape and not (self._inside and n in self.differentiated)]
+        names += [
+            n for n, its in self.shapes.items() if its == shape and not (self._inside and n in self.differentiated)
+        ]
         names += ["z"] * (shape == self.networks["G"].inputs["z"]) + ["x"] * (shape == self.image)
         drawn = self.table("draws")
         if not names or (len(drawn) < 4 and self.draw(st.integers(0, 5)) == 5):
@@ -150,7 +152,9 @@ class Formulas:
 
     def _evaluation(self, shape: Shape, depth: int, bound: Mapping[str, Shape]) -> str:
         """Returns: an evaluation of a network with an output of this shape; empty where there is none."""
-        fits = [(n, output) for n, each in self.networks.items() for output, its in each.outputs.items() if its == shape]
+        fits = [
+            (n, output) for n, each in self.networks.items() for output, its in each.outputs.items() if its == shape
+        ]
         if not fits:
             return ""
         name, output = self.one(fits)
@@ -176,7 +180,10 @@ class Formulas:
         if not taken or self.draw(st.booleans()):
             self.labelled = self.labels
             return "y"
-        self.table("draws")["c"] = {"sample": f"uniform(0, {self.labels})", "shape": "labels"}  # `systems` names the place
+        self.table("draws")["c"] = {
+            "sample": f"uniform(0, {self.labels})",
+            "shape": "labels",
+        }  # `systems` names the place
         return "c"
 
     def _applied(self, a: str) -> str:

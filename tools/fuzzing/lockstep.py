@@ -100,7 +100,9 @@ class _Repeat:
 
 
 def _repeats(system: System, seed: int, iterations: int, found: Compared) -> Iterator[_Repeat]:
-    torch, chainer, rounded = (backends.make_trainer(n, system, seed, dtype="float64") for n in ("torch", "chainer", "torch"))
+    torch, chainer, rounded = (
+        backends.make_trainer(n, system, seed, dtype="float64") for n in ("torch", "chainer", "torch")
+    )
     single = backends.make_trainer("torch", system, seed, dtype="float32")
     reference = Reference(system, seed)
     witnesses = (torch, chainer, rounded, single, reference)
@@ -123,7 +125,10 @@ def _repeats(system: System, seed: int, iterations: int, found: Compared) -> Ite
                 found.diverged = True
                 return
             results = [w.compute(step, number, feed) for w, feed in zip(witnesses, feeds, strict=True)]
-            values = [_computed(n, w, r) for n, w, r in zip(("torch", "chainer", "torch", "torch"), witnesses, results, strict=False)]
+            values = [
+                _computed(n, w, r)
+                for n, w, r in zip(("torch", "chainer", "torch", "torch"), witnesses, results, strict=False)
+            ]
             theirs = _of_reference(results[0].plan, results[4])
             for network in results[0].gradients:
                 direction = unit_direction(state, network, step)
@@ -138,14 +143,18 @@ def _repeats(system: System, seed: int, iterations: int, found: Compared) -> Ite
                 witness.update(_with_gradients(name, witness, result, gradients))
             reference.update(results[4], gradients)
             after = [witness.state().arrays for witness in witnesses]
-            yield _Repeat(f"{place}, after the update", after[0], {"chainer": after[1], "reference": after[4]}, *after[2:4])
+            yield _Repeat(
+                f"{place}, after the update", after[0], {"chainer": after[1], "reference": after[4]}, *after[2:4]
+            )
         for witness in witnesses[:4]:
             for network, decay in system.averages.items():
                 witness.networks[network].average(decay)
             witness.iteration += 1
         reference.end_iteration()
         after = [witness.state().arrays for witness in witnesses]
-        yield _Repeat(f"end of iteration {iteration}", after[0], {"chainer": after[1], "reference": after[4]}, *after[2:4])
+        yield _Repeat(
+            f"end of iteration {iteration}", after[0], {"chainer": after[1], "reference": after[4]}, *after[2:4]
+        )
 
 
 def _rounded(state: TrainingState, generator: np.random.Generator) -> TrainingState:
@@ -162,7 +171,9 @@ def _computed(backend: str, trainer: Any, result: Any) -> dict[str, np.ndarray]:
         if isinstance(value, dict):
             found |= {f"%{i} {node.op} {node.value}.{key}": to_numpy(v) for key, v in value.items()}
         elif node.op != "constant":
-            found[names.get(i, f"%{i} {node.op}" + (f" {node.value}" if node.op == "network" else ""))] = to_numpy(value)
+            found[names.get(i, f"%{i} {node.op}" + (f" {node.value}" if node.op == "network" else ""))] = to_numpy(
+                value
+            )
     for network, gradients in trainer.gradients_by_path(result).items():
         found |= {f"gradient of loss_{network}: {path}": to_numpy(g) for path, g in gradients.items()}
     return found
@@ -194,6 +205,7 @@ def _product(values: Mapping[str, np.ndarray], network: str, direction: Mapping[
 
 def _with_gradients(backend: str, trainer: Any, result: Any, gradients: Mapping[str, Mapping[str, np.ndarray]]) -> Any:
     """Returns: a result with other gradients."""
+
     def array(gradient: np.ndarray) -> Any:
         made = trainer.context.array(gradient)
         return made if backend == "torch" else made.array

@@ -108,7 +108,7 @@ class Sketch:
     def layer(self, kind: str, source: str, shape: Shape) -> str:
         """Add a layer of this kind, unless it would be too large. Returns: its name, or that of its source."""
         made, keys, sources = self._outline(kind, source, shape)
-        if not made and kind != "reshape" or math.prod(made) > MOST_NUMBERS:
+        if (not made and kind != "reshape") or math.prod(made) > MOST_NUMBERS:
             return source
         if kind == "network":
             return self._block(source, shape)
@@ -139,12 +139,19 @@ class Sketch:
                 return (channels, *out) if min(out) > 0 else (), keys | self._weights(), sources
             case "deconv":
                 kernel, stride, padding = (self.draw(st.integers(*span)) for span in ((1, 3), (1, 2), (0, 1)))
-                channels, out = self.draw(st.integers(1, 2)), [(n - 1) * stride + kernel - 2 * padding for n in shape[1:]]
+                channels, out = (
+                    self.draw(st.integers(1, 2)),
+                    [(n - 1) * stride + kernel - 2 * padding for n in shape[1:]],
+                )
                 keys = {"channels": channels, "kernel": kernel, "stride": stride, "padding": padding}
                 return (channels, *out) if min(out) > 0 else (), keys | self._weights(), sources
             case "batch_norm":
                 keys = {"epsilon": one((1e-5, 1e-3, 1, 1e-12, 1e3)), "momentum": one((0.1, 0.5, 1, 0))}
-                return shape, keys | {"gamma": one(("1", "normal(1, 0.2)", "none")), "beta": one(("0", "none"))}, sources
+                return (
+                    shape,
+                    keys | {"gamma": one(("1", "normal(1, 0.2)", "none")), "beta": one(("0", "none"))},
+                    sources,
+                )
             case "pixel_norm":
                 return shape, {"epsilon": one(EPSILONS)}, sources
             case "minibatch_std":
@@ -190,7 +197,11 @@ class Sketch:
             keys["gain"] = self.one(GAINS)
         if self.draw(st.integers(0, 4)) == 4:
             iterations, advance = self.draw(st.integers(1, 2)), self.one(("always", "training"))
-            keys["spectral_norm"] = {"iterations": iterations, "epsilon": self.one((1e-12, 1e-3, 0)), "advance": advance}
+            keys["spectral_norm"] = {
+                "iterations": iterations,
+                "epsilon": self.one((1e-12, 1e-3, 0)),
+                "advance": advance,
+            }
         return keys
 
     def _block(self, source: str, shape: Shape) -> str:
@@ -205,12 +216,22 @@ class Sketch:
             return source
         file = f"{self.name}_block{len(self.blocks)}.toml"
         inputs = {"v": list(shape)}
-        self.blocks[file] = {"title": "a block", "source": "drawn", "inputs": inputs, "network": {"layers": inner.layers}}
+        self.blocks[file] = {
+            "title": "a block",
+            "source": "drawn",
+            "inputs": inputs,
+            "network": {"layers": inner.layers},
+        }
         return self.add("network", [source], inner.shapes[inner.previous], use=file)
 
     def finish(self, shape: Shape) -> str:
         """Join all that is not read yet, and give it the shape of an output. Returns: the last layer."""
-        if len(self.unread) == 1 and self.shapes[self.unread[0]] == shape and self.has_weights and self.draw(st.booleans()):
+        if (
+            len(self.unread) == 1
+            and self.shapes[self.unread[0]] == shape
+            and self.has_weights
+            and self.draw(st.booleans())
+        ):
             return self.unread[0]
         flat = [n if len(self.shapes[n]) == 1 else self.layer("flatten", n, self.shapes[n]) for n in list(self.unread)]
         joined = self.add("concat", flat, (sum(self.shapes[n][0] for n in flat),)) if len(flat) > 1 else flat[0]
@@ -224,7 +245,14 @@ class Sketch:
 
 
 def network(
-    draw: Draw, name: str, inputs: Mapping[str, Shape | Label], output: Shape, *, growing: bool, batched: bool, heads: bool
+    draw: Draw,
+    name: str,
+    inputs: Mapping[str, Shape | Label],
+    output: Shape,
+    *,
+    growing: bool,
+    batched: bool,
+    heads: bool,
 ) -> Network:
     """Draw a network.
 

@@ -27,7 +27,7 @@ DEPTH = 4  # of formulas
 def systems(draw: Draw) -> Drawn:
     """Returns: a strategy of valid systems; a few draws that have no meaning are thrown away."""
     files, optional = _files(draw)
-    drawn = _valid(files, optional, draw(st.integers(0, 2**32)), draw(st.sampled_from((2, 3, 1))))
+    drawn = _valid(files, optional, draw(st.integers(0, 2**32)), draw(st.sampled_from((1, 2, 1, 3))))
     assume(drawn is not None)
     assert drawn is not None
     return drawn
@@ -69,7 +69,11 @@ def _files(draw: Draw) -> tuple[dict[str, dict[str, Any]], list[str]]:
         own[carried] |= {"next": _bounded(formulas, carried), "with": draw(st.sampled_from(list(networks)))}
     # A carried number that is first mentioned by another's formula needs one, too.
     for carried in formulas.table("carried").keys() - own.keys():
-        own[carried] = {**formulas.table("carried")[carried], "next": f"0.5 * {carried} + 0.1", "with": next(iter(networks))}
+        own[carried] = {
+            **formulas.table("carried")[carried],
+            "next": f"0.5 * {carried} + 0.1",
+            "with": next(iter(networks)),
+        }
     _gates(draw, steps, optional, reports)
     own_draws = {}
     if formulas.latent:
@@ -130,11 +134,13 @@ def _steps(draw: Draw, names: list[str]) -> tuple[list[dict[str, Any]], list[str
     steps: list[dict[str, Any]] = []
     left = list(names)
     while left or (len(steps) < 4 and draw(st.integers(0, 3)) == 3):
-        update = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)) if not left else [left.pop()]
+        update = (
+            draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True)) if not left else [left.pop()]
+        )
         if left and draw(st.booleans()):
             update.append(left.pop())
         step: dict[str, Any] = {"update": sorted(update)}
-        if (repeat := draw(st.sampled_from((1, 1, 2, 3)))) > 1:
+        if (repeat := draw(st.sampled_from((1, 1, 1, 2)))) > 1:
             step["repeat"] = repeat
         if draw(st.integers(0, 5)) == 5:
             step["repeat_override"] = {
@@ -166,7 +172,7 @@ def _gates(draw: Draw, steps: list[dict[str, Any]], optional: list[str], reports
         if "reuse" not in step and draw(st.integers(0, 4)) == 4:
             recorded = [f"loss_{n}" for n in step["update"]]
             recorded += [name for name, report in reports.items() if report["with"] in step["update"]]
-            step["repeat"] = 3
+            step["repeat"] = 2
             step["until"] = {"report": draw(st.sampled_from(recorded)), draw(st.sampled_from(("below", "above"))): 0.5}
 
 
@@ -177,7 +183,13 @@ def _labelled(networks: Mapping[str, Network]) -> str:
 
 
 def _system(
-    draw: Draw, networks: Mapping[str, Network], draws: Mapping[str, Any], image: Shape, labelled: int, batch: int, growing: bool
+    draw: Draw,
+    networks: Mapping[str, Network],
+    draws: Mapping[str, Any],
+    image: Shape,
+    labelled: int,
+    batch: int,
+    growing: bool,
 ) -> dict[str, Any]:
     optimizers: dict[str, Any] = _optimizer(draw)
     for name in list(networks)[1:]:  # the first has what is shared, which must be used
@@ -186,7 +198,14 @@ def _system(
     data: dict[str, Any] = {"shape": list(image), "range": draw(st.sampled_from(RANGES)), "fit": "exact"}
     if labelled:
         data["labels"] = labelled
-    run = {"batch": batch, "iterations": 10, "samples_every": 10, "checkpoint_every": 10, "grid": [1, 1], "moving_average": 1}
+    run = {
+        "batch": batch,
+        "iterations": 10,
+        "samples_every": 10,
+        "checkpoint_every": 10,
+        "grid": [1, 1],
+        "moving_average": 1,
+    }
     system: dict[str, Any] = {
         "title": "a drawn system", "source": "drawn", "loss": "loss.toml", "schedule": "schedule.toml",
         "networks": {name: f"{name}.toml" for name in networks}, "draws": draws, "optimizers": optimizers,
