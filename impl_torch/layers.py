@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from ganspec.impl_torch import operations
 from ganspec.impl_torch.arrays import Array
 from ganspec.spec.network.architecture import Layer
 
@@ -155,7 +156,7 @@ def tanh(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
 
 def sigmoid(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """1 / (1 + exp(-x))."""
-    return torch.sigmoid(x[0])
+    return operations.sigmoid(x[0])
 
 
 def scale(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

@@ -179,7 +179,7 @@ class Trainer:
         return TrainingState(
             self.iteration,
             {name: self.networks[name].optimizer.updates for name in self.system.optimizers},
-            {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers},
+            self.learning_rates,
             {name: to_numpy(arrays[name]) for name in array_shapes(self.system)},
         )
 
@@ -201,6 +201,11 @@ class Trainer:
             optimizer.updates, optimizer.learning_rate = state.updates[name], state.learning_rates[name]
         self.carried = {name: self.context.array(a) for name, a in state.of("carried").items()}
         self.reports = {name: self.context.array(a) for name, a in state.of("reports").items()}
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """The learning rate of each trained network, now."""
+        return {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers}
 
     def scale_learning_rates(self, decay: Decay) -> None:
         """Shrink every learning rate as a decay says."""

@@ -18,6 +18,7 @@ import numpy as np
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.schedule import Step
 from ganspec.spec.reference import functions
+from ganspec.spec.reference.evaluations import Evaluated, Gradient
 from ganspec.spec.reference.jets import Jet, jet
 from ganspec.spec.reference.layers import Evaluation, evaluate_layers
 from ganspec.spec.reference.meanings import Argument, Bound, Meanings
@@ -28,25 +29,6 @@ from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Position
 
 DIRECTIONS = 256  # pixels along which a gradient is taken at a time; they are what takes memory
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """One evaluation of a network.
-
-    Args:
-        occurrence: its number among the evaluations of this network in the step, from 0.
-        training: whether it is in training mode, not in inference.
-        statistics: running statistics that it found, by path.
-        layers: what each layer gave, by name.
-        outputs: outputs by name.
-    """
-
-    occurrence: int
-    training: bool
-    statistics: Mapping[str, np.ndarray]
-    layers: Mapping[str, np.ndarray] = field(default_factory=dict)
-    outputs: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,6 +50,7 @@ class Evaluator:
         second: a second direction, e1, likewise; for formulas without `grad`, which needs e1 for itself.
         statistics: running statistics of each network, by path; they move with each evaluation.
         made: evaluations so far, by network, and by the meanings of the inputs and the mode.
+        gradients: gradients that the formulas took so far.
         replaced: the variable of a gradient, by its meaning.
         known: values along this direction, by meaning.
         meanings: numbers of meanings, the same in all steps of an iteration; None for those of `earlier`, or new ones.
@@ -83,6 +66,7 @@ class Evaluator:
     second: Mapping[str, np.ndarray] = field(default_factory=dict)
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     made: dict[str, dict[tuple[int, ...], Evaluated]] = field(default_factory=dict)
+    gradients: list[Gradient] = field(default_factory=list)
     replaced: Mapping[int, Jet] = field(default_factory=dict)
     known: dict[int, Jet] = field(default_factory=dict)
     meanings: Meanings | None = None
@@ -227,7 +211,7 @@ class Evaluator:
         """
         if self.replaced or self.second:
             raise NotImplementedError("a gradient inside a gradient, other than in detach")
-        self.value(of, bound)  # numbers the evaluations in the order of the formula
+        value = self.value(of, bound)  # numbers the evaluations in the order of the formula
         base, variable = self.value(to, bound), self._meaning(to, bound)
         count, mixed = base.f.size, None
         first = np.zeros(count)
@@ -240,7 +224,10 @@ class Evaluator:
             if out.ab is not None:
                 mixed = np.zeros(count) if mixed is None else mixed
                 mixed[start:end] = out.ab.reshape(end - start, -1).sum(axis=1)
-        return Jet(first.reshape(base.f.shape), None, None if mixed is None else mixed.reshape(base.f.shape))
+        gradient = Jet(first.reshape(base.f.shape), None, None if mixed is None else mixed.reshape(base.f.shape))
+        if not self.direction:
+            self.gradients.append(Gradient(value.f, base.f, gradient.f))
+        return gradient
 
     def _network(self, name: str, inputs: Sequence[Expression], bound: Bound, training: bool = True) -> dict[str, Jet]:
         """Outputs of a network; the k-th distinct evaluation of a network in a step has the masks of occurrence k."""

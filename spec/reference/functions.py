@@ -55,8 +55,8 @@ def call(function: str, x: Jet, *rest: Jet) -> Jet:
         case "sample_mean":
             return x.linear(lambda v: v.reshape(*v.shape[:2], -1).mean(axis=2))
         case "norm":
-            stabiliser = rest[0].f[0] if rest else 0.0
-            return ((x * x).sample_sum() + stabiliser).sqrt()
+            square = (x * x).sample_sum()
+            return (square + rest[0].f[0]).sqrt() if rest and rest[0].f[0] else square.root_of_squares()
         case "clip":
             low, high = rest
             return x.clip(float(low.f[0]), float(high.f[0]))

@@ -80,14 +80,21 @@ class Jet:
         return self.__mul__(other)
 
     def sqrt(self) -> Jet:
-        # At 0 the norm's derivative is defined to be 0.
+        root = np.sqrt(self.f)
+        return self.map(root, 0.5 / root, -0.25 / root**3)
+
+    def root_of_squares(self) -> Jet:
+        """Returns: the square root; where it is 0, its derivatives are 0, as a norm's are."""
         root = np.sqrt(self.f)
         positive = root > 0
         safe = np.where(positive, root, 1.0)
         return self.map(root, np.where(positive, 0.5 / safe, 0.0), np.where(positive, -0.25 / safe**3, 0.0))
 
     def power(self, e: float) -> Jet:
-        return self.map(self.f**e, e * self.f ** (e - 1), e * (e - 1) * self.f ** (e - 2))
+        def term(factor: float, exponent: float) -> np.ndarray:
+            return factor * self.f**exponent if factor else np.zeros_like(self.f)  # not 0 times infinity, at 0
+
+        return self.map(self.f**e, term(e, e - 1), term(e * (e - 1), e - 2))
 
     def abs(self) -> Jet:
         return self.map(abs(self.f), np.sign(self.f), 0 * self.f)
@@ -104,16 +111,16 @@ class Jet:
         return self.map(t, 1 - t**2, -2 * t * (1 - t**2))
 
     def sigmoid(self) -> Jet:
-        s = 1 / (1 + np.exp(-self.f))
+        s = np.exp(-np.logaddexp(0.0, -self.f))
         return self.map(s, s * (1 - s), s * (1 - s) * (1 - 2 * s))
 
     def softplus(self) -> Jet:
-        s = 1 / (1 + np.exp(-self.f))
+        s = np.exp(-np.logaddexp(0.0, -self.f))
         return self.map(np.logaddexp(self.f, 0.0), s, s * (1 - s))
 
     def kinked(self, left: float) -> Jet:
-        """Returns: x where x >= 0, left x elsewhere."""
-        slope = np.where(self.f >= 0, 1.0, left)
+        """Returns: x where x > 0, left x elsewhere."""
+        slope = np.where(self.f > 0, 1.0, left)
         return self.map(slope * self.f, slope, 0 * slope)
 
     def clip(self, low: float, high: float) -> Jet:

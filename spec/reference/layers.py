@@ -100,7 +100,10 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
         case "elu":
             alpha, e, positive = settings["alpha"], np.exp(np.minimum(x.f, 0.0)), x.f > 0
             below = np.where(positive, 0.0, alpha * e)
-            return x.map(np.where(positive, x.f, alpha * (e - 1)), np.where(positive, 1.0, below), below)
+            bend = np.where(x.f < 0, below, 0.0)
+            return x.map(
+                np.where(positive, x.f, alpha * np.expm1(np.minimum(x.f, 0.0))), np.where(positive, 1.0, below), bend
+            )
         case "tanh":
             return x.tanh()
         case "sigmoid":

@@ -33,7 +33,8 @@ class Witness(Protocol):
     system: System
     gradients: Gradients  # of the newest repeat; empty where the witness computes none
 
-    def computes(self, kind: str) -> bool:
+    @staticmethod
+    def computes(kind: str) -> bool:
         """Returns: whether this witness computes quantities of a kind; what it then lacks is a disagreement."""
 
     def load(self, state: TrainingState) -> None:
@@ -76,7 +77,8 @@ class Trained:
         self._to_numpy: Callable[[Any], np.ndarray] = backends.load(backend).to_numpy
         self._result: Any = None
 
-    def computes(self, kind: str) -> bool:
+    @staticmethod
+    def computes(kind: str) -> bool:
         return True
 
     def load(self, state: TrainingState) -> None:
@@ -146,7 +148,8 @@ class Defined:
         self.reference = Reference(system, seed, draws=draws)
         self._result: Any = None
 
-    def computes(self, kind: str) -> bool:
+    @staticmethod
+    def computes(kind: str) -> bool:
         return kind not in ("layer gradient", "parameter gradient") and not kind.endswith("all iterations")
 
     def load(self, state: TrainingState) -> None:
