@@ -43,6 +43,8 @@ class Trainer:
         device: "cpu" or "cuda".
         draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
             source of one's own, such as `spec.training.draws.RecordedDraws`.
+        factors: function of a shape that gives factors by which what every layer and formula gives is multiplied, and so every
+            gradient, too: near 1, they show what rounding costs. None where nothing is multiplied.
 
     Raises:
         ValueError: an option has none of its values.
@@ -59,10 +61,12 @@ class Trainer:
         dtype: str = "float32",
         device: str = "cpu",
         draws: str | DrawSource = "host",
+        factors: Callable[[tuple[int, ...]], np.ndarray] | None = None,
     ) -> None:
         self.system = system
         self.context = ArrayContext(device, dtype)
         self.draws = Draws(system, seed, draws, self.context)
+        self._factors = factors
         self.networks = {
             name: TrainedNetwork(architecture, system.optimizers.get(name), name in system.averages, self.context)
             for name, architecture in system.networks.items()
@@ -99,9 +103,7 @@ class Trainer:
             if observe is not None:
                 observe(result)
             recorded |= self.update(result)
-        for name, decay in self.system.averages.items():
-            self.networks[name].average(decay)
-        self.iteration += 1
+        self.end_iteration()
         return recorded
 
     def repeats(self) -> Iterator[tuple[int, int]]:
@@ -145,6 +147,12 @@ class Trainer:
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
+    def end_iteration(self) -> None:
+        """Move the moving averages, and go on to the next iteration."""
+        for name, decay in self.system.averages.items():
+            self.networks[name].average(decay)
+        self.iteration += 1
+
     def gradients_by_path(self, result: StepResult) -> dict[str, dict[str, Array]]:
         """Returns: each updated network's gradient as named arrays."""
         return {name: self.networks[name].views(flat) for name, flat in result.gradients.items()}
@@ -172,7 +180,7 @@ class Trainer:
         return TrainingState(
             self.iteration,
             {name: self.networks[name].optimizer.updates for name in self.system.optimizers},
-            {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers},
+            self.learning_rates,
             {name: to_numpy(arrays[name]) for name in array_shapes(self.system)},
         )
 
@@ -194,6 +202,11 @@ class Trainer:
             optimizer.updates, optimizer.learning_rate = state.updates[name], state.learning_rates[name]
         self.carried = {name: self.context.array(a) for name, a in state.of("carried").items()}
         self.reports = {name: self.context.array(a) for name, a in state.of("reports").items()}
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """The learning rate of each trained network, now."""
+        return {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers}
 
     def scale_learning_rates(self, decay: Decay) -> None:
         """Shrink every learning rate as a decay says."""
@@ -240,7 +253,12 @@ class Trainer:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)
                 return outputs if node.shape is None else next(iter(outputs.values()))
-        return evaluate_operation(node, inputs, i in planned.tracked)
+        value = evaluate_operation(node, inputs, i in planned.tracked)
+        return self._disturb(value) if self._factors else value
+
+    def _disturb(self, value: Array) -> Array:
+        assert self._factors is not None
+        return value * self.context.array(self._factors(np.shape(value)))
 
     def _noise(self, name: str, at: Position) -> Array:
         return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)
@@ -265,7 +283,8 @@ class Trainer:
         if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: Array(a.array.copy(), requires_grad=False) for path, a in statistics.items()}
-        mode = Mode(training, mask, fade, self.context.floating)
+        disturb = self._disturb if self._factors and not averaged else None
+        mode = Mode(training, mask, fade, self.context.floating, disturb)
         return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode)
 
     def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:

@@ -52,7 +52,8 @@ def evaluate_layers(
     for layer in architecture.layers:
         own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
         running = {s.name: statistics[f"{layer.name}/{s.name}"] for s in layer.statistics}
-        values[layer.name] = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
+        value = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
+        values[layer.name] = mode.disturb(value) if mode.disturb else value
     return values
 
 

@@ -1,6 +1,7 @@
-"""What all tests share: one thread per process, reproducible runs, backends and devices."""
+"""What all tests share: one thread per process, reproducible runs, backends and devices, any order."""
 
 import os
+import random
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -30,6 +31,24 @@ def _cuda(backend: str) -> bool:
     import chainer
 
     return bool(chainer.backends.cuda.available)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run files, and the tests of each file, in random order"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the tests another order. The tests of a file stay together, for fixtures of a file may be costly."""
+    if (seed := config.getoption("shuffle")) is None:
+        return
+    generator = random.Random(seed)
+    generator.shuffle(items)
+    files = list(dict.fromkeys(item.path for item in items))
+    generator.shuffle(files)
+    places = {path: place for place, path in enumerate(files)}
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(autouse=True)
