@@ -70,7 +70,8 @@ def _system(comparison: Comparison, label: str, verbose: bool) -> list[str]:
     pairs = list(dict.fromkeys(row.pair for row in comparison.rows))
     if verbose or len(pairs) == 1:
         for pair in pairs:
-            lines += [f"  {_ascii(pair_name(pair))}"] * (len(pairs) > 1)
+            if len(pairs) > 1:
+                lines += _wrapped(pair_name(pair), "  ")
             lines += _long_table([row for row in comparison.rows if row.pair == pair])
         return lines
     lines += _table(comparison, pairs)
