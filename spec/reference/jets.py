@@ -58,7 +58,10 @@ class Jet:
 
     def __add__(self, other: Any) -> Jet:
         o = jet(other)
-        return Jet(self.f + o.f, _sum(self.a, o.a), _sum(self.b, o.b), _sum(self.ab, o.ab))
+        f = self.f + o.f
+        parts = (_sum(self.a, o.a), _sum(self.b, o.b), _sum(self.ab, o.ab))
+        # A part that only one operand has takes the shape of the sum, too: it is reduced later.
+        return Jet(f, *(None if part is None else np.broadcast_to(part, (len(part), *f.shape[1:])) for part in parts))
 
     def __sub__(self, other: Any) -> Jet:
         return self + jet(other) * -1.0

@@ -1,0 +1,10 @@
+"""Fuzzing: whole valid systems are drawn at random, and every witness must compute the same numbers for each.
+
+    writing      a system's files, as data and as TOML
+    networks     draws architectures: graphs of layers
+    formulas     draws losses: formulas that type-check
+    systems      draws what else a system has: schedules, draws, optimisers, growth
+    neighbours   changes one token of a system
+
+The strategies are hypothesis', so that what fails shrinks to a small system. hypothesis belongs to the extra "test".
+"""
