@@ -87,7 +87,7 @@ SQUARE = RANDOM.standard_normal((5, 5))
 ANYTHING = {
     "sum over the batch": (ROWS, 6 * ROWS, "6 times too large, the batch size"),
     "mean over the batch": (ROWS, ROWS / 6, "6 times too small, the batch size"),
-    "penalty without its weight": (np.array(1.7), np.array(1.7) / 7.3, "the factor penalty_weight is missing"),
+    "penalty without its weight": (np.array(1.7), np.array(1.7) / 7.3, "the factor penalty_weight, 7.3, is missing"),
     "twice": (ROWS, ROWS + ROWS, "twice too large"),
     "half": (ROWS, ROWS * 0.5, "half"),
     "any factor": (ROWS, 1.2345 * ROWS, "everywhere 1.2345 times"),
@@ -127,7 +127,8 @@ def test_of_anything(name):
 
 def test_a_gradient_of_0_and_a_value_of_the_time_before():
     assert "no gradient arrives" in said(quantity_case("parameter gradient", ROWS), 0 * ROWS)
-    assert "one iteration late" in said(quantity_case("value", ROWS, earlier=ROWS + RANDOM.random((N, 5))), ROWS) == ""
+    earlier = RANDOM.standard_normal((N, 5))
+    assert "one iteration late" in said(quantity_case("value", ROWS, earlier=earlier), earlier)
 
 
 # Layers.
@@ -384,7 +385,7 @@ SHAPING = {
     "labels of others": (EMBEDDED, W[LABELS[::-1]], "reverse order"),
     "fade in reverse": (FADE, 0.3 * ROWS + 0.7 * OTHER, "the fade is in reverse"),
     "no fade": (FADE, OTHER, "in1 alone"),
-    "another fade": (FADE, 0.6 * ROWS + 0.4 * OTHER, "a fade of 0.4, not 0.3"),
+    "another fade": (FADE, 0.6 * ROWS + 0.4 * OTHER, "a fade of 0.4, where in0 has the share 0.7"),
 }  # fmt: skip
 
 

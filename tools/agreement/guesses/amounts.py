@@ -35,8 +35,14 @@ def named_ratio(case: Case) -> Candidates:
             yield root.format("small") + ": a root of a mean for that of a sum", right / math.sqrt(size)
     for name, value in case.system.loss.constants.items():
         if value not in (0.0, 1.0, -1.0):
-            yield f"{number(value)} times too small, {name}: the factor {name} is missing", right / value
-            yield f"{number(value)} times too large, {name}: the factor {name} is there twice", right * value
+            yield (
+                f"{number(1 / value)} times what it should be: the factor {name}, {number(value)}, is missing",
+                right / value,
+            )
+            yield (
+                f"{number(value)} times what it should be: the factor {name}, {number(value)}, is there twice",
+                right * value,
+            )
     yield "twice too large: added twice, or without a division by 2", right * 2.0
     yield "half of what it should be: divided by 2, or the mean of two that should be added", right / 2.0
 
@@ -44,7 +50,7 @@ def named_ratio(case: Case) -> Candidates:
 def _sizes(case: Case) -> dict[int, str]:
     """Returns: the name of each number by which a sum and a mean may differ."""
     images, names = case.system.data.shape, [(case.batch, "the batch size")]
-    known = [x for x in case.inputs if x.ndim]
+    known = [x for x in case.inputs if x.ndim and case.quantity.kind != "parameter gradient"]
     for i, x in enumerate(known):
         which = "its input" if len(known) == 1 else f"its input {i + 1}"
         names += [
@@ -109,6 +115,8 @@ def cut_off(case: Case) -> Candidates:
         return
     low, high = float(wrong.min()), float(wrong.max())
     below, above = int((right < low).sum()), int((right > high).sum())
+    if low == high:
+        return
     if below > 1:
         yield f"numbers below {number(low)} are cut off", right.clip(min=low)
     if above > 1:

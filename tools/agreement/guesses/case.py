@@ -73,6 +73,18 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def told_apart(values: Mapping[str, np.ndarray], right: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns: those values of the right one's shape that differ from it; the names of equal ones are joined by "or"."""
+    found: dict[str, np.ndarray] = {}
+    for name, value in values.items():
+        same = next((other for other, known in found.items() if np.array_equal(known, value)), None)
+        if same is not None:
+            found[f"{same} or {name}"] = found.pop(same)
+        elif value.shape == right.shape and not np.array_equal(value, right):
+            found[name] = value
+    return found
+
+
 def fitted(factor: np.ndarray, target: np.ndarray) -> float:
     """Returns: the number c for which c times `factor` is nearest to `target`; 0 where the factor is 0."""
     square = float((factor * factor).sum())

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ganspec.spec.plan.graph import ARITHMETIC
+from ganspec.spec.plan.graph import ARITHMETIC, ELEMENTWISE
 from ganspec.spec.reference import functions
 from ganspec.spec.reference.jets import Jet, jet
-from ganspec.tools.agreement.guesses.case import Candidates, Case, number
+from ganspec.tools.agreement.guesses.case import Candidates, Case, number, told_apart
 from ganspec.tools.agreement.guesses.shaping import functions as elementwise
 from ganspec.tools.agreement.guesses.weighted import EPSILONS
 
@@ -103,7 +103,10 @@ def norm(case: Case) -> Candidates:
         np.broadcast_to(np.sqrt((flat * flat).sum() + own), shape),
     )
     for alone in ((), (1,)):
-        yield "one norm for the whole batch, where each sample has its own", np.full(alone, np.sqrt((flat * flat).sum() + own))
+        yield (
+            "one norm for the whole batch, where each sample has its own",
+            np.full(alone, np.sqrt((flat * flat).sum() + own)),
+        )
     yield "the square of the norm: the root is missing", square + own
     yield (
         "the norm is divided by the root of the count: a mean of squares, where their sum is meant",
@@ -180,19 +183,7 @@ def _words(case: Case) -> tuple[str, str]:
 
 def function(case: Case) -> Candidates:
     """Another elementwise function of the same input."""
-    if case.node is None or case.node.op not in (
-        "abs",
-        "sqrt",
-        "exp",
-        "log",
-        "softplus",
-        "sigmoid",
-        "tanh",
-        "relu",
-        "power",
-        "negative",
-        "detach",
-    ):
+    if case.node is None or case.node.op not in (*ELEMENTWISE, "power", "detach"):
         return
     x, op = np.asarray(case.inputs[0], np.float64), case.node.op
     meant = f"where {_meaning(case)} is meant"
@@ -217,14 +208,10 @@ def function(case: Case) -> Candidates:
         "sigmoid(-v)": 1 / (1 + np.exp(x)),
         "relu(-v)": np.maximum(-x, 0.0),
     }
-    for name, value in others.items():
-        if (
-            name not in _NAMES_OF.get(op, ())
-            and value.shape == case.right.shape
-            and not np.array_equal(value, case.right)
-        ):
-            cause = f"the function is missing: v itself, {meant}" if name == "the identity" else f"{name}, {meant}"
-            yield cause, value
+    others = {name: value for name, value in others.items() if name not in _NAMES_OF.get(op, ())}
+    for name, value in told_apart(others, case.right).items():
+        cause = f"the function is missing: v itself, {meant}" if name == "the identity" else f"{name}, {meant}"
+        yield cause, value
     if op in ("sqrt", "log"):
         for epsilon in EPSILONS:
             if epsilon:
@@ -248,7 +235,6 @@ _NAMES_OF = {
     "abs": ("the absolute value",),
     "power": ("the square", "the cube", "the square root", "1 divided by it", "the identity", "the absolute value"),
     "relu": ("relu",),
-    "negative": ("the identity",),
     "softplus": ("softplus",),
     "sigmoid": ("sigmoid",),
     "sqrt": ("the square root",),
@@ -277,12 +263,16 @@ def clip(case: Case) -> Candidates:
         return
     x, (low, high) = np.asarray(case.inputs[0], np.float64), case.node.value
     within = f"[{number(low)}, {number(high)}]"
-    yield f"clip is missing: the number is not kept in {within}", x
-    yield f"the number is not kept above {number(low)}", np.minimum(x, high)
-    yield f"the number is not kept below {number(high)}", np.maximum(x, low)
+    ways = {
+        f"clip is missing: the number is not kept in {within}": x,
+        f"the number is not kept above {number(low)}": np.minimum(x, high),
+        f"the number is not kept below {number(high)}": np.maximum(x, low),
+    }
     for a, b in ((0.0, 1.0), (-1.0, 1.0), (-0.01, 0.01), (0.0, math.inf)):
-        if (a, b) != (low, high):
-            yield f"the number is kept in [{number(a)}, {number(b)}], not in {within}", x.clip(a, b)
+        ways[f"the number is kept in [{number(a)}, {number(b)}], not in {within}"] = x.clip(a, b)
+    for i, (cause, value) in enumerate(ways.items()):
+        if not any(np.array_equal(value, other) for other in list(ways.values())[:i]):  # the first says the most
+            yield cause, value
 
 
 RULES = (reduction, norm, arithmetic, function, missing_sign, clip)

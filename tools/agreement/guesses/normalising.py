@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ganspec.tools.agreement.guesses.case import Candidates, Case, number
+from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number
 from ganspec.tools.agreement.guesses.weighted import EPSILONS, evaluated
 
 
@@ -191,6 +191,16 @@ def dropout(case: Case) -> Candidates:
             "what should be kept is dropped, as where the rate is taken for the probability to keep",
             x * (1 - kept) / rate,
         )
+    if case.wrong.shape == x.shape and ((case.wrong != 0) != (kept > 0)).any():
+        left = (case.wrong != 0) & (x != 0)
+        factor, share = fitted(x[left], case.wrong[left]), left.sum() / max((x != 0).sum(), 1)
+        other = 1 - 1 / factor if factor else rate
+        cause = "other numbers are dropped"
+        if abs(other - rate) > 1e-9:
+            cause += (
+                f": {number(1 - share)} of them, the rest scaled as for a rate of {number(other)}, not {number(rate)}"
+            )
+        yield cause, x * left * factor
     yield "the mask has the samples in reverse order", x * kept[::-1] / (1 - rate)
     yield "one mask for the whole batch", x * kept[:1] / (1 - rate)
     if x.ndim > 2:

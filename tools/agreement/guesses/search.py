@@ -26,6 +26,7 @@ OF_LAYERS: tuple[Rule, ...] = (*weighted.RULES, *normalising.RULES, *shaping.RUL
 OF_STATISTICS: tuple[Rule, ...] = statistics.RULES
 OF_NODES: tuple[Rule, ...] = (*formulas.RULES, *labels.RULES)
 OF_UPDATES: tuple[Rule, ...] = updates.RULES
+OF_GRADIENTS: tuple[Rule, ...] = updates.RULES_OF_GRADIENTS
 OF_AVERAGES: tuple[Rule, ...] = updates.RULES_OF_AVERAGES
 OF_ANYTHING: tuple[Rule, ...] = (*orders.RULES, *amounts.RULES)
 
@@ -57,8 +58,8 @@ def _own_rules(case: Case) -> tuple[Case, tuple[Rule, ...]]:
         return case, ()
     if kind == "statistic":
         return case, OF_STATISTICS if case.layer else ()
-    if kind == "average":
-        return case, OF_AVERAGES
+    if kind in ("average", "parameter gradient"):
+        return case, (OF_AVERAGES if kind == "average" else OF_GRADIENTS) if case.inputs else ()
     if case.layer is not None:
         case = statistics.settled(case)
         return case, OF_LAYERS if weighted.known(case) else ()

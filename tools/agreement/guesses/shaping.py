@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number
+from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number, told_apart
 from ganspec.tools.agreement.guesses.weighted import evaluated
 
 _SLOPED = ("relu", "leaky_relu")
@@ -50,18 +50,15 @@ def activation(case: Case) -> Candidates:
     if case.layer.kind in (*_SLOPED, "elu", "tanh", "sigmoid"):
         x = np.asarray(case.inputs[0], np.float64)
         told = {*_BY_SLOPE} if case.layer.kind in _SLOPED else {"elu"} if case.layer.kind == "elu" else set()
-        for name, value in functions(x).items():
-            if name not in told and not np.array_equal(value, case.right):
-                yield f"{name}, where {kind} is meant", value
+        others = {name: value for name, value in functions(x).items() if name not in told}
+        for name, value in told_apart(others, case.right).items():
+            yield f"{name}, where {kind} is meant", value
         yield f"{kind} is applied twice", evaluated(case, inputs=(evaluated(case),))
         yield f"{kind} of the negative input", evaluated(case, inputs=(-x,))
         return
-    for name, value in functions(case.right).items():
-        if name != "the identity":
-            yield (
-                f"{name} is applied to what the {kind} layer gives: it belongs to the layer after it, or is too much",
-                value,
-            )
+    for name, value in told_apart(functions(case.right), case.right).items():
+        cause = f"{name} is applied to what the {kind} layer gives: it belongs to the layer after it, or is too much"
+        yield cause, value
 
 
 def slope(case: Case) -> Candidates:
