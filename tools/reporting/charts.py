@@ -65,12 +65,14 @@ def scatter(comparisons: Sequence[Comparison], names: Sequence[str]) -> Markup:
     allowances = [row.worst.allowance for _, row in rows]
     errors = [row.worst.error for _, row in rows]
     x = _axis(allowances, 72, 884)
-    y = _axis([*errors, *allowances], 290, 22)
-    zero, infinite = 308.0, 12.0  # where an error of 0 and one that is not finite are drawn
+    y = _axis([*errors, *allowances], 290, 36)
+    zero, infinite = 308.0, 16.0  # where an error of 0 and one that is not finite are drawn
     parts = [_grid_line(72, y.at(10.0**t), 884, y.at(10.0**t), f"1e{t}", "y") for t in y.ticks(8)]
-    parts += [_grid_line(x.at(10.0**t), 22, x.at(10.0**t), 290, f"1e{t}", "x", 326) for t in x.ticks(10)]
+    parts += [_grid_line(x.at(10.0**t), 36, x.at(10.0**t), 290, f"1e{t}", "x", 326) for t in x.ticks(10)]
     if 0 in errors:
         parts.append(element("text", "0", x=66, y=zero + 4, class_="y"))
+    if not all(map(math.isfinite, errors)):
+        parts.append(element("text", "not finite", x=66, y=infinite + 4, class_="y"))
     low, high = max(x.a, y.a), min(x.b, y.b)
     if low < high:
         ends = {"x1": x.at(10.0**low), "y1": y.at(10.0**low), "x2": x.at(10.0**high), "y2": y.at(10.0**high)}
@@ -103,10 +105,11 @@ def curves(comparison: Comparison, pairs: Sequence[tuple[str, str]]) -> Markup:
             by_number.setdefault(name, {})[pair] = points
     figures = []
     for name, lines in by_number.items():
-        worst = max(
-            (p.error / p.allowance for points in lines.values() for p in points if p.allowance > 0), default=0.0
-        )
-        caption = element("figcaption", element("b", name), f" at most {ratio(worst)} of what is allowed")
+        shares = [p.error / p.allowance for points in lines.values() for p in points if p.allowance > 0]
+        said = f"at most {ratio(max(shares, default=0.0))} of what is allowed"
+        if not all(math.isfinite(p.error) for points in lines.values() for p in points):
+            said = "not finite at some iterations"
+        caption = element("figcaption", element("b", name), f" {said}")
         figures.append(element("figure", caption, _curve(name, lines, pairs)))
     return joined(*figures)
 

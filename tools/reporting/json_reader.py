@@ -20,6 +20,7 @@ from ganspec.tools.reporting.json_writer import FORMAT, NOT_FINITE, report_as_da
 MAX_BYTES = 64_000_000  # of a report; those of all packaged systems are under 5 MB
 _MAX_TEXT = 10_000  # characters of one text
 _MAX_COUNT = 2**63 - 1
+_MAX_SECONDS = 1e9
 _VISIBLE = 60  # characters of a wrong value that a message repeats
 
 
@@ -135,7 +136,7 @@ class _Table:
 
     def real(self, key: str) -> float:
         """Returns: a number; one that is not finite is null, and its kind stands in `not_finite`."""
-        value = self.take(key, lambda v: v is None or _is_real(v), "a number or null")
+        value = self.take(key, lambda v: v is None or _is_norm(v), "a number, 0 or larger, or null")
         if value is not None:
             return float(value)
         kinds = self.value.get("not_finite")
@@ -177,7 +178,7 @@ def _comparison(t: _Table) -> Comparison:
         curves={(c.text("number"), c.pair("pair")): tuple(map(_point, c.tables("points"))) for c in curves},
         image_range=(float(span[0]), float(span[1])),
         bundle=t.text("bundle"),
-        seconds=float(t.take("seconds", lambda v: _is_real(v) and v >= 0, "a number, 0 or larger")),
+        seconds=float(t.take("seconds", lambda v: _is_norm(v) and v <= _MAX_SECONDS, "a number from 0 to 1e9")),
     )
 
 
@@ -254,6 +255,10 @@ def _is_count(value: Any) -> bool:
 
 def _is_real(value: Any) -> bool:
     return _is_count(abs(value)) if isinstance(value, int) else isinstance(value, float) and math.isfinite(value)
+
+
+def _is_norm(value: Any) -> bool:
+    return _is_real(value) and value >= 0
 
 
 def _visible(value: Any) -> str:

@@ -12,8 +12,8 @@ from ganspec.tools.reporting.changes import changes_as_data, compare_reports
 from ganspec.tools.reporting.wording import verdict, word
 
 FORMAT = "ganspec report 1"
-# JSON has no such numbers: they are null, and `not_finite` beside them says which of these they are.
-NOT_FINITE = {"infinity": math.inf, "-infinity": -math.inf, "not a number": math.nan}
+# JSON has no such numbers: they are null, and `not_finite` beside them says which they are. A norm is never -infinity.
+NOT_FINITE = {"infinity": math.inf, "not a number": math.nan}
 
 
 def render_json(report: Report, against: Report | None = None) -> str:
@@ -127,4 +127,4 @@ def _finite(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(value: float) -> str:
-    return "not a number" if math.isnan(value) else "infinity" if value > 0 else "-infinity"
+    return "not a number" if math.isnan(value) else "infinity"

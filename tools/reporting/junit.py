@@ -52,7 +52,9 @@ def render_junit(report: Report) -> str:
 def _suite(comparison: Comparison, label: str, report: Report) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", {"name": printable(label), "time": f"{comparison.seconds:.3f}"})
     properties = ElementTree.SubElement(suite, "properties")
-    values = {"system": comparison.system, "witnesses": ", ".join(comparison.witnesses), **settings(comparison)}
+    values = {"system": comparison.system, "witnesses": ", ".join(comparison.witnesses)}
+    values |= {name: str(getattr(comparison, name)) for name in ("dtype", "device", "seed", "iterations", "batch")}
+    values["sizes"] = settings(comparison)["sizes"]
     values |= {f"version {name}": version for name, version in report.versions.items()}
     if comparison.bundle:
         values["bundle"] = comparison.bundle

@@ -52,13 +52,13 @@ def render_html(report: Report, against: Report | None = None) -> str:
         element("title", title if len(title) <= 120 else title[:117] + "..."),
         element("style", Markup(css)),
     )
+    order = sorted(range(len(names)), key=lambda i: _ORDER.index(verdict(report.comparisons[i])))
     parts = [_top(report)]
     if against is not None:
         parts.append(_changes(against, report))
     if len(names) > 1:
-        parts.append(_summary(report, names))
+        parts.append(_summary(report, names, order))
         parts.append(_allowances(report, names))
-    order = sorted(range(len(names)), key=lambda i: _ORDER.index(verdict(report.comparisons[i])))
     parts.append(element("h2", "System" if len(names) == 1 else "Systems"))
     for i in order:
         comparison = report.comparisons[i]
@@ -115,11 +115,9 @@ def _changes(old: Report, new: Report) -> Markup:
     if not changes:
         said = "Nothing changed: systems, verdicts, counts, settings and versions are the same, and no error has grown."
         return joined(element("h2", "Against the older report"), element("p", said))
-    kind, said = (
-        (DISAGREE, "something that agreed no longer agrees")
-        if changes.regressed
-        else (AGREE, "all that agreed still agrees")
-    )
+    kind, said = AGREE, "all that agreed still agrees"
+    if changes.regressed:
+        kind, said = DISAGREE, "something that agreed no longer agrees"
     worse = element("span", said, class_=f"badge {css_class(kind)}")
     parts: list[Markup] = [element("p", worse)]
     for heading, lines in describe_changes(changes):
@@ -130,23 +128,25 @@ def _changes(old: Report, new: Report) -> Markup:
     return element("section", element("h2", "Against the older report"), *parts, class_="changes")
 
 
-def _summary(report: Report, names: list[str]) -> Markup:
-    rows = [_summary_row(c, name, i) for i, (c, name) in enumerate(zip(report.comparisons, names, strict=True))]
-    head = [element("th", "system, and where its worst error is", scope="col"), element("th", "verdict", scope="col")]
-    head += [element("th", "error / allowance", scope="col"), element("th", "seconds", scope="col", class_="n")]
-    table = element("table", element("thead", element("tr", *head)), element("tbody", *rows))
+def _summary(report: Report, names: list[str], order: list[int]) -> Markup:
+    head = element(
+        "tr",
+        element("th", "system, and where its worst error is", scope="col"),
+        element("th", "error / allowance", scope="col"),
+        element("th", "seconds", scope="col", class_="n seconds"),
+    )
+    rows = [_summary_row(report.comparisons[i], names[i], i) for i in order]
+    table = element("table", element("thead", head), element("tbody", *rows))
     return joined(element("h2", counted(len(names), "system")), element("div", table, class_="scroll"))
 
 
 def _summary_row(comparison: Comparison, name: str, i: int) -> Markup:
     worst = worst_row(comparison.rows)
     place = f"{worst.kind}, {pair_name(worst.pair)}: {where(worst.worst)}" if worst else ""
-    system = element(
-        "th", element("a", name, href=f"#{anchor(i)}"), element("span", place, class_="where"), scope="row"
-    )
+    link = element("a", name, href=f"#{anchor(i)}")
+    system = element("th", link, badge(verdict(comparison)), element("span", place, class_="where"), scope="row")
     share = joined(element("b", ratio(worst.worst.ratio)), bar(worst)) if worst else Markup("\u2013")
-    seconds = element("td", f"{comparison.seconds:.1f}", class_="n")
-    return element("tr", system, element("td", badge(verdict(comparison))), element("td", share), seconds)
+    return element("tr", system, element("td", share), element("td", f"{comparison.seconds:.1f}", class_="n seconds"))
 
 
 def _versions(report: Report) -> Markup:

@@ -150,6 +150,8 @@ def divergence(comparison: Comparison) -> list[tuple[str, list[str]]]:
 
 
 def _who(comparison: Comparison, found: Difference, odd: str) -> str:
+    if found.diverged:
+        return f"none is alone: the values of {listed(found.pair)} are not finite"
     others = [name for name in comparison.witnesses if name != odd]
     if odd and len(others) > 1:
         return f"{odd} is alone: {listed(others)} agree with one another"
