@@ -25,6 +25,7 @@ PROGRAMS = {
     "show": "print a system: sources, networks, formulas, schedule, plan, every number",
     "train": "train a system",
     "crosscheck": "compare the two backends on a system",
+    "fuzz": "draw systems at random, and compare all witnesses on each",
     "bench": "time training against a plain hand-written loop",
 }
 EXAMPLES = """examples:
