@@ -184,6 +184,7 @@ class ChainerSide:
             stack.enter_context(_replaced(chainer.FunctionNode, "apply", self._applying(observer)))
             stack.enter_context(_replaced(chainer.Optimizer, "call_hooks", self._updating(observer, ended)))
             stack.enter_context(_replaced(chainer, "grad", self._differentiating(observer)))
+            stack.enter_context(_replaced(chainer.Variable, "backward", self._backward(observer)))
             yield
 
     def _applying(self, observer: Observer) -> Any:
@@ -240,6 +241,16 @@ class ChainerSide:
             return found
 
         return grad
+
+    def _backward(self, observer: Observer) -> Any:
+        original = chainer.Variable.backward
+
+        def backward(variable: Any, *args: Any, **kwargs: Any) -> Any:
+            if variable.size == 1:
+                observer.differentiated(float(self.to_numpy(variable).sum()))
+            return original(variable, *args, **kwargs)
+
+        return backward
 
     def _layer_of(self, values: Sequence[Any]) -> str:
         found = next((self._owners[id(v)] for v in values if id(v) in self._owners), None)

@@ -23,6 +23,7 @@ from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.expected import Repeat
 
 _SAME = 1e-9  # relative distance below which the inputs of an evaluation are those of one that was made before
+_VISIBLE = 1e-4  # relative distance of a gradient from which its loss is looked at
 _WEIGHTED = ("linear", "conv", "deconv", "embedding", "batch_norm")
 
 
@@ -67,6 +68,7 @@ class Observer:
     _made: set[tuple[int, int]] = field(default_factory=set)
     _updated: set[str] = field(default_factory=set)
     _any: bool = False
+    _losses: list[float] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -141,6 +143,10 @@ class Observer:
                     self._say(quantity, gradient)
                     return
 
+    def differentiated(self, value: float) -> None:
+        """The code calls `backward` on a number."""
+        self._losses.append(value)
+
     # Draws.
 
     def draw(self, request: Request) -> np.ndarray:
@@ -191,6 +197,9 @@ class Observer:
                 )
             for path, gradient in gradients[network].items():
                 self._say(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
+            if len(gradients) == 1 and len(self.repeat.plan.step.update) == 1:
+                self._say_loss(network)
+        self._losses.clear()
 
     def updated(self, networks: Sequence[str], moments: Mapping[str, np.ndarray]) -> int | None:
         """Parameters moved.
@@ -214,6 +223,21 @@ class Observer:
         self._updated, ended = set(), self.current
         self.current += 1
         return ended
+
+    def _say_loss(self, network: str) -> None:
+        """Keep the value whose gradient this is, if both differ: then the loss is wrong, not only its backward pass.
+
+        A value alone that differs is no mistake: a constant may be left out of a loss.
+        """
+        assert self.repeat is not None
+        loss = self.repeat.value(self.repeat.plan.losses[network])
+        record = self.records[self.current]
+        start = f"gradient of loss_{network} by {network}/"
+        own = {k: q for k, q in self.repeat.record.items() if q.name.startswith(start) and k in record}
+        apart = sum(norm(record[k].value - q.value) ** 2 for k, q in own.items() if record[k].value.shape == q.value.shape)
+        whole = sum(norm(q.value) ** 2 for q in own.values())
+        if loss is not None and loss.value.shape == () and self._losses and apart > _VISIBLE**2 * whole:
+            self._say(loss, np.array(sum(self._losses), loss.value.dtype))
 
     def say_state(self, number: int, role: str, network: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep parameters, statistics or averages as they are at the end of a repeat."""

@@ -264,19 +264,25 @@ class _Operations(TorchFunctionMode):
 
 @contextlib.contextmanager
 def _gradients(observer: Observer, side: TorchSide) -> Iterator[None]:
-    """Show an observer the gradients that code asks for by `torch.autograd.grad`."""
-    original = torch.autograd.grad
+    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on."""
+    grad, backward = torch.autograd.grad, torch.autograd.backward
 
-    def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        found = original(outputs, inputs, *args, **kwargs)
+    def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        found = grad(outputs, inputs, *args, **kwargs)
         variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
         for variable, gradient in zip(variables, found, strict=False):
             if isinstance(gradient, torch.Tensor) and not isinstance(variable, torch.nn.Parameter):
                 observer.input_gradient(side.to_numpy(variable), side.to_numpy(gradient))
         return found
 
-    torch.autograd.grad = grad
+    def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
+            if tensor.numel() == 1:
+                observer.differentiated(float(tensor))
+        return backward(tensors, *args, **kwargs)
+
+    torch.autograd.grad, torch.autograd.backward = seen_grad, seen_backward
     try:
         yield
     finally:
-        torch.autograd.grad = original
+        torch.autograd.grad, torch.autograd.backward = grad, backward
