@@ -26,6 +26,7 @@ PROGRAMS = {
     "train": "train a system",
     "crosscheck": "compare the two backends on a system",
     "fuzz": "draw systems at random, and compare all witnesses on each",
+    "vectors": "check an implementation of your own against golden vectors",
     "bench": "time training against a plain hand-written loop",
 }
 EXAMPLES = """examples:

@@ -120,6 +120,7 @@ class Jet:
 
     def kinked(self, left: float) -> Jet:
         """Returns: x where x > 0, left x elsewhere."""
+        """Returns: x where x > 0, left x elsewhere; the slope at 0 is `left`."""
         slope = np.where(self.f > 0, 1.0, left)
         return self.map(slope * self.f, slope, 0 * slope)
 
