@@ -30,7 +30,6 @@ FLOORS = {
     "tools": [
         "errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "reporting", "fuzzing", "vectors",
         "conformance", "run", "programs", "__main__",
-        "errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "vectors", "run", "programs", "__main__",
     ],
 }  # fmt: skip
 
