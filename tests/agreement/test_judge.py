@@ -159,6 +159,17 @@ def test_the_witness_that_is_alone_is_named():
     assert one(a=RIGHT, b=RIGHT, c=RIGHT).first is None
 
 
+def test_of_two_gradients_the_slope_of_a_third_witness_says_which_is_alone():
+    values = {"a": (1.0, 5.0), "b": (2.0, 6.0), "c": (None, 5.0)}
+    judge = Judge(tuple(values), dict.fromkeys(values, "float64"), {"c": lambda kind: kind == "slope"})
+    records = {}
+    for name, (gradient, slope) in values.items():
+        said = [quantity(gradient, "gradient of loss_D by D/l1/W", "parameter gradient")] * (gradient is not None)
+        records[name] = record_of([*said, quantity(slope, "slope of loss_D", "slope")])
+    judge.add(Witnessed(records, records["a"], []))
+    assert (judge.first.difference.kind, judge.first.odd) == ("parameter gradient", "b")
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
