@@ -35,8 +35,8 @@ def with_guess(
         the guess says which is then wrong.
     """
     d = divergence.difference
-    wrongs = [divergence.odd] if divergence.odd else list(reversed(d.pair))
-    for wrong in wrongs:
+    # Who is alone is wrong, or right: the others may have made the same mistake.
+    for wrong in dict.fromkeys([*filter(None, [divergence.odd]), *reversed(d.pair)]):
         agreeing = [n for n in [*d.pair, *records] if n != wrong and (d.place, d.name) in records[n]]
         if not agreeing:
             continue  # nobody else has it
@@ -44,7 +44,8 @@ def with_guess(
         case = _case(divergence, system, records, right, wrong, state, draws)
         cause = guess(case) if case else ""
         if cause:
-            return replace(divergence, guess=cause if divergence.odd else f"if {right} is right, {wrong}: {cause}")
+            alone = wrong == divergence.odd
+            return replace(divergence, guess=cause if alone else f"if {right} is right, {wrong}: {cause}")
     return divergence
 
 
