@@ -75,7 +75,18 @@ def test_drawn_systems_are_valid_and_have_every_part_of_the_language():
 
     look()
     wanted = {*KINDS, "network", "gain", "spectral_norm", "stages", "from"} | {f"{name}(" for name in FUNCTIONS}
-    wanted |= {"constants", "draws", "define", "parameter", "carried", "report", "averages", "growth", "clip", "labels of y"}
+    wanted |= {
+        "constants",
+        "draws",
+        "define",
+        "parameter",
+        "carried",
+        "report",
+        "averages",
+        "growth",
+        "clip",
+        "labels of y",
+    }
     wanted |= {"repeat", "repeat_override", "until", "inference", "reuse", "iteration", "step"}
     wanted |= {"adam", "rmsprop", "corrected", "uncorrected", "outside", "inside"}
     assert not wanted - seen
