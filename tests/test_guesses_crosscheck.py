@@ -12,7 +12,7 @@ MISTAKES = {
     "layer": (SYSTEM, replace_layer("batch_norm", flipped_mode), "batch norm is not in training mode"),
     "statistic": (SYSTEM, replace_layer("batch_norm", biased_variance), "the running variance takes the biased variance"),
     "vector": ("sndcgan_cifar10", spectral_vector(2), "moves 2 times in this step, not 1"),
-    "formula": (SYSTEM, replace_operation("mean", lambda right, node, a, graph: total(a[0])), "a sum over everything, where the mean"),
+    "formula": (SYSTEM, replace_operation("mean", lambda right, node, a, graph: total(a[0])), "a sum over everything"),
 }  # fmt: skip
 
 
