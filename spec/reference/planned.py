@@ -16,7 +16,8 @@ from ganspec.spec.plan.graph import ARITHMETIC, Graph, Node
 from ganspec.spec.plan.plan import Plan, StepPlan
 from ganspec.spec.plan.reuse import Kept
 from ganspec.spec.reference import functions
-from ganspec.spec.reference.formulas import DIRECTIONS, Evaluated, Evaluator
+from ganspec.spec.reference.evaluations import Evaluated
+from ganspec.spec.reference.formulas import DIRECTIONS, Evaluator
 from ganspec.spec.reference.jets import Jet, jet
 from ganspec.spec.system import System
 
@@ -150,7 +151,21 @@ def _operation(node: Node, inputs: list[Value]) -> Jet:
 
 
 def _gradient(evaluator: Evaluator, planned: StepPlan, node: Node, values: list[Value]) -> Jet:
-    """The gradient of the sum of one node with respect to another: all between them again, a direction for each number."""
+    """The gradient of the sum of one node with respect to another: that which a formula took of the same values.
+
+    Where formulas took different ones (`D(x) * detach(D(x))` has the values of `D(x) ^ 2`), this is computed from the plan.
+    """
+    of, to = (values[i] for i in node.inputs)
+    assert isinstance(of, Jet)
+    assert isinstance(to, Jet)
+    taken = [g.value for g in evaluator.gradients if np.array_equal(g.of, of.f) and np.array_equal(g.to, to.f)]
+    if taken and all(np.array_equal(value, taken[0]) for value in taken):
+        return Jet(taken[0])
+    return _own_gradient(evaluator, planned, node, values)
+
+
+def _own_gradient(evaluator: Evaluator, planned: StepPlan, node: Node, values: list[Value]) -> Jet:
+    """The gradient, from the plan: all between the two nodes again, with a direction for each number of the second."""
     of, to = node.inputs
     base = values[to]
     assert isinstance(base, Jet)
@@ -163,8 +178,8 @@ def _gradient(evaluator: Evaluator, planned: StepPlan, node: Node, values: list[
             tilted[i] = _again(evaluator, planned, i, tilted)
         result = tilted[of]
         assert isinstance(result, Jet)
-        assert result.a is not None, "the value depends on the variable"
-        gradient[start:end] = result.a.reshape(end - start, -1).sum(axis=1)
+        if result.a is not None:  # else an output of a network that does not read this input: the gradient is 0
+            gradient[start:end] = result.a.reshape(end - start, -1).sum(axis=1)
     return Jet(gradient.reshape(base.f.shape))
 
 

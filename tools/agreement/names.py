@@ -57,7 +57,7 @@ class Names:
             names.setdefault(i, []).extend([name] if name not in names.get(i, []) else [])
         for i, node in enumerate(plan.nodes):
             if node.op == "network":
-                sources = {layer.name: _src(layer) for layer in self.stage.networks[node.value].layers}
+                sources = {layer.name: layer.source for layer in self.stage.networks[node.value].layers}
                 for layer, value in layers.get(i, {}).items():
                     yield self._made("layer", self.layer_name(i, layer), value, sources[layer], node.value, layer, i)
             elif (node.op in _BOOKKEEPING and i not in roles) or values[i] is None or isinstance(values[i], dict):
@@ -65,7 +65,7 @@ class Names:
             else:
                 kind = roles.get(i) or {"draw": "draw", "grad": "input gradient"}.get(node.op, "value")
                 what = " = ".join([*names.get(i, []), describe_node(i, plan)])
-                yield self._made(kind, f"%{i} {what}", values[i], source_of(self.system, plan, i), node=i)
+                yield self._made(kind, f"%{i} {what}", values[i], plan.sources[i], node=i)
 
     def backward(
         self,
@@ -90,12 +90,12 @@ class Names:
                     if layer.name in behind[loss][i]:
                         through = _reader(architecture, layer.name)
                         name = f"gradient of loss_{loss} by {self.layer_name(i, layer.name)}"
-                        source = _src(through) if through else _src(layer)
+                        source = through.source if through else layer.source
                         yield self._made(
                             "layer gradient", name, behind[loss][i][layer.name], source,
                             network, through.name if through else layer.name, i,
                         )  # fmt: skip
-            sources = {layer.name: _src(layer) for layer in self.system.networks[loss].holds}
+            sources = {layer.name: layer.source for layer in self.system.networks[loss].holds}
             for path in reversed(gradients.get(loss, {})):
                 layer_name = path.rpartition("/")[0]
                 name = f"gradient of loss_{loss} by {loss}/{path}"
@@ -108,7 +108,9 @@ class Names:
     def state(self, state: TrainingState, roles: Sequence[str], kind: str = "") -> Iterator[Quantity]:
         """Yields: the arrays of a state that have one of these roles; their kind is the role's, or the one given."""
         sources = {
-            (name, layer.name): _src(layer) for name, network in self.system.networks.items() for layer in network.holds
+            (name, layer.name): layer.source
+            for name, network in self.system.networks.items()
+            for layer in network.holds
         }
         for name, array in state.arrays.items():
             role, _, path = name.partition("/")
@@ -143,12 +145,3 @@ def _reader(architecture: Architecture, name: str) -> Any:
     """Returns: the only layer that reads what a layer gives; None where there are several, or it is an output, too."""
     readers = [layer for layer in architecture.layers if name in layer.inputs]
     return readers[0] if len(readers) == 1 and name not in architecture.outputs.values() else None
-
-
-def source_of(system: System, plan: StepPlan, node: int) -> str:
-    """Returns: file and line of the formula that a node of a plan belongs to."""
-    return ""
-
-
-def _src(layer):
-    return getattr(layer, "source", "")

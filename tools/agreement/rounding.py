@@ -20,11 +20,12 @@ from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Position
 
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}  # distance from 1 to the next number
+STEP = 16.0  # so small that what it moves is proportional to it, so large that it is not lost where terms cancel
 
 
 @dataclass
 class Rounding:
-    """Moves numbers by one unit in the last place, up or down at random, each time anew.
+    """Moves numbers by `STEP` units in the last place, up or down at random, each time anew.
 
     Args:
         dtype: whose last place; "float32" or "float64".
@@ -44,8 +45,8 @@ class Rounding:
         return values.astype(np.float64) * self.factors(values.shape)
 
     def factors(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Returns: numbers beside 1, one unit in the last place away from it, float64."""
-        return 1.0 + EPSILON[self.dtype] * self._generator.choice([-1.0, 1.0], size=shape)
+        """Returns: numbers beside 1, `STEP` units in the last place away from it, float64."""
+        return 1.0 + STEP * EPSILON[self.dtype] * self._generator.choice([-1.0, 1.0], size=shape)
 
     def state(self, state: TrainingState) -> TrainingState:
         """Returns: a state whose arrays are moved."""

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from ganspec.spec.reference.formulas import unit_direction
-from ganspec.spec.reference.trainer import Reference
 from ganspec.spec.system import System
 from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.draws import DrawSource
@@ -33,7 +32,8 @@ class Witness(Protocol):
     system: System
     gradients: Gradients  # of the newest repeat; empty where the witness computes none
 
-    def computes(self, kind: str) -> bool:
+    @staticmethod
+    def computes(kind: str) -> bool:
         """Returns: whether this witness computes quantities of a kind; what it then lacks is a disagreement."""
 
     def load(self, state: TrainingState) -> None:
@@ -76,7 +76,8 @@ class Trained:
         self._to_numpy: Callable[[Any], np.ndarray] = backends.load(backend).to_numpy
         self._result: Any = None
 
-    def computes(self, kind: str) -> bool:
+    @staticmethod
+    def computes(kind: str) -> bool:
         return True
 
     def load(self, state: TrainingState) -> None:
@@ -130,23 +131,27 @@ class Trained:
 
 
 class Defined:
-    """The reference: plain NumPy in float64, without automatic differentiation.
+    """The reference: plain NumPy in float64, without automatic differentiation of its own.
 
     Args:
         system: system to compute.
         seed: seed of parameters and draws.
-        draws: source of noise and masks; None for the streams of the seed.
+        draws: "host" for the streams of the seed, or a source of noise and masks.
+
+    Raises:
+        UserError: the reference does not compute a formula of the system.
     """
 
     name = REFERENCE
 
-    def __init__(self, system: System, seed: int, draws: DrawSource | None = None) -> None:
+    def __init__(self, system: System, seed: int, draws: str | DrawSource = "host") -> None:
         self.system = system
         self.gradients: Gradients = {}
-        self.reference = Reference(system, seed, draws=draws)
+        self.reference = backends.make_trainer(REFERENCE, system, seed, draws=draws)
         self._result: Any = None
 
-    def computes(self, kind: str) -> bool:
+    @staticmethod
+    def computes(kind: str) -> bool:
         return kind not in ("layer gradient", "parameter gradient") and not kind.endswith("all iterations")
 
     def load(self, state: TrainingState) -> None:
@@ -154,7 +159,8 @@ class Defined:
             self.reference.load(state)
 
     def state(self) -> TrainingState:
-        return self.reference.state()
+        found: TrainingState = self.reference.state()
+        return found
 
     def repeats(self) -> Iterator[tuple[int, int]]:
         yield from self.reference.repeats()
