@@ -99,6 +99,18 @@ def test_settings_versions_and_counts_are_told() -> None:
     fewer = report(comparison(rows=comparison().rows[1:]))
     (count,) = compare_reports(AGREEING, fewer).coverage
     assert (count.kind, count.pair, count.new) == ("output", "torch/chainer", 0)
+    otherwise = compare_reports(AGREEING, report(comparison(iterations=5, rows=comparison().rows[1:])))
+    assert not otherwise.coverage, "run in another way, it has other counts"
+    (setting,) = compare_reports(AGREEING, report(comparison(witnesses=("torch", "chainer")))).settings
+    assert (setting.old, setting.new) == ("torch, chainer, reference", "torch, chainer")
+
+
+def test_long_lists_of_changes_are_cut_in_a_terminal_unless_it_is_verbose() -> None:
+    made = report(*(comparison(f"system_{i:02}") for i in range(30)))
+    brief, verbose = (render_terminal(made, v, against=report()) for v in (False, True))
+    assert sum(line.startswith("    system_") for line in brief) == 20
+    assert "    10 more: --verbose writes all" in brief
+    assert sum(line.startswith("    system_") for line in verbose) == 30
 
 
 def test_another_dtype_is_another_system() -> None:
