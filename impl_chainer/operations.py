@@ -28,7 +28,8 @@ def gradient(of: Array, to: Array, create_graph: bool) -> Array:
     """The gradient of the sum of `of` with respect to `to`; with `create_graph` it can be differentiated again."""
     ones = Array(of.xp.ones_like(of.array), requires_grad=False)
     (result,) = chainer.grad([of], [to], grad_outputs=[ones], enable_double_backprop=create_graph)
-    return result
+    # None: an output of a network that does not read this input.
+    return Array(to.xp.zeros_like(to.array), requires_grad=False) if result is None else result
 
 
 def power(a: Array, exponent: float) -> Array:

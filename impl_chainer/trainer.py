@@ -10,6 +10,7 @@ import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_chainer.draws import Draws
+from ganspec.impl_chainer.gradients import gradients_of
 from ganspec.impl_chainer.layers import Mode
 from ganspec.impl_chainer.network import evaluate_layers, outputs_of
 from ganspec.impl_chainer.operations import evaluate as evaluate_operation
@@ -120,7 +121,7 @@ class Trainer:
         Args:
             step, repeat: number of the step in the schedule and of its repeat, from 0, as `repeats` gives them.
             next_batch: function that gives the next batch; called where this repeat draws one.
-            keep_layers: whether the result holds what every layer of every evaluation gave.
+            keep_layers: whether the result holds what every layer of every evaluation gave, and the losses' gradients there.
 
         Raises:
             BatchError: the batch is not one of this system.
@@ -134,13 +135,13 @@ class Trainer:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         with chainer.using_config("type_check", False):  # shapes were checked when the plan was made
             values = self._evaluate(planned, at, layers)
-            return StepResult(step, repeat, planned, values, self._gradients(planned, values), layers or {})
+            return StepResult(step, repeat, planned, values, *gradients_of(planned, values, self.networks, layers))
 
     def update(self, result: StepResult) -> dict[str, Array]:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
-        recorded = {name: _constant(result.values[i], self.context) for name, i in result.plan.reports.items()}
+        recorded = {name: self.context.constant(result.values[i]) for name, i in result.plan.reports.items()}
         self.reports |= recorded
-        self.carried |= {name: _constant(result.values[i], self.context) for name, i in result.plan.carried.items()}
+        self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
             network = self.networks[name]
             network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
@@ -225,9 +226,9 @@ class Trainer:
             with chainer.using_config("enable_backprop", i in planned.tracked or i in planned.trained_later):
                 value = self._value(i, planned, at, values, layers)
             if i in names:  # for a later step
-                self._kept[names[i]] = value if i in planned.trained_later else _constant(value, self.context)
+                self._kept[names[i]] = value if i in planned.trained_later else self.context.constant(value)
             if i in planned.trained_later and i not in planned.tracked:
-                value = _constant(value, self.context)
+                value = self.context.constant(value)
             if i in planned.leaves:
                 value = Array(value.array, requires_grad=True)
             values.append(value)
@@ -248,7 +249,7 @@ class Trainer:
             case "network":
                 where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
                 trained = node.value in planned.step.update or i in planned.trained_later
-                inside = self._network(node.value, inputs, node.training, where, trained)
+                inside = self._network(node.value, inputs, node.training, where, trained, apart=layers is not None)
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)
@@ -271,6 +272,7 @@ class Trainer:
         at: Position | None,
         updated: bool = False,
         averaged: bool = False,
+        apart: bool = False,
     ) -> dict[str, Array]:
         network = self.networks[name]
         fade = self.system.at(self.iteration)[1]
@@ -285,27 +287,8 @@ class Trainer:
             statistics = {path: Array(a.array.copy(), requires_grad=False) for path, a in statistics.items()}
         disturb = self._disturb if self._factors and not averaged else None
         mode = Mode(training, mask, fade, self.context.floating, disturb)
-        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode)
-
-    def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:
-        """Returns: the flat gradient of each loss with respect to its own network, and no other."""
-        gradients = {}
-        for name, i in planned.losses.items():
-            variables = list(self.networks[name].parameters.values())
-            found = chainer.grad([values[i]], variables)
-            xp = self.context.xp
-            parts = [xp.zeros_like(v.array) if g is None else g.array for v, g in zip(variables, found, strict=True)]
-            gradients[name] = self.networks[name].as_vector(parts)
-        return gradients
+        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
 
 
 def _copy(source: np.ndarray, target: Array) -> None:
     target.array[...] = target.xp.asarray(source)
-
-
-def _constant(value: Any, context: ArrayContext) -> Any:
-    if isinstance(value, dict):
-        return {name: _constant(v, context) for name, v in value.items()}
-    if isinstance(value, float):  # of a formula without any tensor
-        return context.array(np.array(value))
-    return Array(value.array, requires_grad=False)

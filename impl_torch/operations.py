@@ -25,8 +25,12 @@ def norm(a: Array, stabiliser: float) -> Array:
 
 def gradient(of: Array, to: Array, create_graph: bool) -> Array:
     """The gradient of the sum of `of` with respect to `to`; with `create_graph` it can be differentiated again."""
+    if not of.requires_grad:  # an output of a network that does not read this input
+        return torch.zeros_like(to)
+    ones = torch.ones_like(of)
+    # `materialize_grads`: zeros where another part of the formula has a graph, and this one does not reach `to`.
     (result,) = torch.autograd.grad(
-        of, to, grad_outputs=torch.ones_like(of), create_graph=create_graph, retain_graph=True
+        of, to, ones, create_graph=create_graph, retain_graph=True, allow_unused=True, materialize_grads=True
     )
     return result
 

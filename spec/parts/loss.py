@@ -26,7 +26,7 @@ from ganspec.spec.layers import Shape
 from ganspec.spec.text.distributions import Distribution
 from ganspec.spec.text.errors import Problems, did_you_mean, expected_one_of
 from ganspec.spec.text.files import SpecFile
-from ganspec.spec.text.formula import Expression, FormulaError, parse_signature
+from ganspec.spec.text.formula import Binary, Call, Expression, FormulaError, Name, Negative, Output, parse_signature
 from ganspec.spec.text.tables import Table
 
 
@@ -229,6 +229,24 @@ def _definitions(table: Table, file: SpecFile) -> dict[str, Definition]:
             continue
         if name in definitions:
             table.problems.add(table.file, key, f"'{name}' is defined twice")
+        noted = table.problems.noted
         formula = _formula(own, signature, file.source("define", signature))
         definitions[name] = Definition(parameters, formula)
+        for parameter in parameters if table.problems.noted == noted else ():
+            if parameter not in _names(formula.tree):
+                own.note(signature, f"the formula does not use its parameter '{parameter}'", "use it or delete it")
     return definitions
+
+
+def _names(tree: Expression) -> set[str]:
+    """Returns: the names that stand for values in a formula."""
+    match tree:
+        case Name(name):
+            return {name}
+        case Negative(inner) | Output(inner):
+            return _names(inner)
+        case Binary(_, left, right):
+            return _names(left) | _names(right)
+        case Call(_, arguments):
+            return set().union(*map(_names, arguments))
+    return set()

@@ -18,8 +18,10 @@ import numpy as np
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.schedule import Step
 from ganspec.spec.reference import functions
+from ganspec.spec.reference.evaluations import Evaluated, Gradient
 from ganspec.spec.reference.jets import Jet, jet
 from ganspec.spec.reference.layers import Evaluation, evaluate_layers
+from ganspec.spec.reference.meanings import Argument, Bound, Meanings
 from ganspec.spec.system import Stage, System
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output
 from ganspec.spec.training.draws import DrawSource
@@ -29,41 +31,13 @@ from ganspec.spec.training.streams import Position
 DIRECTIONS = 256  # pixels along which a gradient is taken at a time; they are what takes memory
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """One evaluation of a network.
-
-    Args:
-        occurrence: its number among the evaluations of this network in the step, from 0.
-        training: whether it is in training mode, not in inference.
-        statistics: running statistics that it found, by path.
-        layers: what each layer gave, by name.
-        outputs: outputs by name.
-    """
-
-    occurrence: int
-    training: bool
-    statistics: Mapping[str, np.ndarray]
-    layers: Mapping[str, np.ndarray] = field(default_factory=dict)
-    outputs: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """A gradient that a formula takes of the sum of one value with respect to another; all without derivatives of their own."""
-
-    of: np.ndarray
-    to: np.ndarray
-    value: np.ndarray
-
-
 @dataclass
 class Evaluator:
     """Values of one repeat of one step.
 
     Networks' evaluations are numbered as they are first met, so formulas are evaluated in the plan's order: losses, reports,
     carried numbers. Each evaluation moves the network's statistics, which the next one finds. A network is evaluated once on
-    equal inputs: what the formulas write several times is one evaluation, with one dropout mask.
+    inputs that mean the same: what the formulas write several times is one evaluation, with one dropout mask.
 
     Args:
         system: system whose formulas are evaluated.
@@ -75,10 +49,11 @@ class Evaluator:
         direction: direction e2, added to parameters by name ("parameters/D/l1/W").
         second: a second direction, e1, likewise; for formulas without `grad`, which needs e1 for itself.
         statistics: running statistics of each network, by path; they move with each evaluation.
-        made: evaluations so far, by network and inputs.
+        made: evaluations so far, by network, and by the meanings of the inputs and the mode.
         gradients: gradients that the formulas took so far.
-        replaced: variables of a gradient, by name.
-        known: definitions without parameters along this direction, by name.
+        replaced: the variable of a gradient, by its meaning.
+        known: values along this direction, by meaning.
+        meanings: numbers of meanings, the same in all steps of an iteration; None for those of `earlier`, or new ones.
     """
 
     system: System
@@ -90,12 +65,14 @@ class Evaluator:
     direction: Mapping[str, np.ndarray] = field(default_factory=dict)
     second: Mapping[str, np.ndarray] = field(default_factory=dict)
     statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    made: dict[str, dict[tuple[bytes, ...], Evaluated]] = field(default_factory=dict)
+    made: dict[str, dict[tuple[int, ...], Evaluated]] = field(default_factory=dict)
     gradients: list[Gradient] = field(default_factory=list)
-    replaced: dict[str, Jet] = field(default_factory=dict)
-    known: dict[str, Jet] = field(default_factory=dict)
+    replaced: Mapping[int, Jet] = field(default_factory=dict)
+    known: dict[int, Jet] = field(default_factory=dict)
+    meanings: Meanings | None = None
 
     def __post_init__(self) -> None:
+        self.meanings = self.meanings or (self.earlier[0].meanings if self.earlier else Meanings(self.system))
         for name in self.system.networks:  # copies of an evaluator share what is there
             self.statistics.setdefault(name, self.state.of(f"statistics/{name}"))
 
@@ -113,16 +90,27 @@ class Evaluator:
         """Returns: an evaluator with the same evaluations and other directions in the space of parameters."""
         return replace(self, direction=direction, second=second or {}, known={})
 
-    def value(self, tree: Expression, bound: Mapping[str, Jet] | None = None) -> Jet:
+    def value(self, tree: Expression, bound: Bound | None = None) -> Jet:
         """Evaluate a formula.
 
         Args:
             tree: formula, as it was parsed.
-            bound: arguments of the definition that the formula is in, by name.
+            bound: what the parameters of the definition that the formula is in stand for, by name.
 
         Returns: its value, with its derivatives.
         """
-        bound = bound or {}
+        meaning = self._meaning(tree, bound or {})
+        if meaning in self.replaced:
+            return self.replaced[meaning]
+        if meaning not in self.known:
+            self.known[meaning] = self._compute(tree, bound or {})
+        return self.known[meaning]
+
+    def _meaning(self, tree: Expression, bound: Bound) -> int:
+        assert self.meanings is not None
+        return self.meanings.of(tree, {name: argument.meaning for name, argument in bound.items()}, self.step)
+
+    def _compute(self, tree: Expression, bound: Bound) -> Jet:
         match tree:
             case Number(value):
                 return jet(value)
@@ -130,23 +118,29 @@ class Evaluator:
                 return self._name(name, bound)
             case Negative(operand):
                 return self.value(operand, bound) * -1.0
-            case Binary("^", left, Number(exponent)):
-                return self.value(left, bound).power(exponent)
+            case Binary("^", left, right):
+                return self.value(left, bound).power(float(self.value(right, bound).f[0]))
             case Binary(operator, left, right):
                 return functions.arithmetic(operator, self.value(left, bound), self.value(right, bound))
             case Call("detach", (argument,)):
                 still = replace(self, direction={}, second={}, known={}, replaced={})
-                return still.value(argument, {name: j.constant() for name, j in bound.items()}).constant()
-            case Call("grad", (of, Name(name))):
-                return self._gradient(of, name, bound)
+                return still.value(argument, bound).constant()
+            case Call("grad", (of, to)):
+                return self._gradient(of, to, bound)
             case Call("inference", (Call(network, inputs),)):
-                return _only(self._network(network, [self.value(i, bound) for i in inputs], False))
+                return _only(self._network(network, inputs, bound, False))
             case Call("inference", (Output(Call(network, inputs), name),)):
-                return self._network(network, [self.value(i, bound) for i in inputs], False)[name]
-            case Call(function, arguments):
-                return self._call(function, [self.value(a, bound) for a in arguments])
+                return self._network(network, inputs, bound, False)[name]
+            case Output(Call("inference", (Call(network, inputs),)), name):
+                return self._network(network, inputs, bound, False)[name]
             case Output(Call(network, inputs), name):
-                return self._network(network, [self.value(i, bound) for i in inputs])[name]
+                return self._network(network, inputs, bound)[name]
+            case Call(network, inputs) if network in self.stage.networks:
+                return _only(self._network(network, inputs, bound))
+            case Call(function, arguments) if function in self.system.loss.definitions:
+                return self._definition(function, arguments, bound)
+            case Call(function, arguments):
+                return functions.call(function, *(self.value(a, bound) for a in arguments))
         raise NotImplementedError(tree)
 
     def symbol(self, name: str) -> np.ndarray:
@@ -185,18 +179,12 @@ class Evaluator:
         parameters = {path: self._parameter(network, path) for path in paths}
         return evaluate_layers(architecture, parameters, inputs, how), how.moved
 
-    def _name(self, name: str, bound: Mapping[str, Jet]) -> Jet:
+    def _name(self, name: str, bound: Bound) -> Jet:
         loss = self.system.loss
         if name in bound:
-            return bound[name]
-        if name in self.replaced:
-            return self.replaced[name]
+            return self.value(bound[name].tree, bound[name].bound)
         if name in loss.definitions:
-            if self.replaced:
-                return self.value(loss.definitions[name].formula.tree)
-            if name not in self.known:
-                self.known[name] = self.value(loss.definitions[name].formula.tree)
-            return self.known[name]
+            return self.value(loss.definitions[name].formula.tree)
         if name in loss.constants:
             return jet(loss.constants[name])
         if name in loss.carried:
@@ -207,64 +195,64 @@ class Evaluator:
             return self.value(loss.reports[name].value.tree)
         return jet(self.symbol(name))
 
-    def _call(self, function: str, arguments: list[Jet]) -> Jet:
-        if function in self.stage.networks:
-            return _only(self._network(function, arguments))
-        if function in self.system.loss.definitions:
-            definition = self.system.loss.definitions[function]
-            return self.value(definition.formula.tree, dict(zip(definition.parameters, arguments, strict=True)))
-        return functions.call(function, *arguments)
+    def _definition(self, name: str, arguments: Sequence[Expression], bound: Bound) -> Jet:
+        definition = self.system.loss.definitions[name]
+        for argument in arguments:  # first, for evaluations of networks are numbered in this order
+            self.value(argument, bound)
+        given = [Argument(a, bound, self._meaning(a, bound)) for a in arguments]
+        return self.value(definition.formula.tree, dict(zip(definition.parameters, given, strict=True)))
 
-    def _gradient(self, of: Expression, name: str, bound: Mapping[str, Jet]) -> Jet:
-        """The gradient of the sum of a formula with respect to what a name stands for, in its shape.
+    def _gradient(self, of: Expression, to: Expression, bound: Bound) -> Jet:
+        """The gradient of the sum of a formula with respect to another, in its shape.
 
         Each number of the variable gets a direction e1 of its own; the derivatives along them are the gradient, and the mixed
-        ones with e2 the gradient's derivative along the direction of parameters.
+        ones with e2 the gradient's derivative along the direction of parameters. Where the variable stands again, under whatever
+        name, it is the same variable.
         """
         if self.replaced or self.second:
             raise NotImplementedError("a gradient inside a gradient, other than in detach")
         value = self.value(of, bound)  # numbers the evaluations in the order of the formula
-        base = self._name(name, bound)
-        count = base.f.size
-        first, mixed = np.zeros(count), np.zeros(count)
+        base, variable = self.value(to, bound), self._meaning(to, bound)
+        count, mixed = base.f.size, None
+        first = np.zeros(count)
         for start in range(0, count, DIRECTIONS):
             end = min(start + DIRECTIONS, count)
-            tilted = base.tilted(start, end)
-            inner = replace(self, replaced={} if name in bound else {name: tilted})
-            out = inner.value(of, {**bound, name: tilted} if name in bound else bound)
-            assert out.a is not None, "the value depends on the variable"
-            first[start:end] = out.a.reshape(end - start, -1).sum(axis=1)
+            inner = replace(self, replaced={variable: base.tilted(start, end)}, known={})
+            out = inner.value(of, bound)
+            if out.a is not None:  # else an output of a network that does not read this input: the gradient is 0
+                first[start:end] = out.a.reshape(end - start, -1).sum(axis=1)
             if out.ab is not None:
+                mixed = np.zeros(count) if mixed is None else mixed
                 mixed[start:end] = out.ab.reshape(end - start, -1).sum(axis=1)
-        gradient = Jet(first.reshape(base.f.shape), None, mixed.reshape(base.f.shape))
+        gradient = Jet(first.reshape(base.f.shape), None, None if mixed is None else mixed.reshape(base.f.shape))
         if not self.direction:
             self.gradients.append(Gradient(value.f, base.f, gradient.f))
         return gradient
 
-    def _network(self, name: str, inputs: list[Jet], training: bool = True) -> dict[str, Jet]:
+    def _network(self, name: str, inputs: Sequence[Expression], bound: Bound, training: bool = True) -> dict[str, Jet]:
         """Outputs of a network; the k-th distinct evaluation of a network in a step has the masks of occurrence k."""
         outputs = self.stage.networks[name].outputs
-        values = tuple(i.f.tobytes() for i in inputs)
+        values, meanings = [self.value(i, bound) for i in inputs], tuple(self._meaning(i, bound) for i in inputs)
         for evaluator in reversed(self.earlier) if name in self.step.reuse else ():
-            if (found := evaluator._reusable(name, values, name in self.step.update)) is None:
+            if (found := evaluator._reusable(name, meanings, name in self.step.update)) is None:
                 continue
             if name not in self.step.update:
                 return {output: Jet(f) for output, f in found.outputs.items()}
             # Made by the same parameters: the gradient flows through that evaluation.
             there = replace(evaluator, direction=self.direction, second=self.second, known={})
-            layers, _ = there.again(name, inputs, found)
+            layers, _ = there.again(name, values, found)
             return {output: layers[layer] for output, layer in outputs.items()}
         training = training and name not in self.step.inference
-        key, made = (*values, bytes([training])), self.made.setdefault(name, {})
+        key, made = (*meanings, training), self.made.setdefault(name, {})
         evaluated = made.get(key, Evaluated(len(made), training, self.statistics[name]))
-        layers, moved = self.again(name, inputs, evaluated)
+        layers, moved = self.again(name, values, evaluated)
         if key not in made:
             kept = {layer.name: layers[layer.name].f for layer in self.stage.networks[name].layers}
-            made[key] = replace(evaluated, layers=kept, outputs={o: kept[layer] for o, layer in outputs.items()})
+            made[key] = replace(evaluated, layers=kept, outputs={o: layers[at].f for o, at in outputs.items()})
             self.statistics[name] = moved
         return {output: layers[layer] for output, layer in outputs.items()}
 
-    def _reusable(self, name: str, inputs: tuple[bytes, ...], trained: bool) -> Evaluated | None:
+    def _reusable(self, name: str, inputs: tuple[int, ...], trained: bool) -> Evaluated | None:
         """This step's evaluation of a network on these inputs, for a later step; in any mode, if that step trains it not."""
         found = [e for key, e in self.made.get(name, {}).items() if key[:-1] == inputs and (e.training or not trained)]
         return found[0] if found and self.step.always_runs else None

@@ -58,7 +58,10 @@ class Jet:
 
     def __add__(self, other: Any) -> Jet:
         o = jet(other)
-        return Jet(self.f + o.f, _sum(self.a, o.a), _sum(self.b, o.b), _sum(self.ab, o.ab))
+        f = self.f + o.f
+        parts = (_sum(self.a, o.a), _sum(self.b, o.b), _sum(self.ab, o.ab))
+        # A part that only one operand has takes the shape of the sum, too: it is reduced later.
+        return Jet(f, *(None if part is None else np.broadcast_to(part, (len(part), *f.shape[1:])) for part in parts))
 
     def __sub__(self, other: Any) -> Jet:
         return self + jet(other) * -1.0
@@ -116,7 +119,7 @@ class Jet:
         return self.map(np.logaddexp(self.f, 0.0), s, s * (1 - s))
 
     def kinked(self, left: float) -> Jet:
-        """Returns: x where x > 0, left x elsewhere."""
+        """Returns: x where x > 0, left x elsewhere; the slope at 0 is `left`."""
         slope = np.where(self.f > 0, 1.0, left)
         return self.map(slope * self.f, slope, 0 * slope)
 

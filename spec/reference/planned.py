@@ -16,7 +16,8 @@ from ganspec.spec.plan.graph import ARITHMETIC, Graph, Node
 from ganspec.spec.plan.plan import Plan, StepPlan
 from ganspec.spec.plan.reuse import Kept
 from ganspec.spec.reference import functions
-from ganspec.spec.reference.formulas import DIRECTIONS, Evaluated, Evaluator
+from ganspec.spec.reference.evaluations import Evaluated
+from ganspec.spec.reference.formulas import DIRECTIONS, Evaluator
 from ganspec.spec.reference.jets import Jet, jet
 from ganspec.spec.system import System
 
@@ -177,8 +178,8 @@ def _own_gradient(evaluator: Evaluator, planned: StepPlan, node: Node, values: l
             tilted[i] = _again(evaluator, planned, i, tilted)
         result = tilted[of]
         assert isinstance(result, Jet)
-        assert result.a is not None, "the value depends on the variable"
-        gradient[start:end] = result.a.reshape(end - start, -1).sum(axis=1)
+        if result.a is not None:  # else an output of a network that does not read this input: the gradient is 0
+            gradient[start:end] = result.a.reshape(end - start, -1).sum(axis=1)
     return Jet(gradient.reshape(base.f.shape))
 
 

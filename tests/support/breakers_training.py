@@ -18,17 +18,17 @@ from support.breakers import memory, module
 
 def leaking_generator_loss(patch, backend):
     """D also minimises G's loss: both were summed and propagated together."""
-    trainer = module(backend, "trainer").Trainer
-    right = trainer._gradients
+    trainer = module(backend, "trainer")
+    right = trainer.gradients_of
 
-    def gradients(self, planned, values):
+    def gradients(planned, values, networks, layers):
         (network,) = planned.losses
         i = planned.losses[network]
         changed = list(values)
         changed[i] = values[i] * 2.0
-        return right(self, planned, changed)
+        return right(planned, changed, networks, layers)
 
-    patch.setattr(trainer, "_gradients", gradients)
+    patch.setattr(trainer, "gradients_of", gradients)
 
 
 def adam_without(correction):

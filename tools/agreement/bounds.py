@@ -1,20 +1,19 @@
 """How far witnesses may be apart: the constants, each with its reason, and the allowance that they make.
 
-    allowance = ROUNDINGS[kind] u ||q|| + FACTOR moved
+    allowance = ROUNDINGS[kind] (u ||q|| + s sqrt(n)) + FACTOR moved
 
-u is the unit roundoff of the dtype, q the quantity, and `moved` how far q moves when everything that is given is moved by one
-rounding (`rounding`): so a quantity is asked for as much agreement as it can have. A sum whose terms cancel, a bias before batch
-norm whose gradient is rounding and nothing else, an update that divides by such a gradient, a run that grows apart: all show in
-`moved`, and need no rule of their own.
+q is the quantity, of n numbers; u the unit roundoff of the dtype and s its smallest number; and `moved` how far q moves when all
+that is given and computed is moved by one rounding (`rounding`): so a quantity is asked for as much agreement as it can have. A
+sum whose terms cancel, a bias before batch norm whose gradient is rounding and nothing else, an update that divides by such a
+gradient, a run that grows apart: all show in `moved`, and need no rule of their own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
-
-from ganspec.tools.agreement.rounding import EPSILON
 
 # Roundings that a quantity may have of its own, beyond those that it was given.
 ROUNDINGS: Mapping[str, float] = {
@@ -50,7 +49,9 @@ def allowance(kind: str, dtype: str, value: np.ndarray, moved: float) -> float:
         value: the quantity.
         moved: how far one rounding moves it.
     """
-    return ROUNDINGS[kind] * EPSILON[dtype] / 2 * norm(value) + FACTOR * moved
+    u, least = np.finfo(dtype).eps / 2, np.finfo(dtype).smallest_subnormal
+    own = float(u) * norm(value) + float(least) * math.sqrt(value.size)
+    return ROUNDINGS[kind] * own + FACTOR * moved
 
 
 def norm(a: np.ndarray) -> float:

@@ -28,6 +28,7 @@ from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Comparison, Difference, Divergence, Place, Point, Quantity
 from ganspec.tools.agreement.rounding import Rounding
 from ganspec.tools.agreement.witnesses import REFERENCE, Defined, Trained, Witness
+from ganspec.tools.errors import UserError
 from ganspec.tools.sampling.latents import sample_latents
 
 WITNESSES = ("torch", "chainer", REFERENCE)
@@ -326,12 +327,20 @@ def _runs(
             curves.setdefault((d.name.removeprefix("report "), d.pair), []).append(point)
         progress()
     last = Place(iterations - 1)
-    latents = sample_latents(settings.system, settings.seed) if "G" in settings.system.networks else None
+    latents = _latents(settings.system, settings.seed)
     records = [record_of(_last(given.witness, last, latents)) for given in everyone]
     said, _ = _add(judge, names, records)
     key = (last, _SAMPLES)
     samples = {name: record[key].value[:SAMPLES] for name, record in said.records.items() if key in record}
     return {key: tuple(points) for key, points in curves.items()}, samples
+
+
+def _latents(system: System, seed: int) -> Sequence[np.ndarray] | None:
+    """Returns: inputs of G; None where there is no G, or where its formulas give it something that is not drawn."""
+    try:
+        return sample_latents(system, seed) if "G" in system.networks else None
+    except UserError:
+        return None
 
 
 def _last(trained: Trained, place: Place, latents: Sequence[np.ndarray] | None) -> Iterator[Quantity]:

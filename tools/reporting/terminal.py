@@ -44,7 +44,7 @@ def render_terminal(report: Report, verbose: bool = False, against: Report | Non
         verbose: whether each system has a table, with a line for each kind and pair, and its worst place.
         against: an older report, with which this one is compared; None for none.
 
-    Returns: the lines; ASCII, at most `WIDTH` characters each.
+    Returns: the lines; ASCII, at most `WIDTH` characters each, but for a command that is longer.
     """
     single = len(report.comparisons) == 1
     lines: list[str] = []
@@ -166,7 +166,9 @@ def _divergence(comparison: Comparison, system: str) -> list[str]:
     lines = _wrapped(f"first divergence{f' of {system}' if system else ''}")
     for label, texts in divergence(comparison):
         for i, text in enumerate(texts):
-            lines += _wrapped(text, f"  {label if i == 0 else '':<12}")
+            start = f"  {label if i == 0 else '':<12}"
+            # A command is copied: it stays on one line.
+            lines += [start + _ascii(text)] if label == "replay" else _wrapped(text, start)
     return lines
 
 
