@@ -15,6 +15,7 @@ from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.errors import UserError
 from ganspec.tools.sampling.latents import sample_latents
+from support.lockstep import assert_close, assert_lockstep
 from support.states import shaken_state
 from support.tiny_systems import GENERATOR, critic, write_system
 
@@ -26,97 +27,18 @@ SLOW = ("cramer", "wgan_gp_", "ac_wgan_gp_cifar10", "dragan", "progressive")
 
 
 def smaller(name):
-    """Returns: a system at its reduced sizes; a slow one with three samples, and with two critic steps after the first."""
+    """Returns: a system at its reduced sizes; a slow one with two samples, and with two critic steps after the first."""
     system = load_system(name, reduced=True)
     if not name.startswith(SLOW):
         return system
     critic = ["schedule.critic_steps=3"] if any(step.repeat == 4 for step in system.schedule.steps) else []
-    return load_system(name, ["run.batch=3", *critic], reduced=True)
-
-
-def assert_close(found, expected, what, bound, scale=0.0):
-    """Compare two arrays normwise: shape, dtype, and a difference of at most `bound` times the norm."""
-    assert (found.shape, found.dtype) == (expected.shape, expected.dtype), what
-    size = max(np.linalg.norm(expected), scale)
-    assert np.linalg.norm(found - expected) <= bound * size, f"{what}: {np.linalg.norm(found - expected) / size:.1e}"
-
-
-def parts(value, name=""):
-    """Yields: an array and its name; of a network with several outputs each."""
-    yield from ((f"{name}.{key}", v) for key, v in value.items()) if isinstance(value, dict) else ((name, value),)
-
-
-def assert_same_values(result, expected, to_numpy, where):
-    """Every layer of every evaluation, and every node of the plan; a difference of means has no more digits than they have."""
-    assert result.layers.keys() == expected.layers.keys()
-    for i, layers in result.layers.items():
-        assert layers.keys() == expected.layers[i].keys()
-        for name, value in layers.items():
-            assert_close(to_numpy(value), expected.layers[i][name], f"{where}, %{i}: layer {name}", 1e-12)
-    scalars = [0.0]
-    for i, node in enumerate(result.plan.nodes):
-        pairs = zip(parts(result.values[i]), parts(expected.values[i]), strict=True)
-        for (name, value), (_, wanted) in pairs:
-            found = to_numpy(value)
-            scalars += [abs(float(found))] if found.ndim == 0 else []
-            scale = 1e-2 * max(scalars) if found.ndim == 0 else 0.0
-            assert_close(found, np.asarray(wanted), f"{where}, %{i} {node.op} {name}", 1e-12, scale)
+    return load_system(name, ["run.batch=2", *critic], reduced=True)
 
 
 @pytest.mark.skipif(not FRAMEWORKS, reason="needs torch or chainer")
 @pytest.mark.parametrize("name", system_names())
 def test_iterations_in_lockstep_with_the_backends(name):
-    system = smaller(name)
-    trainers = {b: backends.make_trainer(b, system, SEED, dtype="float64") for b in FRAMEWORKS}
-    convert = {b: backends.load(b).to_numpy for b in FRAMEWORKS}
-    reference = Trainer(system, SEED)
-    feeds = {b: random_feed(system, SEED) for b in (*FRAMEWORKS, "reference")}
-    for iteration in range(2 if name.startswith(SLOW) else 3):
-        running = {b: t.repeats() for b, t in trainers.items()}
-        for step, repeat in reference.repeats():
-            assert all(next(places) == (step, repeat) for places in running.values())
-            start = reference.state()
-            expected = reference.compute(step, repeat, feeds["reference"], keep_layers=True)
-            moved = reference.state()
-            directions = {n: unit_direction(start, n, step) for n in expected.losses}
-            slopes = {n: expected.slope(n, d) for n, d in directions.items()}
-            results, gradients = {}, {}
-            for b, trainer in trainers.items():
-                where = f"{b}, iteration {iteration}, step {step}, repeat {repeat}"
-                trainer.load(start)
-                results[b] = result = trainer.compute(step, repeat, feeds[b], keep_layers=True)
-                assert_same_values(result, expected, convert[b], where)
-                for key, array in trainer.state().arrays.items():
-                    assert_close(array, moved.arrays[key], f"{where}: {key}", 1e-12)
-                gradients[b] = {
-                    n: {p: convert[b](g) for p, g in own.items()}
-                    for n, own in trainer.gradients_by_path(result).items()
-                }
-                for network, own in gradients[b].items():
-                    product = sum((g * directions[network][f"parameters/{network}/{p}"]).sum() for p, g in own.items())
-                    whole = np.sqrt(sum((g**2).sum() for g in own.values()))
-                    assert product == pytest.approx(slopes[network], rel=1e-10, abs=1e-10 * whole), where
-            # The update of each backend's own gradients.
-            for b, trainer in trainers.items():
-                reference.load(moved)
-                recorded = reference.update(expected, gradients[b])
-                found = {n: convert[b](v) for n, v in trainer.update(results[b]).items()}
-                assert found.keys() == recorded.keys()
-                after, wanted = trainer.state(), reference.state()
-                assert (after.updates, after.learning_rates) == (wanted.updates, wanted.learning_rates)
-                for key, array in wanted.arrays.items():
-                    scale = wanted.learning_rates[key.split("/")[1]] if key.startswith("parameters/") else 0.0
-                    assert_close(after.arrays[key], array, f"{b}, {key}", 1e-12, scale)
-        assert all(next(places, None) is None for places in running.values())
-        for trainer in (*trainers.values(), reference):
-            trainer.load(wanted)
-            trainer.end_iteration()
-        ended = reference.state()
-        assert ended.iteration == iteration + 1
-        for b, trainer in trainers.items():
-            assert trainer.iteration == ended.iteration
-            for key, array in trainer.state().arrays.items():
-                assert_close(array, ended.arrays[key], f"{b}, {key} after the iteration", 1e-12)
+    assert_lockstep(smaller(name), FRAMEWORKS, SEED, 2 if name.startswith(SLOW) else 3)
 
 
 def tiny(tmp_path, loss):
@@ -153,7 +75,7 @@ def test_it_generates_what_a_backend_generates(name, backend):
     reference = Trainer(system, SEED, state)
     trainer = backends.make_trainer(backend, system, SEED, state, dtype="float64")
     latents = sample_latents(system, 0)
-    assert_close(reference.generate(*latents), trainer.generate(*latents), "samples", 1e-12)
+    assert_close(reference.generate(*latents), trainer.generate(*latents), "samples")
     assert all(np.array_equal(reference.state().arrays[key], array) for key, array in state.arrays.items())
 
 

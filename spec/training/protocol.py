@@ -121,7 +121,11 @@ class Trainer(Executor, Protocol):
 
 
 class Backend(Protocol):
-    """A module that executes systems; one that trains has a `Trainer` that keeps the protocol of that name."""
+    """A module that executes systems; one that trains has a `Trainer` that keeps the protocol of that name.
+
+    It may have a tuple `LACKS` of kinds of quantity that it does not compute, such as "layer gradient". A comparison leaves them
+    out for this backend; everything else that it lacks is a disagreement.
+    """
 
     Trainer: Callable[..., Any]
     DeviceError: type[Exception]

@@ -21,6 +21,7 @@ from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.draws import DrawSource, StreamDraws
 from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Position, Streams
+from ganspec.tools import backends
 from ganspec.tools.agreement.cases import with_guess
 from ganspec.tools.agreement.evidence import Evidence, RecordingDraws
 from ganspec.tools.agreement.judge import Judge, Record, Witnessed, record_of
@@ -194,7 +195,9 @@ class _Settings:
 
     @property
     def computes(self) -> dict[str, Callable[[str], bool]]:
-        return {REFERENCE: Defined.computes}
+        lacks = {name: set(getattr(backends.load(name), "LACKS", ())) for name in self.trained}
+        own = {name: lambda kind, lacking=lacking: kind not in lacking for name, lacking in lacks.items() if lacking}
+        return {REFERENCE: Defined.computes, **own}
 
     def compared(self, names: Sequence[str], draws: DrawSource | None = None) -> list[_Given]:
         """Returns: those that are compared, anew; the first takes its draws from `draws`."""

@@ -122,8 +122,11 @@ def _names(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in known]
     if unknown or len(set(names)) < 2 or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"expected at least two of {', '.join(known)}, such as torch,chainer")
-    if names[0] == "reference":
-        raise argparse.ArgumentTypeError("the first trains, which the reference does not; name a backend first")
+    if names[0] not in backends.NAMES:
+        first = " or ".join(backends.NAMES)
+        raise argparse.ArgumentTypeError(
+            f"the first also shows what one rounding changes, so it is {first}; name that first"
+        )
     return names
 
 
