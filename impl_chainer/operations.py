@@ -57,7 +57,7 @@ class _Softplus(chainer.FunctionNode):
     def forward(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         self.retain_inputs((0,))
         xp = chainer.backend.get_array_module(inputs[0])
-        return (xp.logaddexp(inputs[0], xp.zeros_like(inputs[0])),)
+        return (xp.asarray(xp.logaddexp(inputs[0], xp.zeros_like(inputs[0]))),)
 
     def backward(self, indexes: tuple[int, ...], gradients: tuple[Array, ...]) -> tuple[Array, ...]:
         (x,) = self.get_retained_inputs()
