@@ -36,7 +36,10 @@ def with_guess(
     d = divergence.difference
     wrongs = [divergence.odd] if divergence.odd else list(reversed(d.pair))
     for wrong in wrongs:
-        right = next(name for name in [*d.pair, *records] if name != wrong and (d.place, d.name) in records[name])
+        known = [name for name in [*d.pair, *records] if name != wrong and (d.place, d.name) in records[name]]
+        if not known:  # nobody else has this quantity
+            continue
+        right = known[0]
         case = _case(divergence, system, records, right, wrong, state, draws)
         cause = guess(case) if case else ""
         if cause:
