@@ -27,7 +27,9 @@ FLOORS = {
     "spec": [
         "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training", "reference",
     ],
-    "tools": ["errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "fuzzing", "run", "programs", "__main__"],
+    "tools": [
+        "errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "fuzzing", "run", "programs", "__main__",
+    ],
 }  # fmt: skip
 
 MOST_LINES = 300

@@ -103,7 +103,9 @@ def noticed_by_pytest(node: str, jobs: int = 1, mutants: Sequence[Mutant] = CATA
     if failed:
         raise UserError(f"{node} fails as it is, so nothing can be said:\n{shown}")
     with ThreadPoolExecutor(jobs) as pool:
-        for mutant, (failed, reached, _) in zip(mutants, pool.map(lambda m: _run_pytest(node, m.name), mutants), strict=True):
+        for mutant, (failed, reached, _) in zip(
+            mutants, pool.map(lambda m: _run_pytest(node, m.name), mutants), strict=True
+        ):
             yield Notice(mutant, _outcome(failed, reached))
 
 
