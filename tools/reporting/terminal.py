@@ -28,7 +28,7 @@ from ganspec.tools.reporting.wording import (
 WIDTH = 100
 _NAME = 34  # columns of a system's name
 _KIND = 24  # columns of a kind of quantity
-_PLACES = 6  # largest number of worst places that are written out below a table
+_PLACES = 3  # largest number of kinds whose worst place is written out below a table
 _DIVERGENCES = 3  # largest number of first divergences that are written out for many systems
 
 
@@ -70,8 +70,7 @@ def _system(comparison: Comparison, label: str, verbose: bool) -> list[str]:
     pairs = list(dict.fromkeys(row.pair for row in comparison.rows))
     if verbose or len(pairs) == 1:
         for pair in pairs:
-            if len(pairs) > 1:
-                lines += _wrapped(pair_name(pair), "  ")
+            lines += _wrapped(pair_name(pair), "  ")
             lines += _long_table([row for row in comparison.rows if row.pair == pair])
         return lines
     lines += _table(comparison, pairs)
