@@ -158,9 +158,17 @@ def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
         if source:
             q = source[-1]
             reports.append(Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node))
-    forward = [q for q in record.values() if q.kind in _FORWARD]
-    rest = [q for q in record.values() if q.kind not in _FORWARD]
-    return record_of([*forward, *reports, *rest])
+    # What a network gives in inference after an evaluation in training reads the statistics that the latter moved.
+    evaluated = {n.value for n in repeat.plan.nodes if n.op == "network" and n.training}
+    late = {
+        i for i, n in enumerate(repeat.plan.nodes) if n.op == "network" and not n.training and n.value in evaluated
+    }  # fmt: skip
+    first = min(late, default=len(repeat.plan.nodes))
+    forward = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) < first]
+    inferred = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) >= first]
+    statistics = [q for q in record.values() if q.kind == "statistic"]
+    rest = [q for q in record.values() if q.kind not in (*_FORWARD, "statistic")]
+    return record_of([*forward, *statistics, *inferred, *reports, *rest])
 
 
 def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:

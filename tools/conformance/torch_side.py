@@ -278,7 +278,7 @@ def _gradients(observer: Observer, side: TorchSide) -> Iterator[None]:
     def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
             if tensor.numel() == 1:
-                observer.differentiated(float(tensor))
+                observer.differentiated(float(tensor.detach()))
         return backward(tensors, *args, **kwargs)
 
     torch.autograd.grad, torch.autograd.backward = seen_grad, seen_backward
