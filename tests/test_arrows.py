@@ -27,7 +27,10 @@ FLOORS = {
     "spec": [
         "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training", "reference",
     ],
-    "tools": ["errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "conformance", "run", "programs", "__main__"],
+    "tools": [
+        "errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "reporting", "fuzzing", "vectors",
+        "conformance", "run", "programs", "__main__",
+    ],
 }  # fmt: skip
 
 MOST_LINES = 300

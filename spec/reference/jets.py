@@ -119,7 +119,7 @@ class Jet:
         return self.map(np.logaddexp(self.f, 0.0), s, s * (1 - s))
 
     def kinked(self, left: float) -> Jet:
-        """Returns: x where x > 0, left x elsewhere."""
+        """Returns: x where x > 0, left x elsewhere; the slope at 0 is `left`."""
         slope = np.where(self.f > 0, 1.0, left)
         return self.map(slope * self.f, slope, 0 * slope)
 

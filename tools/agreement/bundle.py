@@ -34,6 +34,7 @@ from ganspec.spec.training.options import DEVICES, DTYPES, MAX_SEED
 from ganspec.spec.training.record import read_regular_file
 from ganspec.spec.training.state import array_shapes
 from ganspec.spec.training.streams import Position
+from ganspec.tools import backends
 from ganspec.tools.agreement.evidence import Evidence
 from ganspec.tools.agreement.report import Divergence, Place
 from ganspec.tools.errors import UserError
@@ -144,7 +145,7 @@ def read_bundle(folder: Path) -> Bundle:
             shown = printable(repr(content.get(key))[:80])
             raise UserError(f"{path}: {key} is {shown}, expected {expected}; write the bundle anew")
     own = content["system"].startswith(f"{_SYSTEM}/")
-    if ".." in Path(content["system"]).parts or Path(content["system"]).is_absolute():
+    if ".." in Path(content["system"]).parts or (".toml" in content["system"] and not own):
         raise UserError(f"{path}: system is {printable(content['system'])}, expected a file in this bundle")
     name = str(folder / content["system"]) if own else content["system"]
     asked = Asked(
@@ -232,7 +233,10 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "seed": (_is_count, "a whole number from 0 to 2^63 - 1"),
     "dtype": (lambda v: v in DTYPES, " or ".join(DTYPES)),
     "device": (lambda v: v in DEVICES, " or ".join(DEVICES)),
-    "witnesses": (lambda v: _is_texts(v) and len(v) > 1, "a list of at least two names of backends"),
+    "witnesses": (
+        lambda v: _is_texts(v) and len(v) > 1 and set(v) <= set(backends.names()),
+        "a list of at least two names of backends",
+    ),
     "place": (lambda v: isinstance(v, list) and len(v) == 3 and all(map(_is_count, v)), "iteration, step and repeat"),
     "name": (_is_text, "the name of a quantity"),
     "pair": (lambda v: _is_texts(v) and len(v) == 2, "the names of two witnesses"),

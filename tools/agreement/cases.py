@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource
@@ -34,13 +35,17 @@ def with_guess(
         the guess says which is then wrong.
     """
     d = divergence.difference
-    wrongs = [divergence.odd] if divergence.odd else list(reversed(d.pair))
-    for wrong in wrongs:
-        right = next(name for name in [*d.pair, *records] if name != wrong and (d.place, d.name) in records[name])
+    # Who is alone is wrong, or right: the others may have made the same mistake.
+    for wrong in dict.fromkeys([*filter(None, [divergence.odd]), *reversed(d.pair)]):
+        agreeing = [n for n in [*d.pair, *records] if n != wrong and (d.place, d.name) in records[n]]
+        if not agreeing:
+            continue  # nobody else has it
+        right = agreeing[0]
         case = _case(divergence, system, records, right, wrong, state, draws)
         cause = guess(case) if case else ""
         if cause:
-            return replace(divergence, guess=cause if divergence.odd else f"if {right} is right, {wrong}: {cause}")
+            alone = wrong == divergence.odd
+            return replace(divergence, guess=cause if alone else f"if {right} is right, {wrong}: {cause}")
     return divergence
 
 
@@ -64,6 +69,10 @@ def _case(
         return known.of_layer(case, draws)
     if quantity.kind in ("parameter", "moment"):
         return known.of_update(case)
+    if quantity.kind == "statistic":
+        return known.of_statistic(case)
+    if quantity.kind == "parameter gradient":
+        return replace(case, inputs=(known.parameter(),))
     if quantity.node is not None and quantity.kind != "layer gradient":
         node = known.plan.nodes[quantity.node]
         return replace(case, node=node, inputs=tuple(known.value(i) for i in node.inputs))
@@ -119,6 +128,26 @@ class _Known:
             case, inputs=tuple(inputs), layer=layer, own=own, statistics=statistics, training=training, mask=mask
         )
 
+    def of_statistic(self, case: Case) -> Case:
+        q, architecture = self.quantity, self.names.stage.networks[self.quantity.network]
+        layer = next((layer for layer in architecture.layers if layer.name == q.layer), None)
+        if layer is None:
+            return case
+        inputs = []
+        for i, node in enumerate(self.plan.nodes):
+            if node.op == "network" and node.value == q.network and _moves(layer, node.training):
+                given = dict(zip(architecture.inputs, node.inputs, strict=True))
+                (name,) = layer.inputs
+                inputs.append(self.value(given[name]) if name in given else self._layer(i, name))
+        own = {p.name: self._parameter(q.network, f"{layer.name}/{p.name}") for p in layer.parameters}
+        statistics = self.state.of(f"statistics/{q.network}/{layer.name}")
+        return replace(case, inputs=tuple(inputs), layer=layer, own=own, statistics=statistics)
+
+    def parameter(self) -> np.ndarray:
+        """Returns: the parameter whose gradient the quantity is."""
+        network, _, path = self.quantity.name.partition(" by ")[2].partition("/")
+        return self._parameter(network, path)
+
     def of_update(self, case: Case) -> Case:
         network, _, path = self.quantity.name.partition(" ")[2].partition("/")
         if self.quantity.kind == "moment":
@@ -143,3 +172,9 @@ class _Known:
     def _layer(self, node: int, name: str) -> np.ndarray:
         found = self.layers.get((node, name))
         return np.empty(0) if found is None else found.value
+
+
+def _moves(layer: Layer, training: bool) -> bool:
+    """Returns: whether an evaluation in this mode moves the running statistics of a layer."""
+    norm = layer.settings.get("spectral_norm")
+    return training or (norm is not None and norm["advance"] == "always")

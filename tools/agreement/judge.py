@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -81,6 +81,7 @@ class Judge:
         Returns: the difference of each quantity and pair, in the order of evaluation; `first` is set by the first that disagrees.
         """
         differences: list[Difference] = []
+        agreed = self.first is None
         for key in _in_order(said.records):
             found = list(self._differences(key, said))
             for difference in found:
@@ -88,6 +89,8 @@ class Judge:
             if self.first is None and not all(difference.agrees for difference in found):
                 self.first = self._divergence(key, found, said.records)
             differences += found
+        if agreed and self.first is not None and not self.first.odd:
+            self.first = replace(self.first, odd=self._odd_by_slope(self.first, differences))
         return differences
 
     def _differences(self, key: Key, said: Witnessed) -> Iterable[Difference]:
@@ -123,7 +126,8 @@ class Judge:
                 size = max(norm(a.value), norm(b.value))
                 larger = a.value if size == norm(a.value) else b.value
                 allowed = allowance(example.kind, coarse, larger, moved)
-            finite = [bool(np.isfinite(q.value).all()) for q in (a, b)]
+            # What float32 cannot hold has diverged for whoever computes in it.
+            finite = [bool((np.abs(q.value) <= np.finfo(coarse).max).all()) for q in (a, b)]
             if a.value.shape != b.value.shape:
                 reason = f"shapes {list(a.value.shape)} and {list(b.value.shape)}"
             elif a.value.dtype != b.value.dtype and len(set(dtypes)) == 1:
@@ -147,14 +151,24 @@ class Judge:
         self._counts[key] = compared + 1, wrong + (not difference.agrees), worst
 
     def _divergence(self, key: Key, found: Sequence[Difference], records: Mapping[str, Record]) -> Divergence:
+        wrong, alone = [d for d in found if not d.agrees], self._odd(found)
+        shown = next((d for d in wrong if alone in d.pair), wrong[0])
+        return Divergence(shown, alone, _values(key, shown.pair, records), "")
+
+    def _odd(self, found: Sequence[Difference]) -> str:
+        """Returns: the witness that all who disagree disagree with, while others agree; empty where that cannot be said."""
         wrong = [d for d in found if not d.agrees]
         odd = [
             name for name in self.witnesses
-            if all(name in d.pair for d in wrong) and any(name not in d.pair for d in found)
+            if wrong and all(name in d.pair for d in wrong) and any(name not in d.pair for d in found)
         ]  # fmt: skip
-        alone = odd[0] if len(odd) == 1 else ""
-        shown = next((d for d in wrong if alone in d.pair), wrong[0])
-        return Divergence(shown, alone, _values(key, shown.pair, records), "")
+        return odd[0] if len(odd) == 1 else ""
+
+    def _odd_by_slope(self, first: Divergence, differences: Sequence[Difference]) -> str:
+        """Returns: who is alone in the slope of a loss, where those differ in a gradient of it who alone compute one."""
+        gradient, at = first.difference.name.partition(" by ")[0], first.difference.place
+        slope = gradient.replace("gradient of", "slope of", 1)
+        return self._odd([d for d in differences if (d.name, d.place) == (slope, at)])
 
     def _computes(self, name: str, kind: str) -> bool:
         return self.computes[name](kind) if name in self.computes else True

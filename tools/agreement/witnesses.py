@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from ganspec.spec.reference.formulas import unit_direction
-from ganspec.spec.reference.trainer import Trainer as Reference
 from ganspec.spec.system import System
 from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.draws import DrawSource
@@ -132,12 +131,15 @@ class Trained:
 
 
 class Defined:
-    """The reference: plain NumPy in float64, without automatic differentiation.
+    """The reference: plain NumPy in float64, without automatic differentiation of its own.
 
     Args:
         system: system to compute.
         seed: seed of parameters and draws.
         draws: "host" for the streams of the seed, or a source of noise and masks.
+
+    Raises:
+        UserError: the reference does not compute a formula of the system.
     """
 
     name = REFERENCE
@@ -145,7 +147,7 @@ class Defined:
     def __init__(self, system: System, seed: int, draws: str | DrawSource = "host") -> None:
         self.system = system
         self.gradients: Gradients = {}
-        self.reference = Reference(system, seed, draws=draws)
+        self.reference = backends.make_trainer(REFERENCE, system, seed, draws=draws)
         self._result: Any = None
 
     @staticmethod
@@ -157,7 +159,8 @@ class Defined:
             self.reference.load(state)
 
     def state(self) -> TrainingState:
-        return self.reference.state()
+        found: TrainingState = self.reference.state()
+        return found
 
     def repeats(self) -> Iterator[tuple[int, int]]:
         yield from self.reference.repeats()

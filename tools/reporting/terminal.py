@@ -28,7 +28,7 @@ from ganspec.tools.reporting.wording import (
 WIDTH = 100
 _NAME = 34  # columns of a system's name
 _KIND = 24  # columns of a kind of quantity
-_PLACES = 6  # largest number of worst places that are written out below a table
+_PLACES = 3  # largest number of kinds whose worst place is written out below a table
 _DIVERGENCES = 3  # largest number of first divergences that are written out for many systems
 
 
@@ -43,7 +43,7 @@ def render_terminal(report: Report, verbose: bool = False, against: Report | Non
         verbose: whether each system has a table, with a line for each kind and pair, and its worst place.
         against: an older report, with which this one is compared; None for none.
 
-    Returns: the lines; ASCII, at most `WIDTH` characters each.
+    Returns: the lines; ASCII, at most `WIDTH` characters each, but for a command that is longer.
     """
     single = len(report.comparisons) == 1
     lines: list[str] = []
@@ -70,8 +70,7 @@ def _system(comparison: Comparison, label: str, verbose: bool) -> list[str]:
     pairs = list(dict.fromkeys(row.pair for row in comparison.rows))
     if verbose or len(pairs) == 1:
         for pair in pairs:
-            if len(pairs) > 1:
-                lines += _wrapped(pair_name(pair), "  ")
+            lines += _wrapped(pair_name(pair), "  ")
             lines += _long_table([row for row in comparison.rows if row.pair == pair])
         return lines
     lines += _table(comparison, pairs)
@@ -166,7 +165,9 @@ def _divergence(comparison: Comparison, system: str) -> list[str]:
     lines = _wrapped(f"first divergence{f' of {system}' if system else ''}")
     for label, texts in divergence(comparison):
         for i, text in enumerate(texts):
-            lines += _wrapped(text, f"  {label if i == 0 else '':<12}")
+            start = f"  {label if i == 0 else '':<12}"
+            # A command is copied: it stays on one line.
+            lines += [start + _ascii(text)] if label == "replay" else _wrapped(text, start)
     return lines
 
 

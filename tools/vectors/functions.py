@@ -1,0 +1,112 @@
+"""Cases of one function of formulas: what it gives, and the gradients, as for a layer (see `layers`)."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ganspec.spec import System, load_system
+from ganspec.spec.plan.graph import CLASSIFICATIONS, ELEMENTWISE, REDUCTIONS, Axes, Graph, Node
+from ganspec.spec.reference.formulas import Evaluator
+from ganspec.spec.text.formula import parse
+from ganspec.spec.training.draws import StreamDraws
+from ganspec.spec.training.state import initial_state
+from ganspec.spec.training.streams import Position
+from ganspec.tools import backends
+from ganspec.tools.vectors.autodiff import total, variable
+from ganspec.tools.vectors.case import SEED, Arrays, Case, Witness, case_table, drawn
+from ganspec.tools.vectors.layers import differentiated, jet_of, slopes_of
+
+KIND = "function"
+BATCH = 3
+OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "^"}
+FUNCTIONS = (*ELEMENTWISE, *REDUCTIONS, *CLASSIFICATIONS, "norm", "clip", *OPERATORS)
+SOURCE = "ganspec: the operations of formulas in docs/language.md and spec/plan/graph.py"
+
+
+def cases() -> list[Case]:
+    """Returns: the cases of `cases/functions.toml`."""
+    return [_case(entry) for entry in case_table("functions")]
+
+
+def _case(entry: dict[str, Any]) -> Case:
+    function, case = entry["id"].partition("/")[0], f"{KIND}/{entry['id']}"
+    given: Arrays = {}
+    for number, shape in enumerate(entry["inputs"]):
+        given[f"inputs/{number}"] = drawn(case, f"inputs/{number}", (BATCH, *shape))
+    points = entry.get("points", [])
+    given["inputs/0"].ravel()[: len(points)] = points
+    if function in ("sqrt", "log"):
+        given["inputs/0"] = np.abs(given["inputs/0"])
+    if entry.get("labels"):
+        given["inputs/1"] = np.arange(BATCH, dtype=np.int64) % entry["inputs"][0][0]
+    numbers = [float(number) for number in entry.get("numbers", [])]
+    arguments = ["a", "b"][: len(given)] + [f"{number:g}" for number in numbers]
+    infix = f" {OPERATORS.get(function)} ".join(arguments)
+    formula = infix if function in OPERATORS else f"{function}({', '.join(arguments)})"
+    shape = tuple(BATCH if size == "N" else int(size) for size in _node(function, numbers, given).shape or ())
+    given["weights"] = drawn(case, "weights", shape)
+    facts = {"function": function, "formula": formula, "numbers": numbers, "shape": list(shape)}
+    return Case(case, f"{formula}, where a and b are the inputs 0 and 1", SOURCE, facts, given)
+
+
+def _inputs(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array for name, array in given.items() if name.startswith("inputs/")}
+
+
+def _node(function: str, numbers: list[float], given: Mapping[str, np.ndarray]) -> Node:
+    """Returns: the operation that a function is in a plan."""
+    graph = Graph()
+    inputs = []
+    for name, array in _inputs(given).items():
+        axes: Axes = ("N", *array.shape[1:])
+        inputs.append(graph.add("draw", (), axes, "float" if array.dtype.kind == "f" else "label", value=name))
+    a, *rest = [*inputs, *map(graph.constant, numbers)]
+    if function in ELEMENTWISE:
+        made = graph.elementwise(function, a)
+    elif function in REDUCTIONS:
+        made = graph.reduce(function, a)
+    elif function in CLASSIFICATIONS:
+        made = graph.classify(function, a, rest[0])
+    elif function == "norm":
+        made = graph.norm(a, rest[0] if rest else None)
+    elif function == "clip":
+        made = graph.clip(a, rest[0], rest[1])
+    elif function == "power":
+        made = graph.power(a, rest[0])
+    else:
+        made = graph.arithmetic(OPERATORS[function], a, rest[0])
+    return graph.nodes[made]
+
+
+def compute(backend: str, case: Case, given: Mapping[str, np.ndarray]) -> Arrays:
+    """Returns: what a backend computes, by name."""
+    house = backends.load(backend)
+    operations = importlib.import_module(f"{house.__name__}.operations")
+    context = house.ArrayContext("cpu", "float64")
+    inputs = {name: variable(backend, array) for name, array in _inputs(given).items()}
+    node = _node(case.facts["function"], case.facts["numbers"], given)
+    output = operations.evaluate(node, list(inputs.values()), True)
+    of = {name: array for name, array in inputs.items() if given[name].dtype.kind == "f"}
+    s = total(backend, output * context.array(given["weights"]))
+    return {"output": house.to_numpy(output)} | differentiated(backend, s, of, {})
+
+
+@cache
+def _any_system() -> System:
+    return load_system("wgan_gp_mlp_mnist", reduced=True)
+
+
+def refer(case: Case, expected: Mapping[str, np.ndarray]) -> Witness:
+    """Ask the reference. Returns: as `layers.refer` does."""
+    given, system = case.given, _any_system()  # whose names the formula does not mention
+    directions = {name: drawn(case.id, f"along/{name}", a.shape) for name, a in given.items()}
+    named = zip("ab", _inputs(given).items(), strict=False)
+    bound = {name: jet_of(a, expected.get(f"gradients/{path}"), directions[path]) for name, (path, a) in named}
+    evaluator = Evaluator(system, initial_state(system, SEED), StreamDraws(system, SEED), Position(), {})
+    output = evaluator.value(parse(case.facts["formula"]), bound)
+    return Witness({"output": output.f[0]}, slopes_of(output, given["weights"], expected, directions))
