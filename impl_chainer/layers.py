@@ -9,7 +9,9 @@ from typing import Any
 import chainer
 import chainer.functions as F
 import numpy as np
+from chainer.functions.activation.elu import ELU, ELUGrad
 
+from ganspec.impl_chainer import operations
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.convolution import convolution, transposed_convolution
 from ganspec.spec.network.architecture import Layer
@@ -24,12 +26,14 @@ class Mode:
         mask: function of (layer, shape, like) that gives a dropout mask of zeros and 1 / (1 - rate).
         fade: progress of the stage of growth, from 0 to 1.
         dtype: dtype of the network's parameters, in the framework's own form.
+        disturb: function of what a layer gives that disturbs it a little; None where nothing is disturbed.
     """
 
     training: bool
     mask: Callable[[Layer, tuple[int, ...], Array], Array]
     fade: float
     dtype: Any
+    disturb: Callable[[Array], Array] | None = None
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names
@@ -165,7 +169,20 @@ def relu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
 
 def elu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Replace a negative x by alpha (exp(x) - 1)."""
-    return F.elu(x[0], alpha=layer.settings["alpha"])
+    return _Elu(layer.settings["alpha"]).apply((x[0],))[0]
+
+
+class _Elu(ELU):
+    # The second derivative of F.elu at 0 is the one from below, alpha; PyTorch's is the one from above, 0.
+    def backward(self, indexes: tuple[int, ...], gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        (y,) = self.get_retained_outputs()
+        sign = y if self.alpha >= 0 else self.get_retained_inputs()[0]
+        return (gradients[0] * _EluGradient(self.alpha, sign.array).apply((y,))[0],)
+
+
+class _EluGradient(ELUGrad):
+    def backward(self, indexes: tuple[int, ...], gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        return (gradients[0] * (self.cond < 0),)
 
 
 def tanh(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -175,7 +192,7 @@ def tanh(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
 
 def sigmoid(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """1 / (1 + exp(-x))."""
-    return F.sigmoid(x[0])
+    return operations.sigmoid(x[0])
 
 
 def scale(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

@@ -28,16 +28,49 @@ def gradient(of: Array, to: Array, create_graph: bool) -> Array:
     """The gradient of the sum of `of` with respect to `to`; with `create_graph` it can be differentiated again."""
     ones = Array(of.xp.ones_like(of.array), requires_grad=False)
     (result,) = chainer.grad([of], [to], grad_outputs=[ones], enable_double_backprop=create_graph)
-    return result
+    if result is None:  # an output of a network that does not read this input
+        return Array(to.xp.zeros_like(to.array), requires_grad=False)
+    return result if create_graph else Array(result.array, requires_grad=False)  # else its readers would ask for gradients
 
 
 def power(a: Array, exponent: float) -> Array:
-    # A whole exponent as a product: the same rounding in both frameworks.
-    return a * a if exponent == 2 else a**exponent
+    # A whole exponent as a product: the same rounding in both frameworks. The derivatives of a**1 and a**0 are NaN at 0.
+    if exponent == 0:
+        return F.where(a.xp.full(a.shape, True), a.xp.ones_like(a.array), a)
+    return a if exponent == 1 else a * a if exponent == 2 else a**exponent
+
+
+class _Sigmoid(chainer.FunctionNode):
+    # F.sigmoid is a tanh plus 1, which leaves nothing of exp(x) where x is negative and far out.
+    def forward(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.retain_outputs((0,))
+        xp = chainer.backend.get_array_module(inputs[0])
+        e = xp.exp(-xp.absolute(inputs[0]))
+        return (xp.asarray(xp.where(inputs[0] > 0, xp.ones_like(e), e) / (1.0 + e)),)
+
+    def backward(self, indexes: tuple[int, ...], gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        (y,) = self.get_retained_outputs()
+        return (gradients[0] * y * (1.0 - y),)
+
+
+class _Softplus(chainer.FunctionNode):
+    # The first derivative of F.softplus is 1 - 1 / (1 + exp(x)), which cancels, and the second one NaN far out.
+    def forward(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.retain_inputs((0,))
+        xp = chainer.backend.get_array_module(inputs[0])
+        return (xp.asarray(xp.logaddexp(inputs[0], xp.zeros_like(inputs[0]))),)
+
+    def backward(self, indexes: tuple[int, ...], gradients: tuple[Array, ...]) -> tuple[Array, ...]:
+        (x,) = self.get_retained_inputs()
+        return (gradients[0] * sigmoid(x),)
 
 
 def softplus(a: Array) -> Array:
-    return F.softplus(a, beta=1.0)
+    return _Softplus().apply((a,))[0]
+
+
+def sigmoid(a: Array) -> Array:
+    return _Sigmoid().apply((a,))[0]
 
 
 def cross_entropy(logits: Array, label: Array | int) -> Array:
@@ -59,7 +92,7 @@ ELEMENTWISE = {
     "exp": F.exp,
     "log": F.log,
     "softplus": softplus,
-    "sigmoid": F.sigmoid,
+    "sigmoid": sigmoid,
     "tanh": F.tanh,
     "relu": F.relu,
 }

@@ -55,6 +55,14 @@ class ArrayContext:
         """Returns: a vector of `count` numbers, all equal."""
         return torch.full((count,), value, dtype=self.floating, device=self.device)
 
+    def constant(self, value: Any) -> Any:
+        """Returns: a value without its graph: an array, a dictionary of arrays, or a plain number, which becomes an array."""
+        if isinstance(value, dict):
+            return {name: self.constant(v) for name, v in value.items()}
+        if isinstance(value, float):  # of a formula without any array
+            return self.array(np.array(value))
+        return value.detach()
+
 
 def to_numpy(array: Any) -> np.ndarray:
     """Returns: the values of an array, or of a plain number, on the host; a copy."""

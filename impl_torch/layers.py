@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from ganspec.impl_torch import operations
 from ganspec.impl_torch.arrays import Array
 from ganspec.spec.network.architecture import Layer
 
@@ -22,12 +23,14 @@ class Mode:
         mask: function of (layer, shape, like) that gives a dropout mask of zeros and 1 / (1 - rate).
         fade: progress of the stage of growth, from 0 to 1.
         dtype: dtype of the network's parameters, in the framework's own form.
+        disturb: function of what a layer gives that disturbs it a little; None where nothing is disturbed.
     """
 
     training: bool
     mask: Callable[[Layer, tuple[int, ...], Array], Array]
     fade: float
     dtype: Any
+    disturb: Callable[[Array], Array] | None = None
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names
@@ -153,7 +156,7 @@ def tanh(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
 
 def sigmoid(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """1 / (1 + exp(-x))."""
-    return torch.sigmoid(x[0])
+    return operations.sigmoid(x[0])
 
 
 def scale(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

@@ -15,6 +15,9 @@ from ganspec.spec.training.runs import read_run
 from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Streams
 
+# Kinds whose derivative a framework computes from their own output, tanh' = 1 - tanh^2.
+OUTPUT_IN_DERIVATIVE = ("tanh", "sigmoid", "elu")
+
 
 def evaluate(
     architecture: Architecture,
@@ -43,8 +46,13 @@ def evaluate_layers(
     statistics: Mapping[str, Array],
     inputs: list[Array],
     mode: Mode,
+    *,
+    apart: bool = False,
 ) -> dict[str, Array]:
     """Evaluate a network, as `evaluate` does.
+
+    With `apart`, what a layer gives is never the very array that it read, or from which its own derivative is computed. So the
+    gradient with respect to it is that of what reads it, through a gradient penalty, too.
 
     Returns: what each layer gave, and each input, by name.
     """
@@ -52,7 +60,10 @@ def evaluate_layers(
     for layer in architecture.layers:
         own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
         running = {s.name: statistics[f"{layer.name}/{s.name}"] for s in layer.statistics}
-        values[layer.name] = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
+        value = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
+        value = mode.disturb(value) if mode.disturb else value
+        shared = layer.kind in OUTPUT_IN_DERIVATIVE or any(value is values[i] for i in layer.inputs)
+        values[layer.name] = value.view_as(value) if apart and shared else value
     return values
 
 

@@ -25,20 +25,29 @@ def norm(a: Array, stabiliser: float) -> Array:
 
 def gradient(of: Array, to: Array, create_graph: bool) -> Array:
     """The gradient of the sum of `of` with respect to `to`; with `create_graph` it can be differentiated again."""
+    if not of.requires_grad:  # an output of a network that does not read this input
+        return torch.zeros_like(to)
+    ones = torch.ones_like(of)
+    # `materialize_grads`: zeros where another part of the formula has a graph, and this one does not reach `to`.
     (result,) = torch.autograd.grad(
-        of, to, grad_outputs=torch.ones_like(of), create_graph=create_graph, retain_graph=True
+        of, to, ones, create_graph=create_graph, retain_graph=True, allow_unused=True, materialize_grads=True
     )
     return result
 
 
 def power(a: Array, exponent: float) -> Array:
     # A whole exponent as a product: the same rounding in both frameworks.
-    return a * a if exponent == 2 else a**exponent
+    return a if exponent == 1 else a * a if exponent == 2 else a**exponent
 
 
 def softplus(a: Array) -> Array:
-    # F.softplus becomes linear above its threshold, so its second derivative would be 0 there.
-    return torch.logaddexp(a, torch.zeros_like(a))
+    # Above its threshold F.softplus is linear, and its second derivative 0. That of torch.logaddexp is NaN below -700. At 80 what
+    # is left out, exp(-80), is below any rounding, and exp(80) is still a float32.
+    return F.softplus(a, beta=1.0, threshold=80.0)
+
+
+def sigmoid(a: Array) -> Array:
+    return torch.sigmoid(a)
 
 
 def cross_entropy(logits: Array, label: Array | int) -> Array:
@@ -58,7 +67,7 @@ ELEMENTWISE = {
     "exp": torch.exp,
     "log": torch.log,
     "softplus": softplus,
-    "sigmoid": torch.sigmoid,
+    "sigmoid": sigmoid,
     "tanh": torch.tanh,
     "relu": F.relu,
 }

@@ -10,6 +10,7 @@ import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
+from ganspec.impl_torch.gradients import gradients_of
 from ganspec.impl_torch.layers import Mode
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
@@ -43,6 +44,8 @@ class Trainer:
         device: "cpu" or "cuda".
         draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
             source of one's own, such as `spec.training.draws.RecordedDraws`.
+        factors: function of a shape that gives factors by which what every layer and formula gives is multiplied, and so every
+            gradient, too: near 1, they show what rounding costs. None where nothing is multiplied.
 
     Raises:
         ValueError: an option has none of its values.
@@ -59,10 +62,12 @@ class Trainer:
         dtype: str = "float32",
         device: str = "cpu",
         draws: str | DrawSource = "host",
+        factors: Callable[[tuple[int, ...]], np.ndarray] | None = None,
     ) -> None:
         self.system = system
         self.context = ArrayContext(device, dtype)
         self.draws = Draws(system, seed, draws, self.context)
+        self._factors = factors
         self.networks = {
             name: TrainedNetwork(architecture, system.optimizers.get(name), name in system.averages, self.context)
             for name, architecture in system.networks.items()
@@ -99,9 +104,7 @@ class Trainer:
             if observe is not None:
                 observe(result)
             recorded |= self.update(result)
-        for name, decay in self.system.averages.items():
-            self.networks[name].average(decay)
-        self.iteration += 1
+        self.end_iteration()
         return recorded
 
     def repeats(self) -> Iterator[tuple[int, int]]:
@@ -118,7 +121,7 @@ class Trainer:
         Args:
             step, repeat: number of the step in the schedule and of its repeat, from 0, as `repeats` gives them.
             next_batch: function that gives the next batch; called where this repeat draws one.
-            keep_layers: whether the result holds what every layer of every evaluation gave.
+            keep_layers: whether the result holds what every layer of every evaluation gave, and the losses' gradients there.
 
         Raises:
             BatchError: the batch is not one of this system.
@@ -131,18 +134,24 @@ class Trainer:
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         values = self._evaluate(planned, at, layers)
-        return StepResult(step, repeat, planned, values, self._gradients(planned, values), layers or {})
+        return StepResult(step, repeat, planned, values, *gradients_of(planned, values, self.networks, layers))
 
     def update(self, result: StepResult) -> dict[str, Array]:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
-        recorded = {name: _constant(result.values[i], self.context) for name, i in result.plan.reports.items()}
+        recorded = {name: self.context.constant(result.values[i]) for name, i in result.plan.reports.items()}
         self.reports |= recorded
-        self.carried |= {name: _constant(result.values[i], self.context) for name, i in result.plan.carried.items()}
+        self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
             network = self.networks[name]
             network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
+
+    def end_iteration(self) -> None:
+        """Move the moving averages, and go on to the next iteration."""
+        for name, decay in self.system.averages.items():
+            self.networks[name].average(decay)
+        self.iteration += 1
 
     def gradients_by_path(self, result: StepResult) -> dict[str, dict[str, Array]]:
         """Returns: each updated network's gradient as named arrays."""
@@ -171,7 +180,7 @@ class Trainer:
         return TrainingState(
             self.iteration,
             {name: self.networks[name].optimizer.updates for name in self.system.optimizers},
-            {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers},
+            self.learning_rates,
             {name: to_numpy(arrays[name]) for name in array_shapes(self.system)},
         )
 
@@ -194,6 +203,11 @@ class Trainer:
         self.carried = {name: self.context.array(a) for name, a in state.of("carried").items()}
         self.reports = {name: self.context.array(a) for name, a in state.of("reports").items()}
 
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """The learning rate of each trained network, now."""
+        return {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers}
+
     def scale_learning_rates(self, decay: Decay) -> None:
         """Shrink every learning rate as a decay says."""
         for name in self.system.optimizers:
@@ -211,9 +225,9 @@ class Trainer:
             with torch.set_grad_enabled(i in planned.tracked or i in planned.trained_later):
                 value = self._value(i, planned, at, values, layers)
             if i in names:  # for a later step
-                self._kept[names[i]] = value if i in planned.trained_later else _constant(value, self.context)
+                self._kept[names[i]] = value if i in planned.trained_later else self.context.constant(value)
             if i in planned.trained_later and i not in planned.tracked:
-                value = _constant(value, self.context)
+                value = self.context.constant(value)
             if i in planned.leaves:
                 value = value.detach().requires_grad_()
             values.append(value)
@@ -234,12 +248,17 @@ class Trainer:
             case "network":
                 where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
                 trained = node.value in planned.step.update or i in planned.trained_later
-                inside = self._network(node.value, inputs, node.training, where, trained)
+                inside = self._network(node.value, inputs, node.training, where, trained, apart=layers is not None)
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)
                 return outputs if node.shape is None else next(iter(outputs.values()))
-        return evaluate_operation(node, inputs, i in planned.tracked)
+        value = evaluate_operation(node, inputs, i in planned.tracked)
+        return self._disturb(value) if self._factors else value
+
+    def _disturb(self, value: Array) -> Array:
+        assert self._factors is not None
+        return value * self.context.array(self._factors(np.shape(value)))
 
     def _noise(self, name: str, at: Position) -> Array:
         return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)
@@ -252,6 +271,7 @@ class Trainer:
         at: Position | None,
         updated: bool = False,
         averaged: bool = False,
+        apart: bool = False,
     ) -> dict[str, Array]:
         network = self.networks[name]
         fade = self.system.at(self.iteration)[1]
@@ -264,34 +284,11 @@ class Trainer:
         if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: a.clone() for path, a in statistics.items()}
-        mode = Mode(training, mask, fade, self.context.floating)
-        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode)
-
-    def _gradients(self, planned: StepPlan, values: list[Any]) -> dict[str, Array]:
-        """Returns: the flat gradient of each loss with respect to its own network, and no other."""
-        gradients = {}
-        left = len(planned.losses)
-        for name, i in planned.losses.items():
-            left -= 1
-            variables = list(self.networks[name].parameters.values())
-            found: Any = [None] * len(variables)
-            if variables and values[i].requires_grad:
-                again = left > 0 or bool(planned.trained_later)  # whether another gradient needs the graph
-                found = torch.autograd.grad(values[i], variables, retain_graph=again, allow_unused=True)
-            parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=True)]
-            gradients[name] = self.networks[name].as_vector(parts)
-        return gradients
+        disturb = self._disturb if self._factors and not averaged else None
+        mode = Mode(training, mask, fade, self.context.floating, disturb)
+        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
 
 
 def _copy(source: np.ndarray, target: Array) -> None:
-    target.data.copy_(
-        torch.from_numpy(in_native_order(source))
-    )  # `data`: a graph that is kept for a later step stays valid
-
-
-def _constant(value: Any, context: ArrayContext) -> Any:
-    if isinstance(value, dict):
-        return {name: _constant(v, context) for name, v in value.items()}
-    if isinstance(value, float):  # of a formula without any tensor
-        return context.array(np.array(value))
-    return value.detach()
+    # `data`: a graph that is kept for a later step stays valid.
+    target.data.copy_(torch.from_numpy(in_native_order(source)))

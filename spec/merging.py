@@ -16,6 +16,7 @@ from typing import Any
 from ganspec.spec.parts.optimizers import SHARED
 from ganspec.spec.text.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
 from ganspec.spec.text.files import Library, SpecFile, find_system, read_toml, split_variant
+from ganspec.spec.text.lines import KeyPath
 from ganspec.spec.text.tables import Table, kind_of
 
 MAX_BASES = 8  # in a chain of systems, each of which is like the next
@@ -40,7 +41,9 @@ def whole_system(name: str, settings: Iterable[str], *, reduced: bool) -> tuple[
         SpecError: there is no such system or variant, or a file, or a setting, cannot be read.
     """
     file, variant, library = find_system(name)
-    data = with_base(copy.deepcopy(file.data), file.file, library)
+    places: list[tuple[SpecFile, KeyPath]] = []
+    data = with_base(copy.deepcopy(file.data), file.file, library, places=places)
+    places += _places(file, variant)
     data = with_variant(data, variant, file.file, (file.file, "variants"))
     small = data.pop("reduced", {})
     Table(small, file.file, "reduced", problems := Problems())  # notes a value that is not a table
@@ -53,10 +56,16 @@ def whole_system(name: str, settings: Iterable[str], *, reduced: bool) -> tuple[
         change = parse_setting(setting)
         changed = merged(changed, change, f"--set {_short(setting)}")
         typed = merged(typed, change, "")
-    return replace(file, data=_without_orphans(changed, data, typed)), variant, library
+    return replace(file, data=_without_orphans(changed, data, typed), places=tuple(places)), variant, library
 
 
-def with_base(data: dict[str, Any], file: str, library: Library, above: tuple[str, ...] = ()) -> dict[str, Any]:
+def with_base(
+    data: dict[str, Any],
+    file: str,
+    library: Library,
+    above: tuple[str, ...] = (),
+    places: list[tuple[SpecFile, KeyPath]] | None = None,
+) -> dict[str, Any]:
     """Lay a system's keys over those of the system that it is `like`, if there is one.
 
     Args:
@@ -64,6 +73,7 @@ def with_base(data: dict[str, Any], file: str, library: Library, above: tuple[st
         file: name of its file in messages.
         library: library that finds the base.
         above: names of the bases in the chain so far.
+        places: list to which the tables are added in which the bases' keys are written, the lowest first.
 
     Returns: all keys, those of bases of the base among them.
 
@@ -84,7 +94,9 @@ def with_base(data: dict[str, Any], file: str, library: Library, above: tuple[st
         raise SpecError([Problem(file, "like", f"at most {MAX_BASES} bases, each once, are allowed: {circle}")])
     # The base has a base, a variant and reduced sizes of its own.
     found = library.find("systems", name, file, "like")
-    base = with_base(copy.deepcopy(found.data), found.file, library, (*above, like))
+    base = with_base(copy.deepcopy(found.data), found.file, library, (*above, like), places)
+    if places is not None:
+        places += _places(found, variant)
     base = with_variant(base, variant, found.file, (file, "like"))
     _drop_strange_sizes(base, data, file, library)
     return laid_over(base, data, file)
@@ -117,6 +129,11 @@ def with_variant(data: dict[str, Any], variant: str, file: str, request: tuple[s
         message = f"there is no variant '{variant}' in {file}: {which}"
         raise SpecError([Problem(*request, message, did_you_mean(variant, variants))])
     return laid_over(data, variants[variant], f"{file}: variants.{variant}")
+
+
+def _places(file: SpecFile, variant: str) -> list[tuple[SpecFile, KeyPath]]:
+    own: list[tuple[SpecFile, KeyPath]] = [(file, ())]
+    return [*own, (file, ("variants", variant))] if variant else own
 
 
 def _drop_strange_sizes(base: dict[str, Any], data: dict[str, Any], file: str, library: Library) -> None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ganspec.spec import checks
 from ganspec.spec.merging import blame_settings, whole_system
@@ -81,6 +81,7 @@ class System:
         stages: what each stage of growth computes, in order.
         averages: decay of each network's moving average, where it has one.
         constants: numbers of the system file by name, from which its other numbers were computed.
+        optimizer_sources: for each trained network the file and line of its optimiser, "systems/began_mnist.toml:17".
     """
 
     name: str
@@ -98,6 +99,7 @@ class System:
     run: Run
     manifold: Manifold | None
     constants: Mapping[str, float]
+    optimizer_sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def networks(self) -> Mapping[str, Architecture]:
@@ -149,7 +151,8 @@ def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = Fals
     problems = Problems()
     try:
         full_name = printable(f"{file.name}/{variant}" if variant else file.name)
-        return _read(full_name, Table(file.data, file.file, "", problems), library, problems)
+        system = _read(full_name, Table(file.data, file.file, "", problems), library, problems)
+        return replace(system, optimizer_sources={n: file.source_of_optimizer(n) for n in system.optimizers})
     except SpecError as error:
         raise SpecError(blame_settings(error.problems, file.file, settings)) from None
 

@@ -1,6 +1,7 @@
-"""What all tests share: one thread per process, reproducible runs, backends and devices."""
+"""What all tests share: one thread per process, reproducible runs, backends and devices, any order."""
 
 import os
+import random
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -9,6 +10,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the tests' arrays are tiny, and
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from ganspec.tools.agreement.mutants.patches import Patch, patched
 
 FRAMEWORKS = ("torch", "chainer")
 
@@ -32,6 +35,24 @@ def _cuda(backend: str) -> bool:
     return bool(chainer.backends.cuda.available)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run files, and the tests of each file, in random order"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the tests another order. The tests of a file stay together, for fixtures of a file may be costly."""
+    if (seed := config.getoption("shuffle")) is None:
+        return
+    generator = random.Random(seed)
+    generator.shuffle(items)
+    files = list(dict.fromkeys(item.path for item in items))
+    generator.shuffle(files)
+    places = {path: place for place, path in enumerate(files)}
+    items.sort(key=lambda item: places[item.path])
+
+
 @pytest.fixture(autouse=True)
 def same_random_numbers() -> None:
     """Seeds NumPy's global generator, from which Chainer draws initial values and the directions of its gradient checks."""
@@ -50,6 +71,13 @@ def device(request: pytest.FixtureRequest) -> str:
 def backend(request: pytest.FixtureRequest) -> str:
     """Each backend by name."""
     return request.param
+
+
+@pytest.fixture
+def patch() -> Iterator[Patch]:
+    """What breakers change code with; it is put back after the test."""
+    with patched() as patch:
+        yield patch
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Both backends compute the same numbers: every packaged system, and systems that hypothesis draws."""
+"""The backends and the reference compute the same numbers: every packaged system, and systems that hypothesis draws."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ganspec.spec import load_system, system_names
-from ganspec.tools.agreement import Trace, compare, compare_float32, relative_difference
-from support.agreement import both, disagreements
+from ganspec.tools.agreement import random_feed
+from ganspec.tools.backends import make_trainer
+from support.agreement import assert_witnesses_agree
 from support.drawn import reproducible, write_variant
 
 pytestmark = pytest.mark.usefixtures("both_backends")
@@ -16,24 +17,23 @@ QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a difference 
 
 
 @pytest.mark.parametrize("name", system_names())
-def test_backends_agree_in_float64_over_many_iterations(name, device):
-    findings = compare(*both(load_system(name, reduced=True), device=device, iterations=25))
-    assert disagreements(findings) == []
-    assert {"output", "loss", "parameter gradient", "state, all iterations"} <= {f.kind for f in findings}
+def test_all_witnesses_agree_in_float64(name, device):
+    comparison = assert_witnesses_agree(load_system(name, reduced=True), device=device, iterations=3)
+    kinds = {row.kind for row in comparison.rows}
+    assert kinds >= {"layer", "value", "loss", "layer gradient", "parameter gradient", "slope", "moment", "parameter"}
+    assert len({row.pair for row in comparison.rows}) == 3
 
 
 @pytest.mark.parametrize("name", system_names())
 def test_backends_agree_in_float32_as_far_as_float32_can(name, device):
-    system = load_system(name, reduced=True)
-    judge, _ = both(system, device=device)
-    assert disagreements(compare_float32(judge, *both(system, dtype="float32", device=device))) == []
+    assert_witnesses_agree(load_system(name, reduced=True), dtype="float32", device=device, iterations=1)
 
 
-@settings(max_examples=15, phases=QUICK)
+@settings(max_examples=10, phases=QUICK)
 @given(data=st.data())
-def test_backends_agree_on_any_wgan_gp(data, tmp_path_factory):
+def test_witnesses_agree_on_any_wgan_gp(data, tmp_path_factory):
     draw = data.draw
-    channels, size = draw(st.integers(1, 3)), draw(st.integers(2, 9))
+    channels, size = draw(st.integers(1, 3)), draw(st.integers(2, 7))
     chosen = {f"networks.{network}.{key}": v for network in "GD" for key, v in (("channels", channels), ("size", size))}
     chosen |= {
         "data.shape": [channels, size, size],
@@ -46,25 +46,21 @@ def test_backends_agree_on_any_wgan_gp(data, tmp_path_factory):
         "schedule.critic_steps": draw(st.integers(1, 3)),
         "optimizers.D.epsilon_place": draw(st.sampled_from(["corrected", "uncorrected"])),
         "optimizers.learning_rate": draw(st.floats(1e-5, 1e-2)),
-        # Before a batch norm over a few samples true gradients are often 0, and Adam with a small epsilon steps along their
-        # rounding. The packaged systems have larger gradients.
-        "optimizers.epsilon": 1e-2,
-        "run.batch": draw(st.integers(4, 7)),
+        "optimizers.epsilon": draw(st.sampled_from([1e-12, 1e-8, 1e-2])),
+        "run.batch": draw(st.integers(2, 7)),
     }
-    file, seed = (
-        write_variant(tmp_path_factory.mktemp("drawn"), "wgan_gp_mlp_mnist", chosen),
-        draw(st.integers(0, 2**40)),
-    )
+    folder, seed = tmp_path_factory.mktemp("drawn"), draw(st.integers(0, 2**40))
+    file = write_variant(folder, "wgan_gp_mlp_mnist", chosen)
     with reproducible(file, seed=seed, iterations=2):
-        assert disagreements(compare(*both(load_system(str(file)), seed=seed))) == []
+        assert_witnesses_agree(load_system(str(file)), seed=seed)
 
 
-@settings(max_examples=10, phases=QUICK)
+@settings(max_examples=6, phases=QUICK)
 @given(data=st.data())
-def test_backends_agree_on_any_began_and_k_stays_in_its_interval(data, tmp_path_factory):
+def test_witnesses_agree_on_any_began_and_k_stays_in_its_interval(data, tmp_path_factory):
     draw = data.draw
-    channels, size = draw(st.sampled_from([1, 3])), draw(st.sampled_from([8, 16, 24]))
-    sizes = {"n": draw(st.integers(1, 4)), "channels": channels, "size": size, "code": draw(st.integers(1, 6))}
+    channels, size = draw(st.sampled_from([1, 3])), draw(st.sampled_from([8, 16]))
+    sizes = {"n": draw(st.integers(1, 3)), "channels": channels, "size": size, "code": draw(st.integers(1, 6))}
     chosen = {f"networks.{network}.{key}": value for network in "GD" for key, value in sizes.items()}
     chosen |= {
         "data.shape": [channels, size, size],
@@ -73,31 +69,10 @@ def test_backends_agree_on_any_began_and_k_stays_in_its_interval(data, tmp_path_
         "run.batch": draw(st.integers(1, 4)),
     }
     file, seed = write_variant(tmp_path_factory.mktemp("drawn"), "began_mnist", chosen), draw(st.integers(0, 2**40))
+    system = load_system(str(file))
     with reproducible(file, seed=seed, iterations=2):
-        torch, chainer = both(load_system(str(file)), seed=seed)
-        assert disagreements(compare(torch, chainer)) == []
-        k = torch.values["report, all iterations"]["k"]
-        assert ((k >= 0.0) & (k <= 1.0)).all()
-
-
-def test_nan_agrees_with_nothing():
-    nan = np.array([1.0, np.nan])
-    assert relative_difference(nan, nan) == np.inf
-    assert relative_difference(np.array([np.inf]), np.array([np.inf])) == np.inf
-
-
-def test_shapes_and_dtypes_must_be_equal():
-    assert relative_difference(np.ones(4), np.ones((2, 2))) == np.inf
-    assert relative_difference(np.ones(4), np.ones(4, np.float32)) == np.inf
-
-
-def test_the_same_values_in_another_order_do_not_agree():
-    a = np.arange(6.0)
-    assert relative_difference(a, a[::-1].copy()) > 0.1
-    assert relative_difference(a, a) == 0.0
-
-
-def test_a_quantity_that_one_backend_lacks_is_a_disagreement():
-    ours, theirs = Trace(), Trace()
-    ours.add("loss", "loss of D", np.ones(()))
-    assert [f.agrees for f in compare(ours, theirs)] == [False]
+        assert_witnesses_agree(system, seed=seed)
+        trainer, feed = make_trainer("torch", system, seed, dtype="float64"), random_feed(system, seed)
+        k = [float(trainer.iterate(feed)["k"]) for _ in range(3)]
+        assert (np.array(k) >= 0.0).all()
+        assert (np.array(k) <= 1.0).all()

@@ -42,6 +42,7 @@ DEFAULT_SYSTEM = {"crosscheck": "wgan_gp_mlp_mnist", "bench": "wgan_gp_mlp_mnist
 # Words in backticks that look like names of ours and are not: of frameworks, of files that runs write, of examples.
 ELSEWHERE = {
     "torch.nn.Module", "chainer.Chain", "state_dict", "load_state_dict", "setuptools<81", "pip", "numpy.random.Philox",
+    "jax.grad", "jax.jit", "jnp.clip", "ganspec.backends",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ganspec.spec import load_system
 from ganspec.tools.data import Dataset
+from ganspec.tools.errors import UserError
 from ganspec.tools.run.feed import Feed
 
 SYSTEM = load_system("cgan_mnist", reduced=True)
@@ -105,3 +106,75 @@ def test_a_system_ends_its_epochs_as_its_source(name, leftover):
 
 def test_the_cgan_s_first_pass_is_not_shuffled():
     assert load_system("cgan_mnist").data.first_pass == "in_order"
+
+
+# What seed 5 makes of 8 images in batches of 3, written down once: whoever changes it makes every recorded run another one. An
+# epoch of "drop" ends after two batches and leaves two images out, in each epoch others; one of "wrap" ends within the third.
+ORDERS = {
+    ("drop", "shuffled"): [[1, 3, 0], [5, 2, 6], [5, 2, 0], [4, 1, 7], [4, 6, 1], [7, 5, 3]],
+    ("wrap", "shuffled"): [[1, 3, 0], [5, 2, 6], [4, 7, 5], [2, 0, 4], [1, 7, 6], [3, 4, 6]],
+    ("drop", "in_order"): [[0, 1, 2], [3, 4, 5], [5, 2, 0], [4, 1, 7], [4, 6, 1], [7, 5, 3]],
+    ("wrap", "in_order"): [[0, 1, 2], [3, 4, 5], [6, 7, 5], [2, 0, 4], [1, 7, 6], [3, 4, 6]],
+}
+
+
+@pytest.mark.parametrize(("leftover", "first_pass"), ORDERS)
+def test_orders_are_those_of_every_run_before(leftover, first_pass):
+    given_out = feed(8, 3, seed=5, leftover=leftover, first_pass=first_pass)
+    expected = ORDERS[leftover, first_pass]
+    assert [numbers(given_out()) for _ in expected] == expected
+    whole = ORDERS[leftover, "shuffled"]
+    count = 2 if leftover == "drop" else 3  # batches that the first epoch has a part in
+    assert whole[count:] == expected[count:], "only the first epoch can be in order"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (0.0, 255.0), (2.0, 3.0)])
+def test_black_and_white_become_the_ends_of_the_range_and_all_between_lies_on_a_line(low, high, dtype):
+    system = replace(SYSTEM, run=replace(SYSTEM.run, batch=4), data=replace(SYSTEM.data, range=(low, high)))
+    pixels = np.array([[0, 255], [51, 204], [1, 254], [102, 153]], np.uint8).reshape(4, 1, 1, 2)
+    expected = np.array([[0, 5], [1, 4], [1 / 51, 254 / 51], [2, 3]]) / 5 * (high - low) + low
+    labels = np.array([3, 1, 2, 0])
+    for images in (pixels, (pixels / 255).astype(np.float32)):
+        copy = images.copy()
+        batch = Feed(system, Dataset(images, labels, "pixels", ""), 0, dtype)()
+        assert batch["x"].dtype == np.dtype(dtype)
+        assert batch["x"].shape == (4, 1, 1, 2)
+        assert batch["y"].dtype.kind == "i"
+        places = [labels.tolist().index(label) for label in batch["y"]]
+        single = "float32" in (dtype, images.dtype)
+        np.testing.assert_allclose(
+            batch["x"][:, 0, 0], expected[places], rtol=0, atol=(high - low) * (2e-7 if single else 1e-15)
+        )
+        batch["x"][...] = 7.0  # what is done with a batch does not reach the data
+        assert np.array_equal(images, copy)
+
+
+def test_pixels_of_a_batch_are_those_of_the_image_in_place_colour_and_row():
+    system = replace(SYSTEM, run=replace(SYSTEM.run, batch=2), data=replace(SYSTEM.data, range=(0.0, 255.0)))
+    images = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    batch = Feed(system, Dataset(images, np.array([0, 1]), "pixels", ""), 0, "float64")()
+    np.testing.assert_allclose(batch["x"], images[batch["y"]], rtol=1e-14)
+
+
+def test_a_system_without_labels_gets_none_and_one_with_labels_needs_the_right_ones():
+    plain = load_system("gan_mlp_mnist", ["run.batch=2"], reduced=True)
+    images = np.zeros((4, 1, 6, 6), np.uint8)
+    assert set(Feed(plain, Dataset(images, np.arange(4), "numbers", ""), 0, "float32")()) == {"x"}
+    system = replace(SYSTEM, run=replace(SYSTEM.run, batch=2))
+    assert set(Feed(system, Dataset(images, np.array([0, 9, 1, 2]), "numbers", ""), 0, "float32")()) == {"x", "y"}
+    for labels, message in (
+        (None, "numbers: has no labels, and this system is conditional; give data with labels"),
+        (np.array([0, 10, 1, 2]), "numbers: has labels from 0 to 10, expected 0 to 9"),
+        (np.array([-1, 9, 1, 2]), "numbers: has labels from -1 to 9, expected 0 to 9"),
+    ):
+        with pytest.raises(UserError) as error:
+            Feed(system, Dataset(images, labels, "numbers", ""), 0, "float32")
+        assert str(error.value) == message
+
+
+def test_a_batch_of_all_images_is_given_and_a_larger_one_refused():
+    assert sorted(numbers(feed(4, 4, leftover="drop", first_pass="shuffled")())) == [0, 1, 2, 3]
+    with pytest.raises(UserError) as error:
+        feed(3, 4, leftover="drop", first_pass="shuffled")
+    assert str(error.value) == "numbers: 3 images are fewer than one batch of 4; give more, or --set run.batch=3"

@@ -12,7 +12,7 @@ from ganspec.spec import load_system
 from ganspec.spec.layers import KINDS
 from ganspec.tools import backends
 from support import tiny_systems
-from support.agreement import assert_backends_agree
+from support.agreement import assert_witnesses_agree
 from support.drawn import reproducible
 from support.layer_systems import ELSEWHERE, MIDDLES, write_system
 from support.tiny_systems import GENERATOR, NORMAL, critic
@@ -44,7 +44,7 @@ def test_backends_agree_on_a_critic_with(kind, data, tmp_path_factory):
     file = write_system(tmp_path_factory.mktemp("layers"), kind, **sizes)
     seed = data.draw(st.integers(0, 10**6))
     with reproducible(Path(file), seed=seed, iterations=2):
-        assert_backends_agree(load_system(file), seed=seed)
+        assert_witnesses_agree(load_system(file), seed=seed)
 
 
 CODES = {
@@ -76,7 +76,7 @@ def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
         "D": critic(1, "", "x = [1, 3, 3]\ny = { labels = 4 }", joined.replace("FIRST", "pixels")),
     }
     system = tiny_systems.write_system(tmp_path, "loss.toml", networks, shape=(1, 3, 3), labels=4, batch=5)
-    assert_backends_agree(system, iterations=3)
+    assert_witnesses_agree(system, iterations=3)
 
 
 @pytest.mark.usefixtures("both_backends")
@@ -95,7 +95,7 @@ def test_backends_agree_on_a_critic_that_grows_while_its_new_layer_fades_in(tmp_
         (0, pytest.approx(2 / 3)),
         (1, 0.0),
     ]
-    assert_backends_agree(system, iterations=5)
+    assert_witnesses_agree(system, iterations=5)
 
 
 def _modules(name, network, dtype="float64"):

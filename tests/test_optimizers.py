@@ -11,9 +11,9 @@ from ganspec.spec.parts.optimizers import KINDS
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.spec.training.state import array_shapes
 from ganspec.tools import backends
-from ganspec.tools.agreement import compare, trace
+from ganspec.tools.agreement import crosscheck_system
 from support import amsgrad
-from support.agreement import both, disagreements
+from support.agreement import assert_witnesses_agree
 from support.optimizer_rules import DEFINITIONS
 from support.programs import here
 from support.tiny_systems import GENERATOR, critic, move_along, write_system
@@ -60,50 +60,24 @@ def test_a_moment_is_of_the_degree_that_it_says(name, backend, tmp_path):
         assert (a != rest).all()
 
 
-@pytest.mark.parametrize("name", TOML)
-@pytest.mark.usefixtures("own_kind")
-def test_the_size_of_gradients_and_the_step_along_one_are_those_of_training(name, backend, tmp_path):
-    system = write_system(tmp_path, "wgan", NETWORKS, optimizers=TOML[name])
-    optimizer, states = trained(backend, system, -0.3, 60)
-    assert optimizer.kind == name.partition(",")[0]
-    moments = {moment: states[-1].arrays[f"moments/D/{moment}/l1/W"] for moment in optimizer.moments()}
-    size = optimizer.gradient_size(moments, 60)
-    assert size == pytest.approx(
-        np.full_like(size, 0.3), rel=0.35
-    )  # "about": some of the 0 from which it starts is left
-    step = optimizer.step_along(size, moments, 60, optimizer.learning_rate)
-    before, after = (state.arrays["parameters/D/l1/W"] for state in states[-2:])
-    np.testing.assert_allclose(step, after - before, rtol=0.35)
-    _, still = trained(backend, system, 0.0, 3)
-    moments = {moment: still[-1].arrays[f"moments/D/{moment}/l1/W"] for moment in optimizer.moments()}
-    np.testing.assert_allclose(optimizer.gradient_size(moments, 3), 0.0, atol=1e-7)
-
-
 @pytest.mark.usefixtures("both_backends", "own_kind")
-def test_moments_of_any_names_are_compared(tmp_path):
+def test_moments_of_any_names_are_compared(tmp_path, monkeypatch):
     system = write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
-    torch, chainer = both(system, seed=1, iterations=3)
-    assert disagreements(compare(torch, chainer)) == []
-    names = {name.split("/")[1] for name in torch.values["moment, 1 iteration"]}
-    assert names == {"direction", "square", "largest"}
-
-
-@pytest.mark.usefixtures("both_backends", "own_kind")
-def test_a_wrong_moment_of_any_name_is_rejected(monkeypatch, tmp_path):
-    system = write_system(tmp_path, "wgan_gp", NETWORKS, optimizers=amsgrad.TOML)
-    options = {"seed": 1, "dtype": "float64", "device": "cpu", "iterations": 1}
-    torch = trace("torch", system, **options)
-    right = amsgrad.Implementation.update
+    right = assert_witnesses_agree(system, seed=1, iterations=3)
+    moments = [row for row in right.rows if row.kind == "moment"]
+    arrays = sum(name.startswith("moments/") for name in array_shapes(system))
+    repeats = sum(step.step.repeat for step in system.plan.steps)
+    assert {row.compared for row in moments} == {3 * repeats * arrays}
+    update = amsgrad.Implementation.update
 
     def forgets(self, parameters, gradient, parts):
-        right(self, parameters, gradient, parts)
+        update(self, parameters, gradient, parts)
         self.moments["largest"] *= 0.999
 
     monkeypatch.setattr(amsgrad.Implementation, "update", forgets)
-    findings = compare(torch, trace("chainer", system, **options, states=torch.states))
-    (moments,) = (f for f in findings if f.kind == "moment, 1 iteration")
-    assert not moments.agrees
-    assert moments.where.startswith(("moments D/largest/", "moments G/largest/"))
+    first = crosscheck_system(system, seed=1, iterations=1).first
+    assert first.odd == "reference"
+    assert first.difference.name.startswith(("moment G/largest/", "moment D/largest/"))
 
 
 @pytest.mark.usefixtures("both_backends", "own_kind")
@@ -115,7 +89,7 @@ def test_every_program_takes_an_optimizer_of_ones_own(backend, tmp_path, capsys)
     assert here("show", system) == 0
     assert "amsgrad" in capsys.readouterr().out
     assert here("crosscheck", system, "--iterations", 2, "--json", tmp_path / "found.json") == 0
-    assert json.loads((tmp_path / "found.json").read_text())["agree"]
+    assert json.loads((tmp_path / "found.json").read_text())["agrees"]
     options = ["--data", data, "--dtype", "float64", "--backend", backend]
     assert here("train", system, *options, "--out", tmp_path / "whole", "--iterations", 6) == 0
     assert here("train", system, *options, "--out", tmp_path / "parts", "--iterations", 3) == 0

@@ -6,7 +6,7 @@ import pytest
 from ganspec.spec import load_system
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
-from support.agreement import assert_backends_agree
+from support.agreement import assert_witnesses_agree
 from support.tiny_systems import GENERATOR, critic, drawn_values, write_system
 
 OCCASIONAL = """[[steps]]
@@ -95,4 +95,4 @@ def test_backends_agree_on_odd_but_legal_formulas(loss, tmp_path):
         'number = { value = "0.5", with = "D" }\nslope = { value = "mean(norm(grad(D(2 * G(z)), 2 * G(z))))", with = "G" }\n'
     )
     system = write_system(tmp_path, "loss.toml", {"G": GENERATOR, "D": critic()})
-    assert_backends_agree(system, seed=1)
+    assert_witnesses_agree(system, seed=1)

@@ -24,7 +24,8 @@ PROGRAMS = {
     "systems": "list the systems there are",
     "show": "print a system: sources, networks, formulas, schedule, plan, every number",
     "train": "train a system",
-    "crosscheck": "compare the two backends on a system",
+    "crosscheck": "compare the backends and the reference on a system",
+    "fuzz": "draw systems at random, and compare all witnesses on each",
     "vectors": "check an implementation of your own against golden vectors",
     "bench": "time training against a plain hand-written loop",
 }

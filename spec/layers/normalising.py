@@ -31,7 +31,10 @@ def batch_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
         if table.take(name) != "none":
             initial = table.distribution(name, also={"fan_in": channels, "fan_out": channels})
             parameters.append(Parameter(name, (channels,), initial))
+    noted = table.problems.noted
     settings = {"epsilon": table.number("epsilon", least=0), "momentum": table.number("momentum", least=0, most=1)}
+    if settings["epsilon"] == 0 and table.problems.noted == noted:  # PyTorch refuses it, too
+        table.note("epsilon", "expected a number above 0: a channel whose numbers are all equal has the variance 0")
     running = (Statistic("mean", (channels,), constant(0.0)), Statistic("variance", (channels,), constant(1.0)))
     return LayerOutline(inputs[0], settings, tuple(parameters), running)
 

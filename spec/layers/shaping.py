@@ -22,7 +22,7 @@ def elementwise(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def leaky_relu(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """y = x where x >= 0, and slope x elsewhere."""
+    """y = x where x > 0, and slope x elsewhere."""
     return LayerOutline(inputs[0], {"slope": table.number("slope")})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ganspec.spec.layers import Parameter, Shape, Statistic, format_shape
@@ -39,6 +39,7 @@ class Layer:
     Args:
         inputs: names of the inputs and layers that it reads.
         shape: shape of its output, for one sample.
+        source: file and line on which it stands, "architectures/mlp_generator.toml:27"; layers of other lines can be equal.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Layer:
     settings: Mapping[str, Any]
     parameters: tuple[Parameter, ...]
     statistics: tuple[Statistic, ...]
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ layer without `from` reads the nearest preceding layer that is present.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ganspec.spec.layers import KINDS, Shape, ShapeError
 from ganspec.spec.network.architecture import NAME, Architecture, Input, Layer, read_inputs
@@ -76,7 +76,7 @@ def read_architecture(
         if i >= MAX_LAYERS or builder.unused.layers > MAX_LAYERS * (1 if stage is None else 1 + MAX_STAGES):
             network.note("layers", f"more than {MAX_LAYERS} layers")
             break
-        builder.add(layer)
+        builder.add(layer, file.source("network", "layers", i))
     outputs = builder.outputs(network)
     network.close()
     builder.close_settings()
@@ -132,8 +132,8 @@ class _Builder:
         self.shapes = {name: value.shape for name, value in self.inputs.items()}
         self.previous = next(iter(self.inputs)) if len(self.inputs) == 1 else ""
 
-    def add(self, layer: Table) -> None:
-        """Add a layer of the file."""
+    def add(self, layer: Table, source: str) -> None:
+        """Add a layer of the file, which stands at `source`."""
         kind = layer.choice("kind", [*KINDS, "network"]) if "kind" in layer else layer.text("kind")
         if not kind or layer.data.get("kind") != kind:
             return
@@ -158,7 +158,7 @@ class _Builder:
         elif kind == "network":
             self._inline(layer, name, inputs)
         else:
-            self._make(layer, kind, name, inputs)
+            self._make(layer, kind, name, inputs, source)
 
     def _is_present(self, layer: Table) -> bool:
         """Returns: whether this stage has a layer."""
@@ -176,7 +176,7 @@ class _Builder:
             return first <= self.stage <= min([*last, self.stage])
         return True
 
-    def _make(self, layer: Table, kind: str, name: str, inputs: tuple[str, ...]) -> None:
+    def _make(self, layer: Table, kind: str, name: str, inputs: tuple[str, ...], source: str) -> None:
         # A key that the layer does not have comes from the settings of its kind.
         shared = self.settings.data.get(kind, {})
         data = {**(shared if isinstance(shared, dict) else {}), **layer.data}
@@ -203,7 +203,7 @@ class _Builder:
             self._hide(name)
             return
         arrays = outline.parameters, outline.statistics
-        self._append(Layer(name, kind, inputs, outline.shape, outline.settings, *arrays))
+        self._append(Layer(name, kind, inputs, outline.shape, outline.settings, *arrays, source))
 
     @property
     def _in_stage(self) -> str:
@@ -279,7 +279,7 @@ class _Builder:
         outer = dict(zip(inner.inputs, inputs, strict=False))
         for x in inner.layers:
             reads = tuple(outer.get(i, f"{name}/{i}") for i in x.inputs)
-            self._append(Layer(f"{name}/{x.name}", x.kind, reads, x.shape, x.settings, x.parameters, x.statistics))
+            self._append(replace(x, name=f"{name}/{x.name}", inputs=reads))
         out = next(iter(inner.outputs.values()))
         self.previous = outer.get(out, f"{name}/{out}")  # a block that is empty in this stage passes its input on
         self.real_names[name] = self.previous

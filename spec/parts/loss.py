@@ -20,13 +20,13 @@ output ("D.feature"), or the images ("x").
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ganspec.spec.layers import Shape
 from ganspec.spec.text.distributions import Distribution
 from ganspec.spec.text.errors import Problems, did_you_mean, expected_one_of
 from ganspec.spec.text.files import SpecFile
-from ganspec.spec.text.formula import Expression, FormulaError, parse_signature
+from ganspec.spec.text.formula import Binary, Call, Expression, FormulaError, Name, Negative, Output, parse_signature
 from ganspec.spec.text.tables import Table
 
 
@@ -45,12 +45,13 @@ class Draw:
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula with its text, file and key, for messages about its meaning."""
+    """A formula with its text, file and key, for messages about its meaning; `source` is its file and line."""
 
     tree: Expression
     text: str
     file: str
     key: str
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -116,20 +117,22 @@ def read_loss(file: SpecFile, overrides: Mapping[str, float], problems: Problems
     title, source = table.line("title"), table.line("source")
     scope = table.numbers("constants", overrides)
     own = table.table("losses")
-    losses = {network: _formula(own, network) for network in own.data}
+    losses = {network: _formula(own, network, file.source("losses", network)) for network in own.data}
     if not losses:
         table.note("losses", "a loss file needs the loss of at least one network")
     draws = read_draws(table)
     shapes = table.table("outputs", {})
     outputs = {name: _shape(shapes, name) for name in shapes.data}
-    definitions = _definitions(table)
+    definitions = _definitions(table, file)
     # Read what is computed beside the losses.
     carried, reports = {}, {}
     for name, entry in _entries(table, "carried"):
-        carried[name] = Carried(entry.number("start"), _formula(entry, "next"), _one_network(entry, losses))
+        formula = _formula(entry, "next", file.source("carried", name, "next"))
+        carried[name] = Carried(entry.number("start"), formula, _one_network(entry, losses))
         entry.close()
     for name, entry in _entries(table, "report"):
-        reports[name] = Report(_formula(entry, "value"), _networks(entry, losses))
+        formula = _formula(entry, "value", file.source("report", name, "value"))
+        reports[name] = Report(formula, _networks(entry, losses))
         entry.close()
     table.close()
     used_by_constants = frozenset(scope.used)
@@ -188,9 +191,9 @@ def _entries(table: Table, name: str) -> list[tuple[str, Table]]:
     return [(key, outer.table(key)) for key in outer.data]
 
 
-def _formula(table: Table, name: str) -> Formula:
+def _formula(table: Table, name: str, source: str) -> Formula:
     raw = table.data.get(name, "")
-    return Formula(table.formula(name), str(raw), table.file, table.path(name))
+    return Formula(table.formula(name), str(raw), table.file, table.path(name), source)
 
 
 def _one_network(table: Table, losses: Mapping[str, Formula]) -> str:
@@ -213,7 +216,7 @@ def _checked(table: Table, networks: tuple[str, ...], losses: Mapping[str, Formu
     return networks
 
 
-def _definitions(table: Table) -> dict[str, Definition]:
+def _definitions(table: Table, file: SpecFile) -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     own = table.table("define", {})
     for signature in own.data:
@@ -226,6 +229,24 @@ def _definitions(table: Table) -> dict[str, Definition]:
             continue
         if name in definitions:
             table.problems.add(table.file, key, f"'{name}' is defined twice")
-        raw = own.data[signature]
-        definitions[name] = Definition(parameters, Formula(own.formula(signature), str(raw), table.file, key))
+        noted = table.problems.noted
+        formula = _formula(own, signature, file.source("define", signature))
+        definitions[name] = Definition(parameters, formula)
+        for parameter in parameters if table.problems.noted == noted else ():
+            if parameter not in _names(formula.tree):
+                own.note(signature, f"the formula does not use its parameter '{parameter}'", "use it or delete it")
     return definitions
+
+
+def _names(tree: Expression) -> set[str]:
+    """Returns: the names that stand for values in a formula."""
+    match tree:
+        case Name(name):
+            return {name}
+        case Negative(inner) | Output(inner):
+            return _names(inner)
+        case Binary(_, left, right):
+            return _names(left) | _names(right)
+        case Call(_, arguments):
+            return set().union(*map(_names, arguments))
+    return set()

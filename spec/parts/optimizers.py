@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
@@ -20,7 +20,6 @@ ADAM_PLACES = ("corrected", "uncorrected")
 RMSPROP_PLACES = ("outside", "inside")
 CLIP_TIMES = ("before", "after")
 SHARED = ("learning_rate", "clip")  # keys that every kind has
-_TINY = 1e-300  # avoids a division by 0
 _FEW = 2  # wrong keys are each noted; more of them come from another kind, and are noted together
 
 
@@ -64,28 +63,6 @@ class Optimizer(Protocol):
     def moments(self) -> dict[str, Moment]:
         """Returns: the moments, by the names that checkpoints use."""
 
-    def gradient_size(self, moments: Mapping[str, Any], updates: int) -> Any:
-        """Estimate the size of recent gradients, elementwise.
-
-        Args:
-            moments: arrays by name.
-            updates: number of updates so far.
-
-        Returns: about how large the gradients were.
-        """
-
-    def step_along(self, gradient: Any, moments: Mapping[str, Any], updates: int, learning_rate: float) -> Any:
-        """Estimate how far one update would move a parameter, elementwise.
-
-        Args:
-            gradient: gradient along which it moves.
-            moments: arrays by name.
-            updates: number of updates so far.
-            learning_rate: learning rate of the update.
-
-        Returns: the size of the step.
-        """
-
 
 @dataclass(frozen=True)
 class Adam:
@@ -111,18 +88,11 @@ class Adam:
     def moments(self) -> dict[str, Moment]:
         return {"m": Moment(0.0, 1), "v": Moment(0.0, 2)}
 
-    def gradient_size(self, moments: Mapping[str, Any], updates: int) -> Any:
-        return abs(moments["m"])
-
     def step_size(self, t: int, learning_rate: float) -> tuple[float, float]:
         """Returns: a and e for which the step is -a m / (sqrt(v) + e), in either definition."""
         root = (1.0 - self.beta2**t) ** 0.5
         epsilon = self.epsilon * root if self.epsilon_place == "corrected" else self.epsilon
         return learning_rate * root / (1.0 - self.beta1**t), epsilon
-
-    def step_along(self, gradient: Any, moments: Mapping[str, Any], updates: int, learning_rate: float) -> Any:
-        size, epsilon = self.step_size(updates, learning_rate)
-        return size * gradient / (moments["v"] ** 0.5 + epsilon + _TINY)
 
 
 @dataclass(frozen=True)
@@ -145,14 +115,6 @@ class RMSProp:
 
     def moments(self) -> dict[str, Moment]:
         return {"v": Moment(self.start, 2)}
-
-    def gradient_size(self, moments: Mapping[str, Any], updates: int) -> Any:
-        left = self.start * self.decay**updates  # the share of its start that is still in v
-        return (moments["v"] - left).clip(0.0) ** 0.5
-
-    def step_along(self, gradient: Any, moments: Mapping[str, Any], updates: int, learning_rate: float) -> Any:
-        v, inside = moments["v"], self.epsilon_place == "inside"
-        return learning_rate * gradient / ((v + self.epsilon) ** 0.5 if inside else v**0.5 + self.epsilon + _TINY)
 
 
 def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimizer]:

@@ -21,7 +21,7 @@ repeat of a step. A gradient never reaches a network that the step does not upda
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ganspec.spec.text.errors import Problems
 from ganspec.spec.text.files import SpecFile
@@ -66,6 +66,7 @@ class Step:
         until: condition that ends the repeats early.
         inference: networks that the step evaluates in inference mode.
         reuse: networks that the step does not evaluate again.
+        source: file and line on which it stands.
     """
 
     update: tuple[str, ...]
@@ -74,6 +75,7 @@ class Step:
     until: Until | None
     inference: tuple[str, ...]
     reuse: tuple[str, ...]
+    source: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -131,7 +133,7 @@ def read_schedule(file: SpecFile, overrides: Mapping[str, float], problems: Prob
     listed = table.tables("steps")
     if len(listed) > MAX_STEPS:
         table.note("steps", f"a schedule has at most {MAX_STEPS} steps, found {len(listed)}")
-    for entry in listed[:MAX_STEPS]:
+    for number, entry in enumerate(listed[:MAX_STEPS]):
         # Read the lists of networks, and note what they cannot mean together.
         update = entry.names("update")
         if "update" in entry and not update:
@@ -146,7 +148,8 @@ def read_schedule(file: SpecFile, overrides: Mapping[str, float], problems: Prob
             entry.note("reuse", f"'{name}' is not evaluated in this step, so it has no mode here")
         # Read the number of repeats; a step without any is left out.
         repeat = entry.size("repeat", 1, least=0, most=MAX_REPEATS)
-        step = Step(update, repeat, _repeat_override(entry), _until(entry), inference, reuse)
+        place = file.source("steps", number)
+        step = Step(update, repeat, _repeat_override(entry), _until(entry), inference, reuse, place)
         if not set(reuse).isdisjoint(update) and (step.repeat != 1 or step.repeat_override or step.until):
             message = "an evaluation of a network that this step updates can be reused once: its parameters move then"
             entry.note("reuse", message, "leave out repeat, repeat_override and until")

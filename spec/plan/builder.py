@@ -64,6 +64,7 @@ class Builder:
         keeps: nodes whose values a later step reuses, by the name that it has for them.
         trained_later: nodes of `keeps` through which a later step's gradient flows.
         named: nodes of definitions, by name ("x_hat"), or by the call as it stands in a formula ("L(G(z))").
+        sources: file and line of the formula in which each node was first written.
     """
 
     loss: Loss
@@ -80,6 +81,7 @@ class Builder:
     keeps: dict[Kept, int] = field(default_factory=dict)
     trained_later: set[int] = field(default_factory=set)
     named: dict[str, int] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
     graph: Graph = field(default_factory=Graph)
     _expanding: list[str] = field(default_factory=list)
     _expanded: dict[tuple[str, tuple[int, ...]], int] = field(default_factory=dict)
@@ -141,6 +143,8 @@ class Builder:
             raise self._stop(tree, str(error)) from None
         finally:
             self._level -= 1
+            assert self._formula is not None
+            self.sources += [self._formula.source] * (len(self.graph.nodes) - len(self.sources))
 
     def _name(self, name: str, tree: Expression, bound: Mapping[str, int]) -> int:
         if name in bound:

@@ -131,8 +131,8 @@ class Graph:
 
     def clip(self, a: int, low: int, high: int) -> int:
         bounds = self._number(low), self._number(high)
-        if bounds[0] is None or bounds[1] is None or not bounds[0] <= bounds[1]:
-            raise MeaningError("clip(v, low, high) needs two numbers, low <= high")
+        if bounds[0] is None or bounds[1] is None or not bounds[0] < bounds[1]:
+            raise MeaningError("clip(v, low, high) needs two numbers, low < high")
         if (value := self._number(a)) is not None:
             return self.constant(min(max(value, bounds[0]), bounds[1]))
         return self.add("clip", (self._float(a, "clip"),), self.nodes[a].shape, value=bounds)

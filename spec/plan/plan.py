@@ -8,7 +8,7 @@ differentiates with respect to them, and what is minimised, reported and carried
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.loss import Loss
@@ -35,6 +35,7 @@ class StepPlan:
         keeps: nodes whose values later steps of the iteration reuse, by the names that "kept" nodes have for them.
         trained_later: those of them whose graph a later step's gradient needs; this step itself sees them as constants.
         named: node of each definition that the step uses, by its name ("x_hat") or its call in a formula ("L(G(z))").
+        sources: for each node the file and line of the formula in which it is first written, "losses/wgan_gp.toml:21".
     """
 
     step: Step
@@ -48,6 +49,7 @@ class StepPlan:
     keeps: Mapping[Kept, int]
     trained_later: frozenset[int]
     named: Mapping[str, int]
+    sources: tuple[str, ...] = field(compare=False)
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""
@@ -147,7 +149,10 @@ def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], c
         if node.op == "network":
             occurrences[i] = counts.get(node.value, 0)
             counts[node.value] = occurrences[i] + 1
-    return StepPlan(step, nodes, losses, reports, carried, tracked, leaves, occurrences, keeps, trained_later, named)
+    sources = tuple(builder.sources[old] for old in needed)
+    return StepPlan(
+        step, nodes, losses, reports, carried, tracked, leaves, occurrences, keeps, trained_later, named, sources
+    )
 
 
 def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[frozenset[int], frozenset[int]]:
@@ -194,7 +199,7 @@ def describe_plan(plan: Plan, schedule: Schedule) -> list[str]:
         lines.append(f"step {number}: update {' and '.join(step.update)}{_times(step)}")
         for i, node in enumerate(planned.nodes):
             if node.op != "constant":
-                what, remarks = _describe(i, node, planned), _remarks(i, node, planned)
+                what, remarks = describe_node(i, planned), _remarks(i, node, planned)
                 lines.append(f"  {f'%{i}':>5} = {what:<34} {format_axes(node.shape):<18} {remarks}".rstrip())
         for network, i in planned.losses.items():
             lines.append(f"  minimise %{i} over {network}'s parameters")
@@ -215,7 +220,9 @@ def _times(step: Step) -> str:
     return times
 
 
-def _describe(i: int, node: Node, planned: StepPlan) -> str:
+def describe_node(i: int, planned: StepPlan) -> str:
+    """Returns: what a node computes, in the plan's own words: "subtract(%3, %5)"."""
+    node = planned.nodes[i]
     inputs = [f"{planned.nodes[j].value:g}" if planned.nodes[j].op == "constant" else f"%{j}" for j in node.inputs]
     match node.op:
         case "draw" | "carried" | "recall":

@@ -2,14 +2,19 @@
 
     jets         numbers with derivatives along two directions
     layers       the kinds of layer
+    functions    the functions of formulas
     formulas     losses, reports, carried numbers, penalties
+    planned      the same iteration as the plan has it, node by node
     optimizers   update rules
-    trainer      one iteration: `Reference`
+    trainer      one iteration: `Trainer`
+    arrays       what it computes in, and what it refuses
 
-It shares no automatic differentiation with the backends, and of the plan only the order of steps, so that two backends cannot be
-wrong together.
+It shares no automatic differentiation with the backends, and takes losses from the formulas themselves, not from the plan, so
+that two backends cannot be wrong together. It is loaded like a backend (`ganspec.spec.training.protocol`), and does all that one
+does except for whole gradients.
 """
 
-from ganspec.spec.reference.trainer import Reference, ReferenceResult
+from ganspec.spec.reference.arrays import DeviceError, to_numpy
+from ganspec.spec.reference.trainer import ReferenceResult, Trainer
 
-__all__ = ["Reference", "ReferenceResult"]
+__all__ = ["DeviceError", "ReferenceResult", "Trainer", "to_numpy"]

@@ -50,9 +50,18 @@ class Jet:
         """Returns: the same value without derivatives."""
         return Jet(self.f)
 
+    def tilted(self, start: int, end: int) -> Jet:
+        """Returns: the same value with a direction e1 for each of its numbers from `start` to before `end`, counted flat."""
+        units = np.zeros((end - start, self.f.size))
+        units[np.arange(end - start), np.arange(start, end)] = 1.0
+        return Jet(self.f, units.reshape(end - start, *self.f.shape[1:]), self.b)
+
     def __add__(self, other: Any) -> Jet:
         o = jet(other)
-        return Jet(self.f + o.f, _sum(self.a, o.a), _sum(self.b, o.b), _sum(self.ab, o.ab))
+        f = self.f + o.f
+        parts = (_sum(self.a, o.a), _sum(self.b, o.b), _sum(self.ab, o.ab))
+        # A part that only one operand has takes the shape of the sum, too: it is reduced later.
+        return Jet(f, *(None if part is None else np.broadcast_to(part, (len(part), *f.shape[1:])) for part in parts))
 
     def __sub__(self, other: Any) -> Jet:
         return self + jet(other) * -1.0
@@ -71,14 +80,21 @@ class Jet:
         return self.__mul__(other)
 
     def sqrt(self) -> Jet:
-        # At 0 the norm's derivative is defined to be 0.
+        root = np.sqrt(self.f)
+        return self.map(root, 0.5 / root, -0.25 / root**3)
+
+    def root_of_squares(self) -> Jet:
+        """Returns: the square root; where it is 0, its derivatives are 0, as a norm's are."""
         root = np.sqrt(self.f)
         positive = root > 0
         safe = np.where(positive, root, 1.0)
         return self.map(root, np.where(positive, 0.5 / safe, 0.0), np.where(positive, -0.25 / safe**3, 0.0))
 
     def power(self, e: float) -> Jet:
-        return self.map(self.f**e, e * self.f ** (e - 1), e * (e - 1) * self.f ** (e - 2))
+        def term(factor: float, exponent: float) -> np.ndarray:
+            return factor * self.f**exponent if factor else np.zeros_like(self.f)  # not 0 times infinity, at 0
+
+        return self.map(self.f**e, term(e, e - 1), term(e * (e - 1), e - 2))
 
     def abs(self) -> Jet:
         return self.map(abs(self.f), np.sign(self.f), 0 * self.f)
@@ -95,11 +111,11 @@ class Jet:
         return self.map(t, 1 - t**2, -2 * t * (1 - t**2))
 
     def sigmoid(self) -> Jet:
-        s = 1 / (1 + np.exp(-self.f))
+        s = np.exp(-np.logaddexp(0.0, -self.f))
         return self.map(s, s * (1 - s), s * (1 - s) * (1 - 2 * s))
 
     def softplus(self) -> Jet:
-        s = 1 / (1 + np.exp(-self.f))
+        s = np.exp(-np.logaddexp(0.0, -self.f))
         return self.map(np.logaddexp(self.f, 0.0), s, s * (1 - s))
 
     def kinked(self, left: float) -> Jet:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganspec.spec.network.architecture import Layer
+from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.reference.jets import Jet, jet, joined, weigh
 
 
@@ -28,6 +28,26 @@ class Evaluation:
     mask: Callable[[Layer, tuple[int, ...]], np.ndarray]
     statistics: Mapping[str, np.ndarray]
     moved: dict[str, np.ndarray]
+
+
+def evaluate_layers(
+    architecture: Architecture, parameters: Mapping[str, Jet], inputs: list[Jet], how: Evaluation
+) -> dict[str, Jet]:
+    """Evaluate a network, one layer after the other.
+
+    Args:
+        architecture: architecture of the network.
+        parameters: parameters by path, such as "l1/W".
+        inputs: values in the order of the architecture's inputs, (N, ...) each.
+        how: mode, masks and statistics.
+
+    Returns: what each layer gave, and each input, by name.
+    """
+    values = dict(zip(architecture.inputs, inputs, strict=True))
+    for layer in architecture.layers:
+        own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
+        values[layer.name] = evaluate(layer, [values[i] for i in layer.inputs], own, how)
+    return values
 
 
 def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evaluation) -> Jet:
@@ -80,7 +100,10 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
         case "elu":
             alpha, e, positive = settings["alpha"], np.exp(np.minimum(x.f, 0.0)), x.f > 0
             below = np.where(positive, 0.0, alpha * e)
-            return x.map(np.where(positive, x.f, alpha * (e - 1)), np.where(positive, 1.0, below), below)
+            bend = np.where(x.f < 0, below, 0.0)
+            return x.map(
+                np.where(positive, x.f, alpha * np.expm1(np.minimum(x.f, 0.0))), np.where(positive, 1.0, below), bend
+            )
         case "tanh":
             return x.tanh()
         case "sigmoid":

@@ -10,12 +10,14 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ganspec.spec.text.errors import Problem, SpecError, did_you_mean, expected_one_of
+from ganspec.spec.text.lines import KeyPath, lines_of
 
 _ROOT = Path(__file__).resolve().parent.parent  # the folder `spec`
 MAX_BYTES = 1_000_000  # of one spec file; ours are under 10 kB
@@ -60,11 +62,33 @@ class SpecFile:
         file: name of the file in messages.
         data: content of the file.
         name: short name of what the file describes.
+        text: TOML of which `data` was read; empty where it is not known.
+        places: of a system with a base or variant, files and tables in which its keys are written, the lowest first.
     """
 
     file: str
     data: dict[str, Any]
     name: str
+    text: str = field(default="", repr=False, compare=False)
+    places: tuple[tuple[SpecFile, KeyPath], ...] = field(default=(), repr=False, compare=False)
+
+    @cached_property
+    def lines(self) -> Mapping[KeyPath, int]:
+        """The line of each key of the file, see `lines_of`; empty where `data` was changed after it was read."""
+        return lines_of(self.text, self.data)
+
+    def source(self, *path: str | int) -> str:
+        """Returns: file and line of a key or list element, "losses/wgan_gp.toml:21"; the file alone if the line is unknown."""
+        line = self.lines.get(path)
+        return self.file if line is None else f"{self.file}:{line}"
+
+    def source_of_optimizer(self, network: str) -> str:
+        """Returns: file and line of the table that says the kind of a network's optimiser; the file alone if it is unknown."""
+        for table in (("optimizers", network), ("optimizers",)):
+            for file, place in reversed(self.places):
+                if (*place, *table, "kind") in file.lines:
+                    return file.source(*place, *table)
+        return self.file
 
     @property
     def constant_names(self) -> list[str]:
@@ -121,7 +145,7 @@ class Library:
         if not is_file:
             message = f"there is no file '{name}' in the folder of the system file"
             raise SpecError([Problem(file, key, message, did_you_mean(name, _files(self.folder)))])
-        return SpecFile(name, read_file(path, name), path.stem)
+        return _spec_file(path, name, path.stem)
 
 
 def _packaged(kind: str, name: str) -> SpecFile | None:
@@ -129,7 +153,7 @@ def _packaged(kind: str, name: str) -> SpecFile | None:
     if not _NAME.fullmatch(name) or not path.is_file():
         return None
     label = f"{kind}/{name}.toml"
-    return SpecFile(label, read_file(path, label), name)
+    return _spec_file(path, label, name)
 
 
 def _files(folder: Path) -> list[str]:
@@ -156,13 +180,18 @@ def find_system(name: str) -> tuple[SpecFile, str, Library]:
     base, variant = split_variant(name)
     if base.endswith(".toml"):
         path = _path(Path(base), "", "")
-        return SpecFile(base, read_file(path, base), path.stem), variant, Library(path.resolve().parent)
+        return _spec_file(path, base, path.stem), variant, Library(path.resolve().parent)
     if (packaged := _packaged("systems", base)) is not None:
         return packaged, variant, Library()
     valid = system_names()
     message = f"there is no system '{name}': {expected_one_of(valid)}"
     hint = did_you_mean(name, valid) or "a system of your own is named by its path, ending in .toml"
     raise SpecError([Problem("", "", message, hint)])
+
+
+def _spec_file(path: Path, label: str, name: str) -> SpecFile:
+    text = _read_text(path, label)
+    return SpecFile(label, read_toml(text, label), name, text)
 
 
 def read_file(path: Path, label: str) -> dict[str, Any]:
@@ -177,6 +206,10 @@ def read_file(path: Path, label: str) -> dict[str, Any]:
     Raises:
         SpecError: it cannot be read, is not a file, is too large, or is not TOML; the message says where.
     """
+    return read_toml(_read_text(path, label), label)
+
+
+def _read_text(path: Path, label: str) -> str:
     try:
         mode = os.stat(path).st_mode
         for what, is_that in _NOT_FILES.items():
@@ -186,7 +219,7 @@ def read_file(path: Path, label: str) -> dict[str, Any]:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise SpecError([Problem(label, "", f"the file is larger than {MAX_BYTES:,} bytes, too large for a spec")])
-        return read_toml(content.decode("utf-8"), label)
+        return content.decode("utf-8")
     except OSError as error:
         raise SpecError([Problem(label, "", f"cannot be read: {error.strerror or error}")]) from None
     except UnicodeDecodeError as error:

@@ -15,10 +15,10 @@ from typing import Any
 from ganspec.spec.text.errors import expected_one_of, printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.options import DEVICES, DRAWS, DTYPES, MAX_SEED
+from ganspec.spec.training.protocol import BACKENDS, training_backends
 
 FORMAT = "ganspec run 2"
 NAME = "run.json"
-BACKENDS = ("torch", "chainer")
 _OLDER = ("ganspec run 1",)
 _MAX_BYTES = 10_000_000  # of run.json; that of the largest system has under 100 kB
 _MAX_TEXT = 5_000  # characters of a name or path
@@ -34,6 +34,11 @@ _Complaint = str | None  # what was expected instead; None where a value is righ
 
 def _choice(valid: tuple[str, ...]) -> Callable[[Any], _Complaint]:
     return lambda value: None if isinstance(value, str) and value in valid else expected_one_of(valid)
+
+
+def _backend(value: Any) -> _Complaint:
+    right = isinstance(value, str) and (value in BACKENDS or value in training_backends())
+    return None if right else expected_one_of(training_backends())
 
 
 def _seed(value: Any) -> _Complaint:
@@ -62,7 +67,7 @@ _CHECKS: dict[str, Callable[[Any], _Complaint]] = {  # what resuming reads
     "system": _name,
     "settings": _settings,
     "data": _text,
-    "backend": _choice(BACKENDS),
+    "backend": _backend,
     "device": _choice(DEVICES),
     "dtype": _choice(DTYPES),
     "draws": _choice(DRAWS),

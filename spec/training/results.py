@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ganspec.spec.plan.plan import StepPlan
 
-Layers = dict[int, dict[str, Any]]  # for each network node of a plan, what each layer gave
+Layers = dict[int, dict[str, Any]]  # for each network node of a plan, an array for each layer
+Gradients = tuple[dict[str, Any], Layers, dict[str, Layers]]  # the last three fields of a `StepResult`
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class StepResult:
         values: value of each node of the plan; of a network with several outputs a dictionary.
         gradients: gradient of each updated network's loss, one vector; `Trainer.gradients_by_path` gives it names.
         layers: what each layer gave, by network node and layer name; empty unless it was asked for.
+        layer_gradients: gradient of each updated network's loss with respect to what a layer gave, by updated network, network
+            node and layer name: how the loss moves when a number is added to the layer's output. Only those are there through
+            which a gradient flows on, to a parameter or to a variable of the formulas; none that is 0 everywhere, and none of an
+            evaluation that an earlier step made. Empty unless it was asked for.
     """
 
     step: int
@@ -28,3 +34,18 @@ class StepResult:
     values: list[Any]
     gradients: dict[str, Any]
     layers: Layers
+    layer_gradients: dict[str, Layers] = field(default_factory=dict)
+
+
+def by_layer(given: list[tuple[int, str, Any]], found: Sequence[Any]) -> Layers:
+    """Returns: the gradients that were found, by network node and layer name.
+
+    Args:
+        given: network node, name and value of each layer.
+        found: gradient with respect to each of these values, None where there is none.
+    """
+    gradients: Layers = {}
+    for (node, layer, _), gradient in zip(given, found, strict=True):
+        if gradient is not None:
+            gradients.setdefault(node, {})[layer] = gradient
+    return gradients

@@ -1,81 +1,107 @@
-"""`ganspec crosscheck`: its verdicts, its exit codes, its file."""
+"""`ganspec crosscheck`: its verdicts, its exit codes, its files."""
 
 import json
+from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 
 from ganspec.tools.__main__ import main
-from ganspec.tools.agreement import Trace, compare, compare_float32
-from support.breakers import replace_operation
+from ganspec.tools.agreement.mutants.computing import replace_operation
+
+pytestmark = pytest.mark.usefixtures("both_backends")
 
 
-def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, capsys):
-    arguments = ["crosscheck", "began_mnist", "--iterations", "1", "--json", str(tmp_path / "a.json")]
+def wrong_abs(patch, backend="chainer", factor=1.001):
+    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * factor)(patch, backend)
+
+
+def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, patch, capsys):
+    files = {name: tmp_path / f"a.{name}" for name in ("json", "junit", "html")}
+    arguments = ["crosscheck", "began_mnist", "--iterations", "1", "--bundle", str(tmp_path / "bundles")]
+    arguments += [text for name, path in files.items() for text in (f"--{name}", str(path))]
     assert main(arguments) == 0
-    assert "the backends agree" in capsys.readouterr().out
-    found = json.loads((tmp_path / "a.json").read_text())
-    assert found["agree"] is True
-    assert {f["kind"] for f in found["systems"]["began_mnist"]} >= {"output", "loss", "parameter gradient"}
-    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * 1.001)(
-        monkeypatch, "chainer"
-    )
-    assert main(arguments) == 1
-    assert "DISAGREE on began_mnist" in capsys.readouterr().out
-    assert json.loads((tmp_path / "a.json").read_text())["agree"] is False
+    assert "torch, chainer and reference agree on began_mnist" in capsys.readouterr().out
+    found = json.loads(files["json"].read_text())
+    assert found["agrees"] is True
+    assert {row["kind"] for row in found["systems"][0]["rows"]} >= {"layer", "loss", "parameter gradient", "slope"}
+    assert ElementTree.parse(files["junit"]).getroot().get("failures") == "0"
+    assert "began_mnist" in files["html"].read_text()
+    assert not (tmp_path / "bundles").exists()
+    wrong_abs(patch)
+    old = tmp_path / "old.json"
+    files["json"].rename(old)
+    assert main([*arguments, "--against", str(old)]) == 1
+    printed = capsys.readouterr().out
+    assert "DISAGREE on began_mnist" in printed
+    assert "chainer is alone: torch and reference agree with one another" in printed
+    assert "losses/began.toml:" in printed
+    assert "no longer agrees" in printed
+    assert json.loads(files["json"].read_text())["agrees"] is False
+    # The bundle computes it again, and says nothing once it is mended.
+    folder = tmp_path / "bundles" / "began_mnist"
+    assert f"ganspec crosscheck --replay {folder}" in printed
+    assert main(["crosscheck", "--replay", str(folder)]) == 1
+    assert "abs(" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert main(["crosscheck", "--replay", str(folder)]) == 0
 
 
-def test_crosscheck_of_a_system_that_diverges_in_both_says_so_and_is_no_agreement(tmp_path, capfd):
+def test_every_system_is_judged(patch, capsys):
+    wrong_abs(patch, factor=1 + 1e-9)
+    systems = ["gan_mlp_mnist", "began_mnist"]  # the first does not take an absolute value
+    assert main(["crosscheck", *systems, "--iterations", "1", "--jobs", "1"]) == 1
+    assert "DISAGREE on 1 of 2 systems: began_mnist" in capsys.readouterr().out
+
+
+def test_processes_say_the_same(capsys):
+    systems = ["gan_mlp_mnist", "cgan_mlp_mnist"]
+    assert main(["crosscheck", *systems, "--iterations", "1", "--jobs", "2", "--witnesses", "torch,reference"]) == 0
+    assert "agree" in capsys.readouterr().out
+
+
+def test_float32_is_judged_by_float64(monkeypatch, capsys):
+    """A mistake that both backends make is none between them."""
+    arguments = ["crosscheck", "began_mnist", "--dtype", "float32", "--iterations", "1"]
+    assert main(arguments) == 0
+    import ganspec.impl_chainer.trainer
+    import ganspec.impl_torch.trainer
+
+    for module in (ganspec.impl_torch.trainer, ganspec.impl_chainer.trainer):
+        right = module.evaluate_operation
+
+        def coarse(node, a, graph, right=right):
+            value = right(node, a, graph)
+            return value * (1.0 + 1e-4) if node.op == "abs" and "32" in str(a[0].dtype) else value
+
+        monkeypatch.setattr(module, "evaluate_operation", coarse)
+    capsys.readouterr()
+    assert main([*arguments, "--verbose"]) == 1
+    assert "float64 is alone: torch and chainer agree with one another" in capsys.readouterr().out
+
+
+def test_crosscheck_of_a_system_that_diverges_in_all_says_so_and_is_no_agreement(tmp_path, capfd):
     file = tmp_path / "a.json"
     wild = ["--set", "optimizers.learning_rate=1e15", "--set", "schedule.critic_steps=2"]
-    arguments = [
-        "crosscheck",
-        "wgan_gp_mlp_mnist",
-        *wild,
-        "--dtype",
-        "float32",
-        "--iterations",
-        "2",
-        "--json",
-        str(file),
-    ]
-    assert main(arguments) == 1
+    arguments = ["crosscheck", "wgan_gp_mlp_mnist", *wild, "--dtype", "float32", "--iterations", "2"]
+    assert main([*arguments, "--witnesses", "torch,chainer", "--json", str(file)]) == 1
     printed = capfd.readouterr()
-    assert "both backends diverged on wgan_gp_mlp_mnist" in printed.out
-    assert "DISAGREE" not in printed.out
+    assert "diverged" in printed.out
     assert "Warning" not in printed.err
     written = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert written["agree"] is False
-    assert any(f["both_diverged"] and f["worst"] is None for f in written["systems"]["wgan_gp_mlp_mnist"])
+    assert written["agrees"] is False
 
 
-def trace_of(**values):
-    kept = Trace()
-    for name, value in values.items():
-        kept.add("loss", name, value)
-    return kept
+@pytest.mark.parametrize("option", ["json", "junit", "html"])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_computed(option, tmp_path, capsys):
+    assert main(["crosscheck", "began_mnist", f"--{option}", str(tmp_path / "none" / "a")]) == 2
+    printed = capsys.readouterr()
+    assert f"make its folder first, or choose another place with --{option} FILE" in printed.err
+    assert not printed.out
 
 
-NAN, ONE = np.array(np.nan), np.array(1.0)
-
-
-def test_what_is_not_finite_in_one_backend_only_is_a_disagreement():
-    (finding,) = compare(trace_of(a=NAN, b=ONE), trace_of(a=NAN, b=ONE))
-    assert (finding.agrees, finding.both_diverged) == (False, True)
-    for theirs in (trace_of(a=ONE, b=ONE), trace_of(a=NAN, b=2 * ONE), trace_of(a=NAN), trace_of(a=NAN, b=NAN)):
-        (finding,) = compare(trace_of(a=NAN, b=ONE), theirs)
-        assert (finding.agrees, finding.both_diverged) == (False, False)
-
-
-def test_float32_that_is_not_finite_agrees_with_nothing():
-    judge, finite, wild = trace_of(a=ONE), trace_of(a=ONE.astype("f4")), trace_of(a=NAN.astype("f4"))
-    assert compare_float32(judge, finite, finite)[0].agrees
-    (both,) = compare_float32(judge, wild, wild)
-    assert (both.agrees, both.both_diverged) == (False, True)
-    (one,) = compare_float32(judge, finite, wild)
-    assert (one.agrees, one.both_diverged) == (False, False)
-
-
-def test_a_file_that_cannot_be_written_says_which_option(tmp_path, capsys):
-    assert main(["crosscheck", "began_mnist", "--iterations", "1", "--json", str(tmp_path / "none" / "a.json")]) == 2
-    assert "make its folder first, or choose another place with --json FILE" in capsys.readouterr().err
+@pytest.mark.parametrize("text", ["torch", "torch,torch", "reference,torch", "torch,nobody", ""])
+def test_witnesses_that_are_none_are_refused(text, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["crosscheck", "began_mnist", "--witnesses", text])
+    assert stop.value.code == 2
+    assert "--witnesses" in capsys.readouterr().err

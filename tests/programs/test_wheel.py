@@ -103,6 +103,7 @@ def test_a_users_own_modules_and_another_distributions_are_not_ours(crowded):
         ["train", "wgan_gp_mlp_mnist", "--iterations", "1", "--out", "chainer", "--backend", "chainer"],
         ["crosscheck", "wgan_gp_mlp_mnist", "--iterations", "1"],
         ["vectors", "--lint"],
+        ["fuzz", "--examples", "1"],
         ["bench", "wgan_gp_mlp_mnist", "--backend", "torch", "--rounds", "1", "--iterations", "1"],
     ],
     ids=" ".join,

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from ganspec.spec.parts import optimizers
 from ganspec.spec.parts.optimizers import Clip, Moment
+from ganspec.spec.reference import optimizers as reference
 from ganspec.spec.text.tables import Table
 from support.optimizer_rules import RATE
 
@@ -38,12 +40,6 @@ class AMSGrad:
 
     def moments(self) -> dict[str, Moment]:
         return {"direction": Moment(0.0, 1), "square": Moment(0.0, 2), "largest": Moment(0.0, 2)}
-
-    def gradient_size(self, moments: Mapping[str, Any], updates: int) -> Any:
-        return abs(moments["direction"])
-
-    def step_along(self, gradient: Any, moments: Mapping[str, Any], updates: int, learning_rate: float) -> Any:
-        return learning_rate * gradient / (moments["largest"] ** 0.5 + self.epsilon)
 
 
 class Implementation:
@@ -67,8 +63,19 @@ class Implementation:
             p -= self.learning_rate * direction / (largest**0.5 + own.epsilon)
 
 
+def defined(
+    own: AMSGrad, p: np.ndarray, g: np.ndarray, moments: Mapping[str, np.ndarray], t: int, learning_rate: float
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The update of one parameter in plain NumPy."""
+    direction = own.beta1 * moments["direction"] + (1 - own.beta1) * g
+    square = own.beta2 * moments["square"] + (1 - own.beta2) * g**2
+    largest = np.maximum(moments["largest"], square)
+    found = {"direction": direction, "square": square, "largest": largest}
+    return p - learning_rate * direction / (np.sqrt(largest) + own.epsilon), found
+
+
 def add(patch: pytest.MonkeyPatch) -> None:
-    """Add the kind to the spec and to the backends that are installed, for the rest of a test."""
+    """Add the kind to the spec, the reference and the backends that are installed, for the rest of a test."""
     numbers = {"beta1": "0.9", "beta2": "0.99", "epsilon": "1e-2"}
 
     def read(table: Table, learning_rate: float, clip: Clip | None) -> AMSGrad:
@@ -79,3 +86,4 @@ def add(patch: pytest.MonkeyPatch) -> None:
     for backend in filter(find_spec, ("torch", "chainer")):
         kinds = importlib.import_module(f"ganspec.impl_{backend}.optimizers").KINDS
         patch.setitem(kinds, "amsgrad", Implementation)
+    patch.setitem(reference.KINDS, "amsgrad", defined)

@@ -1,25 +1,27 @@
-"""Agreement of two backends: what each computes (`trace`), and whether the two are the same (`compare`, `BOUNDS`)."""
+"""Whether witnesses of a system agree: backends that train, and the reference.
 
-from ganspec.tools.agreement.compare import (
-    BOUNDS,
-    FLOAT32_FACTOR,
-    FLOAT32_FLOOR,
-    Finding,
-    compare,
-    compare_float32,
-    relative_difference,
-)
-from ganspec.tools.agreement.trace import Trace, random_feed, trace
+crosscheck   witnesses side by side, in lockstep and in runs of their own: `crosscheck_system`
+witnesses    what a witness is; names says what its numbers are called
+rounding     what one rounding changes; bounds makes allowances of it
+judge        compares, and names the first divergence; cases and guesses look for its cause
+report       what was found, as data
+evidence     what is needed to see a divergence again; bundle keeps it as a folder
+"""
+
+from ganspec.tools.agreement.crosscheck import WITNESSES, Altered, crosscheck_system, random_feed, replay
+from ganspec.tools.agreement.report import Comparison, Difference, Divergence, Place, Quantity, Report, Row
 
 __all__ = [
-    "BOUNDS",
-    "FLOAT32_FACTOR",
-    "FLOAT32_FLOOR",
-    "Finding",
-    "Trace",
-    "compare",
-    "compare_float32",
+    "WITNESSES",
+    "Altered",
+    "Comparison",
+    "Difference",
+    "Divergence",
+    "Place",
+    "Quantity",
+    "Report",
+    "Row",
+    "crosscheck_system",
     "random_feed",
-    "relative_difference",
-    "trace",
+    "replay",
 ]

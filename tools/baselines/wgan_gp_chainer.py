@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
 import chainer
 import chainer.functions as F
 import chainer.links as L

@@ -26,14 +26,26 @@ def as_pixels(data: Data, images: np.ndarray) -> np.ndarray:
 
     Returns: uint8, (count, height, width, channels).
     """
-    low, high = data.range
-    scaled = np.clip((np.nan_to_num(images.astype(np.float64)) - low) / (high - low), 0.0, 1.0)
-    pixels = np.rint(scaled * 255.0).astype(np.uint8).transpose(0, 2, 3, 1)
+    pixels = to_bytes(images, data.range)
     for axis, size in ((1, data.shape[1]), (2, data.shape[2])):
         have = pixels.shape[axis]
         if have < size:
             pixels = pixels.take(np.arange(size) * have // size, axis)
     return pixels
+
+
+def to_bytes(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    """Turn images into pixels of the same size: 0 for the least value of the range, 255 for the largest, clipped.
+
+    Args:
+        images: images as G makes them, float, (count, channels, height, width); NaN counts as 0.
+        value_range: least and largest value.
+
+    Returns: uint8, (count, height, width, channels).
+    """
+    low, high = value_range
+    scaled = np.clip((np.nan_to_num(images.astype(np.float64)) - low) / (high - low), 0.0, 1.0)
+    return np.rint(scaled * 255.0).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
 def grid(pixels: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Compare the two backends on a system: the same parameters, data and draws, every quantity, one verdict.
+"""Compare witnesses on a system: the same parameters, data and draws, every quantity, one verdict.
 
 Exit code 0 where all agree, 1 where one does not or where training diverged, 2 where it could not run.
 """
@@ -6,24 +6,45 @@ Exit code 0 where all agree, 1 where one does not or where training diverged, 2 
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import os
+import platform
+import re
 import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from ganspec.spec import System, load_system, system_names
-from ganspec.spec.text.errors import counted, printable
-from ganspec.spec.training.checkpoint import write_atomically
+import ganspec
+from ganspec.spec import load_system, system_names
+from ganspec.spec.text.errors import printable
+from ganspec.spec.training.checkpoint import CheckpointError, write_atomically
 from ganspec.spec.training.options import DTYPES
-from ganspec.tools.agreement import Finding, compare, compare_float32, trace
-from ganspec.tools.errors import AGREED, DISAGREED, cannot_write
+from ganspec.tools import backends
+from ganspec.tools.agreement.bundle import Asked, read_bundle, write_bundle
+from ganspec.tools.agreement.crosscheck import WITNESSES, crosscheck_system, replay
+from ganspec.tools.agreement.evidence import Evidence
+from ganspec.tools.agreement.report import Comparison, Divergence, Report
+from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
 from ganspec.tools.programs import options as shared
+from ganspec.tools.reporting import (
+    compare_reports,
+    read_json,
+    render_html,
+    render_json,
+    render_junit,
+    render_terminal,
+)
 
 EPILOG = """exit code: 0 where all quantities agree; 1 where one does not (DISAGREE), and where values became infinite or NaN in
-both backends (diverged): nothing can be said about such values, so that is no agreement either; 2 where it could not run."""
+all (diverged): nothing can be said about such values, so that is no agreement either; with --against also where a system that
+agreed in the older report is no longer there; 2 where it could not run."""
+_WRITERS = {"json": render_json, "junit": lambda report, against: render_junit(report), "html": render_html}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,99 +53,176 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "systems", metavar="SYSTEM", nargs="*", help="names or TOML files; default: every packaged system"
     )
+    parser.add_argument(
+        "--witnesses", metavar="A,B,...", type=_names, default=WITNESSES,
+        help=f"who is compared, at least two: backends, and the reference; the first trains (default: {','.join(WITNESSES)})",
+    )  # fmt: skip
     parser.add_argument("--dtype", choices=DTYPES, default="float64", help="default: float64")
     shared.add_device(parser)
     parser.add_argument(
         "--iterations", type=shared.positive, default=10, metavar="N",
-        help="number of iterations in which both are trained side by side (default: 10)",
+        help="number of iterations, in lockstep and then in a run of each (default: 10)",
     )  # fmt: skip
     shared.add_seed(parser)
     shared.add_set(parser, "every system")
     parser.add_argument("--full", action="store_true", help="at full size, not at the system's reduced sizes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings to a file, too")
+    parser.add_argument(
+        "--jobs", type=shared.positive, metavar="N", default=None,
+        help="systems that are compared at a time, each in a process of its own (default: one for each core)",
+    )  # fmt: skip
+    parser.add_argument("--verbose", action="store_true", help="write the whole table of each system")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON, too")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit's XML, which CI shows as tests")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as one HTML page with curves and samples")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="say what changed since an older report (JSON)")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIR",
+        help="write the first divergence of each system to a folder in DIR, from which --replay computes it again",
+    )  # fmt: skip
+    parser.add_argument("--replay", type=Path, metavar="DIR", help="compute the divergence of a bundle again")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0 where all agree, 1 where one does not or where training diverged."""
-    systems = [
-        load_system(name, arguments.set, reduced=not arguments.full) for name in arguments.systems or system_names()
-    ]
-    results = []
-    for system in systems:
-        findings = check(system, arguments)
-        results.append((system, findings))
-        print("\n".join(map(printable, table(system, findings, arguments))), flush=True)
-    agree = all(finding.agrees for _, findings in results for finding in findings)
-    size = "full size" if arguments.full else "reduced sizes"
-    print(f"{verdict(results)} ({counted(len(systems), 'system')}, {arguments.dtype}, {arguments.device}, {size})")
-    if arguments.json:
-        _write(arguments.json, results, agree, arguments)
-    return AGREED if agree else DISAGREED
+    files = {name: getattr(arguments, name) for name in _WRITERS if getattr(arguments, name)}
+    for name, path in files.items():
+        _check_place(path, name)
+    against = read_json(arguments.against) if arguments.against else None
+    if arguments.replay:
+        comparisons = [_replayed(arguments.replay)]
+    else:
+        asked = [_asked(name, arguments) for name in arguments.systems or system_names()]
+        for each in asked:  # all that is wrong with a system is said before the first is compared
+            load_system(each.system, each.settings, reduced=each.reduced)
+        comparisons = list(_compared(asked, arguments))
+    report = Report(tuple(comparisons), versions(comparisons[0].witnesses))
+    print("\n".join(map(printable, render_terminal(report, arguments.verbose, against))), flush=True)
+    for name, path in files.items():
+        _write(path, _WRITERS[name](report, against), name)
+    worse = against is not None and _regressed(against, report)
+    return AGREED if report.agrees and not worse else DISAGREED
 
 
-def verdict(results: list[tuple[System, list[Finding]]]) -> str:
-    """Returns: the last line, without what was compared: all agree, or which systems do not, or which diverged in both."""
-    wrong = [s.name for s, findings in results if any(not f.agrees and not f.both_diverged for f in findings)]
-    diverged = [s.name for s, findings in results if any(f.both_diverged for f in findings)]
-    lines = [f"the backends DISAGREE on {', '.join(wrong)}"] * bool(wrong)
-    if diverged:
-        remedy = "lower the learning rate with --set optimizers.learning_rate=..., or the --iterations"
-        lines.append(f"both backends diverged on {', '.join(diverged)}, where nothing can be compared: {remedy}")
-    return "; ".join(lines) or "the backends agree"
+def _regressed(old: Report, new: Report) -> bool:
+    changes = compare_reports(old, new)
+    return changes.regressed or bool(changes.removed)
 
 
-def check(system: System, arguments: argparse.Namespace) -> list[Finding]:
-    """Compare the backends on a system.
+def versions(witnesses: Iterable[str]) -> dict[str, str]:
+    """Returns: the version of ganspec, of Python and of each library that witnesses use."""
+    found = {"ganspec": ganspec.__version__, "python": platform.python_version(), "numpy": np.__version__}
+    for name in witnesses:
+        found |= backends.versions(name)
+    return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    known = backends.names()
+    unknown = [name for name in names if name not in known]
+    if unknown or len(set(names)) < 2 or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"expected at least two of {', '.join(known)}, such as torch,chainer")
+    if names[0] not in backends.NAMES:
+        first = " or ".join(backends.NAMES)
+        raise argparse.ArgumentTypeError(
+            f"the first also shows what one rounding changes, so it is {first}; name that first"
+        )
+    return names
+
+
+def _asked(name: str, arguments: argparse.Namespace) -> Asked:
+    a = arguments
+    return Asked(name, tuple(a.set), not a.full, a.seed, a.dtype, a.device, tuple(a.witnesses))
+
+
+def _compared(asked: list[Asked], arguments: argparse.Namespace) -> Iterator[Comparison]:
+    """Yields: the comparison of each system, in order."""
+    jobs = min(arguments.jobs or len(os.sched_getaffinity(0)), len(asked))
+    if jobs > 1 or not arguments.full:  # threads of arrays this small would wait for one another
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    common = (arguments.iterations, arguments.bundle)
+    with tqdm(total=len(asked), desc="systems", disable=len(asked) == 1, leave=False) as bar:
+        if jobs == 1:
+            for each in asked:
+                yield compare(each, *common)
+                bar.update()
+            return
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+            waiting = [pool.submit(compare, each, *common) for each in asked]
+            try:
+                for future in waiting:
+                    yield future.result()
+                    bar.update()
+            except BrokenProcessPool:
+                message = "a process that compared a system was ended from outside, perhaps for want of memory"
+                raise UserError(f"{message}; use --jobs 1") from None
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def compare(asked: Asked, iterations: int, bundles: Path | None) -> Comparison:
+    """Compare witnesses on one system.
 
     Args:
-        system: system to train in both.
-        arguments: seed, device, dtype and iterations, as parsed.
+        asked: the system, and how it is compared.
+        iterations: number of iterations.
+        bundles: folder in which a bundle of the first divergence is made; None for none.
 
-    Returns: the worst place of each kind of quantity.
+    Returns: what was found.
     """
-    options: dict[str, Any] = {"seed": arguments.seed, "device": arguments.device, "iterations": arguments.iterations}
-    with np.errstate(all="ignore"):  # the verdict says what is not finite, once
-        judge = trace("torch", system, dtype="float64", **options)
-        options["states"] = judge.states
-        if arguments.dtype == "float64":
-            return compare(judge, trace("chainer", system, dtype="float64", **options))
-        reference = trace("torch", system, dtype="float32", **options)
-        return compare_float32(judge, reference, trace("chainer", system, dtype="float32", **options))
+    system = load_system(asked.system, asked.settings, reduced=asked.reduced)
+
+    def write(divergence: Divergence, evidence: Evidence) -> str:
+        if bundles is None:
+            return ""
+        folder = bundles / re.sub(r"[^A-Za-z0-9_.-]+", "-", system.name)
+        try:
+            write_bundle(folder, asked, system, divergence, evidence)
+        except OSError as error:
+            raise cannot_write(folder, error, option="--bundle DIR") from None
+        except CheckpointError as error:
+            print(f"{system.name}: no bundle: {error}", file=sys.stderr)
+            return ""
+        return str(folder)
+
+    comparison = crosscheck_system(
+        system, seed=asked.seed, dtype=asked.dtype, device=asked.device, iterations=iterations,
+        witnesses=asked.witnesses, on_divergence=write,
+    )  # fmt: skip
+    return replace(comparison, reduced=asked.reduced)
 
 
-def table(system: System, findings: list[Finding], arguments: argparse.Namespace) -> list[str]:
-    """Returns: the findings as lines for people."""
-    lines = [f"{system.name}: {arguments.iterations} iterations, {arguments.dtype}, batch {system.run.batch}"]
-    lines.append(f"  {'quantity':<24} {'compared':>8} {'worst':>9} {'bound':>9}  {'':<8}  where")
-    for f in findings:
-        word = "agree" if f.agrees else "diverged" if f.both_diverged else "DISAGREE"
-        lines.append(f"  {f.kind:<24} {f.compared:>8} {f.worst:>9.1e} {f.bound:>9.1e}  {word:<8}  {f.where}")
-    return lines
+def _replayed(folder: Path) -> Comparison:
+    bundle = read_bundle(folder)
+    asked = bundle.asked
+    print(f"{folder}: {bundle.name}, {bundle.evidence.place}", flush=True)
+    comparison = replay(
+        bundle.loaded,
+        bundle.evidence,
+        seed=asked.seed,
+        dtype=asked.dtype,
+        device=asked.device,
+        witnesses=asked.witnesses,
+    )
+    return replace(comparison, reduced=asked.reduced, bundle=str(folder))
 
 
-def _write(path: Path, results: list[tuple[System, list[Finding]]], agree: bool, arguments: argparse.Namespace) -> None:
-    content = {
-        "agree": agree,
-        "dtype": arguments.dtype,
-        "device": arguments.device,
-        "iterations": arguments.iterations,
-        "seed": arguments.seed,
-        "full": arguments.full,
-        "versions": _versions(),
-        "systems": {
-            system.name: [
-                {**vars(f), "worst": f.worst if math.isfinite(f.worst) else None, "agrees": f.agrees} for f in findings
-            ]
-            for system, findings in results
-        },
-    }
+def _check_place(path: Path, option: str) -> None:
+    """Raises: UserError: a report cannot be written there."""
     try:
-        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+        if path.is_dir():
+            raise IsADirectoryError(21, os.strerror(21))
+        if not path.parent.is_dir():
+            raise FileNotFoundError(2, os.strerror(2))
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(13, os.strerror(13))
     except OSError as error:
-        raise cannot_write(path, error, option="--json FILE") from None
+        raise cannot_write(path, error, option=f"--{option} FILE") from None
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0], "numpy": np.__version__}
-    found |= {name: sys.modules[name].__version__ for name in ("torch", "chainer") if name in sys.modules}
-    return found
+def _write(path: Path, text: str, option: str) -> None:
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise cannot_write(path, error, option=f"--{option} FILE") from None

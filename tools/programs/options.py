@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ganspec.spec.training.options import DEVICES, MAX_SEED
+from ganspec.spec.training.protocol import REFERENCE, training_backends
 from ganspec.tools import backends
 
 MAX_COUNT = 10**12  # of iterations and the like: what a machine does in thousands of years
@@ -42,10 +43,12 @@ def add_backend(parser: argparse.ArgumentParser, default: str | None = None, *, 
     Args:
         parser: parser of the program.
         default: backend without the option; None where the program settles that itself and "torch" is usual.
-        both: whether "both" is a choice, too.
+        both: whether "both" is a choice, too; then those of other packages are none.
     """
-    choices = (*backends.NAMES, "both") if both else backends.NAMES
-    parser.add_argument("--backend", choices=choices, default=default, help=f"default: {default or 'torch'}")
+    choices = (*backends.NAMES, "both") if both else training_backends()
+    parser.add_argument(
+        "--backend", choices=choices, type=_trains, default=default, help=f"default: {default or 'torch'}"
+    )
 
 
 def add_device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> None:
@@ -58,6 +61,12 @@ def add_seed(parser: argparse.ArgumentParser, default: int | None = 0) -> None:
     parser.add_argument(
         "--seed", type=seed, metavar="S", default=default, help="seed of all random numbers (default: 0)"
     )
+
+
+def _trains(text: str) -> str:
+    if text == REFERENCE:
+        raise argparse.ArgumentTypeError("the reference computes no gradients, so it cannot train alone")
+    return text
 
 
 def _whole(text: str, least: int, most: int) -> int:

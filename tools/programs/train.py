@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             return _dry_run(arguments, system, options, folder)
         # What training needs: framework, data, state.
-        backends.load(options["backend"])  # before a download, say, is waited for
+        backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
         path = _data(arguments, system, folder)
         data = _load(path, system)
         state, record = resume(system, folder, options, data) if folder else (None, None)
@@ -222,7 +222,7 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
         print(f"{system.growth.stages} stages of growth, each for {system.growth.images:,} images; the last one:")
     print("\n".join(map(printable, describe_plan(system.plan, system.schedule))))
     # On which data, from which state.
-    backends.load(options["backend"])
+    backends.load(options["backend"], to_train=True)
     try:
         data: Dataset | None = _load(_data(arguments, system, folder), system)
     except _NoDataYet as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import ganspec
 from ganspec.spec.training.record import read_regular_file
+from ganspec.tools.backends import NAMES, versions
 
 _MAX_BYTES = 10_000_000  # of a file of git's or of /proc/cpuinfo
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -19,17 +20,17 @@ def environment(backend: str) -> dict[str, Any]:
     """Describe what a run of a backend is made with; the backend's framework is imported.
 
     Args:
-        backend: "torch" or "chainer".
+        backend: name of the backend.
 
-    Returns: versions of ganspec, Python, NumPy, the framework and CUDA (None without it), names of operating system and
-        processor, and the commit if the package lies in a git checkout, else None.
+    Returns: versions of ganspec, Python, NumPy, the framework (or the package that brings the backend) and CUDA (None
+        without it), names of operating system and processor, and the commit if the package lies in a git checkout, else None.
     """
-    names = ("numpy", backend)
     return {
         "ganspec": ganspec.__version__,
         "commit": commit(Path(ganspec.__file__).resolve().parent),
         "python": platform.python_version(),
-        **{name: str(importlib.import_module(name).__version__) for name in names},
+        "numpy": str(importlib.import_module("numpy").__version__),
+        **versions(backend),
         "cuda": _cuda(backend),
         "system": platform.platform(terse=True),
         "cpu": processor(),
@@ -84,6 +85,8 @@ def _commit(text: str) -> str | None:
 
 def _cuda(backend: str) -> str | None:
     """Returns: the version of CUDA that the framework uses; None where it uses none."""
+    if backend not in NAMES:
+        return None
     if backend == "torch":
         return importlib.import_module("torch").version.cuda
     try:

@@ -142,7 +142,7 @@ class Training:
                 self.pending.clear()
                 raise _Stop(f"{' and '.join(bad)} in iteration {iteration}")
             # Learning rates change at the end of an epoch only, and no row is pending then: these were in force.
-            rates = (self.trainer.networks[name].optimizer.learning_rate for name in self.rates)
+            rates = (self.trainer.learning_rates[name] for name in self.rates)
             rows.append((iteration, epoch, *(values.get(name, "") for name in self.reports), *rates))
             # What the learning-rate decay watches.
             if (decay := self.system.decay) and decay.watch in values:

@@ -1,0 +1,78 @@
+"""Every module can be imported alone, and tests can run in any order."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import ganspec
+
+HOUSE = Path(ganspec.__file__).resolve().parent
+ROOMS = ("spec", "impl_torch", "impl_chainer", "tools")
+# Imports each module in a process that imported nothing of ganspec before but the packages that it is in.
+# A process is a fork of that of its package, in which its framework is loaded after the package, which must have mended Chainer.
+PROGRAM = """
+import importlib, os, sys, traceback
+import argparse, dataclasses, hashlib, json, subprocess, typing, urllib.request, numpy, safetensors.numpy, tqdm
+
+def visit(name):
+    child = os.fork()
+    if child == 0:
+        try:
+            importlib.import_module(name)
+            if name in ("ganspec.impl_torch", "ganspec.impl_chainer"):
+                importlib.import_module(name.partition("_")[2])
+        except BaseException:
+            traceback.print_exc(limit=-1)
+            os._exit(1)
+        for other in names:
+            if other.rpartition(".")[0] == name:
+                visit(other)
+        os._exit(0)
+    print("right" if os.waitpid(child, 0)[1] == 0 else "wrong", name, flush=True)
+
+names = sys.argv[1:]
+visit("ganspec")
+"""
+
+
+def modules():
+    """Returns: the name of every module of the packages whose frameworks are installed."""
+    names = ["ganspec"]
+    for path in (path for room in ROOMS for path in sorted((HOUSE / room).rglob("*.py"))):
+        parts = path.relative_to(HOUSE).with_suffix("").parts
+        names.append(".".join(("ganspec", *(parts[:-1] if parts[-1] == "__init__" else parts))))
+    absent = [framework for framework in ("torch", "chainer") if find_spec(framework) is None]
+    return [name for name in names if not any(f"impl_{a}" in name or name.endswith(f"_{a}") for a in absent)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_every_module_can_be_imported_alone():
+    command = [sys.executable, "-c", PROGRAM, *modules()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert sorted(done.stdout.splitlines()) == sorted(f"right {name}" for name in modules()), done.stderr
+
+
+def test_shuffled_tests_are_the_same_tests_in_another_order_and_files_stay_together(request):
+    hook = request.config.pluginmanager.get_plugin(
+        str(Path(__file__).with_name("conftest.py"))
+    ).pytest_collection_modifyitems
+    plain = [SimpleNamespace(path=f"file {n // 10}", number=n) for n in range(50)]
+
+    def order(seed):
+        items = list(plain)
+        hook(SimpleNamespace(getoption={"shuffle": seed}.get), items)
+        return [item.number for item in items]
+
+    one, two = order(1), order(2)
+    assert order(None) == list(range(50))
+    assert one == order(1) != two
+    assert sorted(one) == list(range(50)) != one
+    for found in (one, two):
+        assert sum(a // 10 != b // 10 for a, b in pairwise(found)) == 4
+        assert all(found[i : i + 10] != sorted(found[i : i + 10]) for i in range(0, 50, 10))

@@ -1,0 +1,124 @@
+"""Whole systems are drawn: all witnesses agree on each, every part of the language is drawn, and a find is shrunk and repeats."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, given, settings
+
+from ganspec.spec import SpecError, load_system
+from ganspec.spec.layers import KINDS
+from ganspec.spec.plan.builder import FUNCTIONS
+from ganspec.tools.agreement.mutants.computing import replace_layer
+from ganspec.tools.agreement.mutants.patches import patched
+from ganspec.tools.errors import AGREED, DISAGREED
+from ganspec.tools.fuzzing.neighbours import neighbours
+from ganspec.tools.fuzzing.search import failure
+from ganspec.tools.fuzzing.systems import problems, systems
+from ganspec.tools.fuzzing.writing import MAIN
+from support.programs import here
+
+NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+
+
+@pytest.mark.usefixtures("both_backends")
+@settings(max_examples=25)
+@given(systems())
+def test_all_witnesses_agree_on_a_drawn_system(drawn):
+    assert not failure(drawn)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("both_backends")
+@settings(max_examples=200)
+@given(systems())
+def test_all_witnesses_agree_on_many_drawn_systems(drawn):
+    assert not failure(drawn)
+
+
+@settings(max_examples=100, phases=NO_SHRINKING)
+@given(neighbours())
+def test_a_system_with_one_other_token_is_valid_or_answered_by_a_message(drawn):
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            load_system(str(drawn.write(Path(folder))))
+        except SpecError:
+            return
+
+
+def test_drawn_systems_are_valid_and_have_every_part_of_the_language():
+    seen = set()
+
+    @settings(max_examples=200, phases=NO_SHRINKING)
+    @given(systems())
+    def look(drawn):
+        assert not problems(drawn)
+        files = {name: tomllib.loads(text) for name, text in drawn.files.items()}
+        for data in files.values():
+            layers = data.get("network", {}).get("layers", [])
+            seen.update(layer["kind"] for layer in layers)
+            seen.update(key for layer in layers for key in layer)
+        loss, system = files["loss.toml"], files[MAIN]
+        formulas = [*loss["losses"].values(), *loss.get("define", {}).values()]
+        formulas += [entry["value"] for entry in loss.get("report", {}).values()]
+        seen.update(f"{name}(" for formula in formulas for name in re.findall(r"(\w+)\(", formula))
+        seen.update(loss, system, system["optimizers"], system["data"])
+        seen.update(*files["schedule.toml"]["steps"], files["schedule.toml"]["redraw"].values())
+        seen.update(str(value) for value in system["optimizers"].values() if isinstance(value, str))
+        seen.add("parameter" if any("(" in name for name in loss.get("define", {})) else "")
+        seen.add("labels of y" if " labels =" in " " + drawn.files[MAIN].replace("\n", " ") else "")
+
+    look()
+    wanted = {*KINDS, "network", "gain", "spectral_norm", "stages", "from"} | {f"{name}(" for name in FUNCTIONS}
+    wanted |= {
+        "constants",
+        "draws",
+        "define",
+        "parameter",
+        "carried",
+        "report",
+        "averages",
+        "growth",
+        "clip",
+        "labels of y",
+    }
+    wanted |= {"repeat", "repeat_override", "until", "inference", "reuse", "iteration", "step"}
+    wanted |= {"adam", "rmsprop", "corrected", "uncorrected", "outside", "inside"}
+    assert not wanted - seen
+
+
+@pytest.mark.usefixtures("both_backends")
+def test_a_broken_backend_is_found_and_the_find_is_small_and_repeats(tmp_path, capsys):
+    def wrong(right, layer, x, *rest):
+        return right(layer, [x[0] * 1.001], *rest)
+
+    with patched() as patch:
+        replace_layer("tanh", wrong)(patch, "chainer")
+        assert here("fuzz", "--examples", "40", "--seed", "1", "--out", str(tmp_path / "out")) == DISAGREED
+        (command,) = re.findall(r"^  (ganspec crosscheck .*)$", capsys.readouterr().out, re.MULTILINE)
+        program, *arguments = shlex.split(command)
+        assert here(*arguments) == DISAGREED
+    assert program == "ganspec"
+    assert here(*arguments) == AGREED, "in this process nothing is broken any more"
+    (folder,) = (tmp_path / "out").iterdir()
+    layers = [layer for file in folder.glob("?.toml") for layer in tomllib.loads(file.read_text())["network"]["layers"]]
+    assert "tanh" in {layer["kind"] for layer in layers}
+    assert len(layers) <= 8, "it is shrunk"
+    assert "tanh" in (folder / "found.txt").read_text()
+
+
+def test_without_hypothesis_the_program_says_what_to_install(tmp_path):
+    (tmp_path / "hypothesis.py").write_text("raise ModuleNotFoundError('no', name='hypothesis')")
+    done = subprocess.run(
+        [sys.executable, "-m", "ganspec.tools", "fuzz"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2, "hypothesis is not installed; install it with: pip install 'ganspec[test]'\n",
+    )  # fmt: skip

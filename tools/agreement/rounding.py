@@ -1,0 +1,77 @@
+"""What rounding costs: the measure of every allowance.
+
+A witness whose parameters, images and noise are moved by one rounding, and what each layer and formula gives, too, computes other
+numbers, forwards and backwards. No implementation can be asked for more agreement than that: whoever sums in another order rounds
+otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ganspec.spec.network.architecture import Layer
+from ganspec.spec.plan.builder import Symbol
+from ganspec.spec.training.batches import NextBatch
+from ganspec.spec.training.draws import DrawSource
+from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.streams import Position
+
+EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}  # distance from 1 to the next number
+STEP = 16.0  # so small that what it moves is proportional to it, so large that it is not lost where terms cancel
+
+
+@dataclass
+class Rounding:
+    """Moves numbers by `STEP` units in the last place, up or down at random, each time anew.
+
+    Args:
+        dtype: whose last place; "float32" or "float64".
+        seed: seed of the directions.
+    """
+
+    dtype: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._generator = np.random.default_rng(self.seed)
+
+    def array(self, values: np.ndarray) -> np.ndarray:
+        """Returns: floating-point values moved, float64; others as they are."""
+        if values.dtype.kind != "f":
+            return values
+        return values.astype(np.float64) * self.factors(values.shape)
+
+    def factors(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Returns: numbers beside 1, `STEP` units in the last place away from it, float64."""
+        return 1.0 + STEP * EPSILON[self.dtype] * self._generator.choice([-1.0, 1.0], size=shape)
+
+    def state(self, state: TrainingState) -> TrainingState:
+        """Returns: a state whose arrays are moved."""
+        return replace(state, arrays={name: self.array(a) for name, a in state.arrays.items()})
+
+    def batches(self, next_batch: NextBatch) -> NextBatch:
+        """Returns: the same batches, their images moved."""
+
+        def moved() -> Mapping[str, np.ndarray]:
+            return {name: self.array(a) for name, a in next_batch().items()}
+
+        return moved
+
+    def draws(self, source: DrawSource) -> DrawSource:
+        """Returns: the same draws, noise moved."""
+        return _MovedDraws(self, source)
+
+
+@dataclass(frozen=True)
+class _MovedDraws:
+    rounding: Rounding
+    source: DrawSource
+
+    def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> np.ndarray:
+        return self.rounding.array(self.source.symbol(name, symbol, at, batch))
+
+    def mask(self, network: str, layer: Layer, at: Position, shape: tuple[int, ...]) -> np.ndarray:
+        return self.source.mask(network, layer, at, shape)

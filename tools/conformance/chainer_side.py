@@ -1,0 +1,308 @@
+"""Somebody's Chainer code under observation: its links, optimisers, functions and draws."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import chainer
+import numpy as np
+
+from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.mapping import Held, Match, natural_order
+from ganspec.tools.conformance.numpy_random import replaying
+from ganspec.tools.conformance.observer import Observer
+
+# What a function node computes, as a kind of layer.
+_KINDS = {
+    "LinearFunction": "linear", "Convolution2DFunction": "conv", "Deconvolution2DFunction": "deconv",
+    "BatchNormalization": "batch_norm", "FixedBatchNormalization": "batch_norm", "EmbedIDFunction": "embedding",
+    "LeakyReLU": "leaky_relu", "ReLU": "relu", "ELU": "elu", "Tanh": "tanh", "Sigmoid": "sigmoid", "Dropout": "dropout",
+    "MaxPooling2D": "max_pool", "AveragePooling2D": "avg_pool", "Unpooling2D": "upsample", "Concat": "concat",
+}  # fmt: skip
+# An update rule's arrays for a parameter, by the spec's name of the moment.
+MOMENTS = {"AdamRule": {"m": "m", "v": "v"}, "RMSpropRule": {"v": "ms"}}
+
+
+class ChainerSide:
+    """Chainer links and optimisers.
+
+    Args:
+        modules: network's link by name.
+        optimizers: network's optimiser by name; those that are not given are found when they update.
+        dtype: "float32" or "float64", to which the links are turned while they are checked.
+    """
+
+    backend = "chainer"
+    blind = False
+
+    def __init__(self, modules: Mapping[str, Any], optimizers: Mapping[str, Any], dtype: str) -> None:
+        self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), np.dtype(dtype)
+        self.matches: dict[str, dict[str, Match]] = {}
+        self.notes: list[str] = []
+        first = next(iter(self.modules.values()))
+        self.device = first.device
+        for name, link in self.modules.items():
+            lazy = [path for path, p in link.namedparams() if p.array is None]
+            if lazy:
+                mend = f"give the layer its input size, or call {name} once"
+                raise ConformanceError(f"{name}'s parameter {lazy[0].lstrip('/')} has no shape yet; {mend}")
+
+    @property
+    def device_name(self) -> str:
+        """The device on which the networks are: "cpu" or "cuda"."""
+        return "cuda" if isinstance(self.device, chainer.backend.GpuDevice) else "cpu"
+
+    def held(self, network: str) -> list[Held]:
+        """Returns: the arrays of a link; Chainer lists children by name, so c10 is put after c9."""
+        link = self.modules[network]
+        parameters = [Held(path.lstrip("/"), tuple(p.shape), True) for path, p in link.namedparams()]
+        statistics = [Held(path, tuple(np.shape(a)), False) for path, a in _persistent(link).items() if np.ndim(a)]
+        return sorted([*parameters, *statistics], key=lambda h: natural_order(h.name))
+
+    def check(self, matches: Mapping[str, Mapping[str, Match]]) -> None:
+        """Take over which array is which.
+
+        Raises:
+            ConformanceError: an optimiser is not of its network's parameters.
+        """
+        self.matches = {network: dict(found) for network, found in matches.items()}
+        self._parameters: dict[str, dict[str, Any]] = {}
+        for network, found in self.matches.items():
+            there = {path.lstrip("/"): p for path, p in self.modules[network].namedparams()}
+            self._parameters[network] = {path: there[m.name] for path, m in found.items() if m.name in there}
+        self._owners = {id(p): (n, path) for n, ps in self._parameters.items() for path, p in ps.items()}
+        for network, optimizer in self.optimizers.items():
+            if not isinstance(optimizer, chainer.Optimizer):
+                raise ConformanceError(
+                    f"optimizers: that of {network} is a {type(optimizer).__name__}, expected a chainer.Optimizer"
+                )
+            if getattr(optimizer, "target", None) is None:
+                raise ConformanceError(f"optimizers: that of {network} is not set up; call optimizer.setup({network})")
+            there_too = {id(p) for p in optimizer.target.params()}
+            missing = [
+                self.matches[network][path].name
+                for path, p in self._parameters[network].items()
+                if id(p) not in there_too
+            ]
+            if missing:
+                also = sorted({self._owners[i][0] for i in there_too if i in self._owners} - {network})
+                what = f"; it has parameters of {' and '.join(also)}" if also else ""
+                names = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
+                raise ConformanceError(f"optimizers: that of {network} does not have its parameters {names}{what}")
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Turn links and optimisers into what is checked; afterwards they are as they were."""
+        parameters = [(p, p.array.copy(), p.grad) for link in self.modules.values() for p in link.params()]
+        kept = [(link, copy.deepcopy(_persistent(link))) for link in self.modules.values()]
+        rules = [
+            (p.update_rule, copy.deepcopy(p.update_rule.state), p.update_rule.t)
+            for p, _, _ in parameters
+            if p.update_rule
+        ]
+        counts = [(o, o.t) for o in self.optimizers.values()]
+        norms = [
+            (link, link._highprec_dtype) for m in self.modules.values() for link in m.links() if hasattr(link, "_highprec_dtype")
+        ]  # fmt: skip
+        try:
+            with chainer.using_config("dtype", self.dtype):
+                for p, _, _ in parameters:
+                    p.cleargrad()
+                    p.array = p.array.astype(self.dtype)
+                for link, _ in kept:
+                    _put_persistent(
+                        link, {n: a.astype(self.dtype) if _floating(a) else a for n, a in _persistent(link).items()}
+                    )
+                for link, _ in norms:
+                    link._highprec_dtype = self.dtype
+                yield
+        finally:
+            for p, array, grad in parameters:
+                p.cleargrad()
+                p.array = array
+                if grad is not None:
+                    p.grad = grad
+            for link, values in kept:
+                _put_persistent(link, values)
+            for link, dtype in norms:
+                link._highprec_dtype = dtype
+            for rule, state, t in rules:
+                rule._state, rule.t = state, t
+            for optimizer, t in counts:
+                optimizer.t = t
+
+    def start(self, arrays: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Give networks their first values, by network and path, and optimisers a fresh state."""
+        for network, values in arrays.items():
+            statistics = {}
+            for path, match in self.matches[network].items():
+                theirs = match.theirs(values[path]).astype(self.dtype)
+                if path in self._parameters[network]:
+                    parameter = self._parameters[network][path]
+                    parameter.array[...] = self.device.xp.asarray(theirs)
+                    parameter.cleargrad()
+                    if parameter.update_rule is not None:
+                        parameter.update_rule._state, parameter.update_rule.t = None, 0
+                else:
+                    statistics[match.name] = self.device.xp.asarray(theirs)
+            _put_persistent(self.modules[network], statistics)
+        for optimizer in self.optimizers.values():
+            optimizer.t = 0
+
+    def batch(self, values: np.ndarray) -> Any:
+        """Returns: an array of a batch as the step takes it: of NumPy or CuPy, labels int32 as Chainer's losses take them."""
+        kind = self.dtype if values.dtype.kind == "f" else np.int32
+        return self.device.xp.array(values, dtype=kind)
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """Returns: the values of a variable, an array or a number, a copy."""
+        array = value.array if isinstance(value, chainer.Variable) else value
+        return np.array(chainer.backends.cuda.to_cpu(array) if hasattr(array, "shape") else array)
+
+    def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
+        """Returns: parameters, or statistics, of a network by path, as the spec holds them."""
+        own, found = self._parameters[network], self.matches[network]
+        if trained:
+            return {path: found[path].ours(self.to_numpy(p)) for path, p in own.items()}
+        kept = _persistent(self.modules[network])
+        return {path: m.ours(self.to_numpy(kept[m.name])) for path, m in found.items() if path not in own}
+
+    @contextlib.contextmanager
+    def watched(self, observer: Observer, ended: Any) -> Iterator[None]:
+        """Tell an observer everything that happens.
+
+        Args:
+            observer: the observer of this iteration.
+            ended: function that is called with each optimiser's networks after it has moved them.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(replaying(observer.draw))
+            stack.enter_context(_Links(observer, self))
+            stack.enter_context(_replaced(chainer.FunctionNode, "apply", self._applying(observer)))
+            stack.enter_context(_replaced(chainer.Optimizer, "call_hooks", self._updating(observer, ended)))
+            stack.enter_context(_replaced(chainer, "grad", self._differentiating(observer)))
+            stack.enter_context(_replaced(chainer.Variable, "backward", self._backward(observer)))
+            yield
+
+    def _applying(self, observer: Observer) -> Any:
+        original = chainer.FunctionNode.apply
+
+        def apply(function: Any, inputs: Any) -> Any:
+            kind = _KINDS.get(type(function).__name__)
+            if kind is None:
+                return original(function, inputs)
+            before = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
+            outputs = original(function, inputs)
+            observer.operation(kind, self._layer_of(inputs[1:]), before, self.to_numpy(outputs[0]))
+            return outputs
+
+        return apply
+
+    def _updating(self, observer: Observer, ended: Any) -> Any:
+        original = chainer.Optimizer.call_hooks
+
+        def call_hooks(optimizer: Any, timing: str = "pre") -> None:
+            original(optimizer, timing)
+            own = [(p, self._owners[id(p)]) for p in optimizer.target.params() if id(p) in self._owners]
+            if not own:
+                return
+            if timing == "pre":
+                found: dict[str, dict[str, np.ndarray]] = {}
+                for p, (network, path) in own:
+                    gradient = np.zeros_like(self.to_numpy(p)) if p.grad is None else self.to_numpy(p.grad)
+                    found.setdefault(network, {})[path] = self.matches[network][path].ours(gradient)
+                observer.updating(found)
+            else:
+                ended(sorted({network for _, (network, _) in own}), self._moments(own, observer))
+
+        return call_hooks
+
+    def _moments(self, own: Sequence[tuple[Any, tuple[str, str]]], observer: Observer) -> dict[str, np.ndarray]:
+        found = {}
+        for p, (network, path) in own:
+            known = MOMENTS.get(type(p.update_rule).__name__, {})
+            for moment in observer.system.optimizers[network].moments():
+                kept = (p.update_rule.state or {}).get(known.get(moment))
+                if kept is not None:
+                    found[f"{network}/{moment}/{path}"] = self.matches[network][path].ours(self.to_numpy(kept))
+        return found
+
+    def _differentiating(self, observer: Observer) -> Any:
+        original = chainer.grad
+
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(outputs, inputs, *args, **kwargs)
+            for variable, gradient in zip(inputs, found, strict=False):
+                if gradient is not None and not isinstance(variable, chainer.Parameter):
+                    observer.input_gradient(self.to_numpy(variable), self.to_numpy(gradient))
+            return found
+
+        return grad
+
+    def _backward(self, observer: Observer) -> Any:
+        original = chainer.Variable.backward
+
+        def backward(variable: Any, *args: Any, **kwargs: Any) -> Any:
+            if variable.size == 1:
+                observer.differentiated(float(self.to_numpy(variable).sum()))
+            return original(variable, *args, **kwargs)
+
+        return backward
+
+    def _layer_of(self, values: Sequence[Any]) -> str:
+        found = next((self._owners[id(v)] for v in values if id(v) in self._owners), None)
+        return found[1].rpartition("/")[0] if found else ""
+
+
+class _Links(chainer.LinkHook):  # type: ignore[misc]
+    """Shows an observer the evaluations of the networks."""
+
+    name = "ganspec.conformance"
+
+    def __init__(self, observer: Observer, side: ChainerSide) -> None:
+        super().__init__()
+        self.observer, self.side = observer, side
+        self.networks = {id(link): name for name, link in side.modules.items()}
+
+    def forward_preprocess(self, args: Any) -> None:
+        if id(args.link) in self.networks:
+            given = [a for a in (*args.args, *args.kwargs.values()) if hasattr(a, "shape")]
+            self.observer.enter(self.networks[id(args.link)], [self.side.to_numpy(a) for a in given])
+
+    def forward_postprocess(self, args: Any) -> None:
+        if id(args.link) in self.networks:
+            self.observer.leave(self.side.to_numpy(args.out) if hasattr(args.out, "shape") else None)
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def _persistent(link: Any) -> dict[str, Any]:
+    """Returns: the persistent values of a link and of those inside, by path."""
+    found = {}
+    for path, inner in link.namedlinks():
+        for name in sorted(inner._persistent):
+            found[f"{path}/{name}".strip("/")] = getattr(inner, name)
+    return found
+
+
+def _put_persistent(link: Any, values: Mapping[str, Any]) -> None:
+    for path, inner in link.namedlinks():
+        for name in inner._persistent:
+            key = f"{path}/{name}".strip("/")
+            if key in values:
+                setattr(inner, name, copy.copy(values[key]))
+
+
+def _floating(value: Any) -> bool:
+    return hasattr(value, "dtype") and value.dtype.kind == "f" and bool(np.ndim(value))

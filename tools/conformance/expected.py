@@ -1,0 +1,179 @@
+"""What ganspec's own training computes, one iteration at a time: what somebody's code is compared with.
+
+Beside the run itself go others whose parameters, images and noise are moved by one rounding; how far they move says how much
+agreement can be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ganspec.spec.plan.plan import StepPlan
+from ganspec.spec.system import System
+from ganspec.spec.training.draws import StreamDraws
+from ganspec.spec.training.state import TrainingState
+from ganspec.tools import backends
+from ganspec.tools.agreement.judge import Record, record_of
+from ganspec.tools.agreement.names import Names
+from ganspec.tools.agreement.report import Place, Quantity
+from ganspec.tools.agreement.rounding import Rounding
+
+# Runs that are moved by one rounding. A user waits for each; in float32, where Adam divides rounding by rounding, one is too few.
+MOVED = {"float64": 1, "float32": 3}
+_FORWARD = ("draw", "layer", "value", "input gradient", "loss", "report")
+
+
+@dataclass
+class Repeat:
+    """One repeat of a step, as ganspec computes it.
+
+    Args:
+        place: which repeat.
+        plan: plan of its step.
+        record: everything computed, in the order of evaluation, before and after the update.
+        exact: the same in float64.
+        moved: the same where everything is moved by one rounding, several times.
+        before: ganspec's own state before the repeat.
+    """
+
+    place: Place
+    plan: StepPlan
+    record: Record
+    exact: Record
+    moved: list[Record]
+    before: TrainingState
+
+    def value(self, node: int, output: str = "") -> Quantity | None:
+        """Returns: the value of a node of the plan; of a network's evaluation what a layer gave."""
+        found = [q for q in self.record.values() if q.node == node and q.layer == output and q.kind in _FORWARD]
+        return found[-1] if found else None
+
+    def named(self, name: str) -> Quantity | None:
+        """Returns: the quantity of a name; None where there is none."""
+        return self.record.get((self.place, name))
+
+
+class Expected:
+    """Trains a system as the spec says, and keeps everything on the way.
+
+    Args:
+        system: system to train.
+        backend: "torch" or "chainer".
+        seed: seed of parameters, draws and images.
+        dtype, device: as the backend's trainer takes them.
+        feed: function that makes the function which gives batches.
+    """
+
+    def __init__(
+        self, system: System, backend: str, seed: int, dtype: str, device: str, feed: Callable[[], Callable[[], Any]]
+    ) -> None:
+        self.system = system
+        draws = StreamDraws(system, seed)
+        self._runs = [_Run(system, backend, seed, feed(), dtype=dtype, device=device, draws=draws)]
+        if dtype == "float32":
+            self._runs.append(_Run(system, backend, seed, feed(), dtype="float64", device=device, draws=draws))
+        self._exact = len(self._runs) - 1  # the run in float64
+        for number in range(MOVED[dtype]):
+            rounding = Rounding(dtype, number)
+            moved = {"dtype": "float64", "device": device, "draws": rounding.draws(draws), "factors": rounding.factors}
+            run = _Run(system, backend, seed, rounding.batches(feed()), **moved)
+            run.trainer.load(rounding.state(run.trainer.state()))
+            self._runs.append(run)
+
+    def iterate(self, iteration: int) -> list[Repeat]:
+        """Train one iteration. Returns: its repeats, in order."""
+        own, *others = self._runs
+        follow = [run.trainer.repeats() for run in others]
+        repeats = []
+        for step, repeat in own.trainer.repeats():
+            place = Place(iteration, step, repeat)
+            for counting in follow:
+                next(counting, None)
+            before = own.trainer.state()
+            records = [run.repeat(place) for run in self._runs]
+            plan = Names(self.system, place).plan
+            repeats.append(Repeat(place, plan, records[0], records[self._exact], records[self._exact + 1 :], before))
+        ends = [run.end(iteration) for run in self._runs]
+        _add_reports(self.system, repeats)
+        if ends[0]:
+            plan = repeats[-1].plan
+            moved = ends[self._exact + 1 :]
+            repeats.append(Repeat(Place(iteration), plan, ends[0], ends[self._exact], moved, own.trainer.state()))
+        return repeats
+
+
+class _Run:
+    """One run, with its batches."""
+
+    def __init__(self, system: System, backend: str, seed: int, next_batch: Callable[[], Any], **options: Any) -> None:
+        self.system, self.next_batch = system, next_batch
+        self.trainer = backends.make_trainer(backend, system, seed, **options)
+        self._to_numpy = backends.load(backend).to_numpy
+
+    def repeat(self, place: Place) -> Record:
+        """Returns: all that one repeat computes, with the state after its update."""
+        result = self.trainer.compute(place.step, place.repeat, self.next_batch, keep_layers=True)
+        gradients = self._numpy(self.trainer.gradients_by_path(result))
+        named = Names(self.system, place)
+        forward = [*named.forward(self._numpy(dict(enumerate(result.values))), self._numpy(result.layers))]
+        self.trainer.update(result)
+        after = self.trainer.state()  # the update moves no statistics
+        state = named.state(after, ("statistics",)), named.state(after, ("parameters", "moments", "carried"))
+        return record_of([*forward, *state[0], *named.backward({}, gradients, {}), *state[1]])
+
+    def end(self, iteration: int) -> Record:
+        self.trainer.end_iteration()
+        return record_of(Names(self.system, Place(iteration)).state(self.trainer.state(), ("averages",)))
+
+    def _numpy(self, value: Any) -> Any:
+        """Returns: the arrays of nested dictionaries as NumPy's."""
+        if isinstance(value, dict):
+            return {name: self._numpy(v) for name, v in value.items()}
+        return self._to_numpy(value)
+
+
+def report_name(name: str) -> str:
+    """Returns: the name of the quantity that a report is."""
+    return f"report {name}"
+
+
+def _add_reports(system: System, repeats: list[Repeat]) -> None:
+    """Give each report a name of its own in the last repeat that records it, after what is computed forwards there."""
+    last: dict[str, Repeat] = {name: repeat for repeat in repeats for name in repeat.plan.reports}
+    for repeat in repeats:
+        own = [name for name in repeat.plan.reports if last[name] is repeat]
+        repeat.record = _with_reports(repeat, repeat.record, own)
+        repeat.exact = _with_reports(repeat, repeat.exact, own)
+        repeat.moved = [_with_reports(repeat, record, own) for record in repeat.moved]
+
+
+def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
+    reports = []
+    for name in names:
+        node = repeat.plan.reports[name]
+        source = [q for q in record.values() if q.node == node and q.kind in _FORWARD]
+        if source:
+            q = source[-1]
+            reports.append(Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node))
+    # What a network gives in inference after an evaluation in training reads the statistics that the latter moved.
+    evaluated = {n.value for n in repeat.plan.nodes if n.op == "network" and n.training}
+    late = {
+        i for i, n in enumerate(repeat.plan.nodes) if n.op == "network" and not n.training and n.value in evaluated
+    }  # fmt: skip
+    first = min(late, default=len(repeat.plan.nodes))
+    forward = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) < first]
+    inferred = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) >= first]
+    statistics = [q for q in record.values() if q.kind == "statistic"]
+    rest = [q for q in record.values() if q.kind not in (*_FORWARD, "statistic")]
+    return record_of([*forward, *statistics, *inferred, *reports, *rest])
+
+
+def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:
+    """Returns: each report of an iteration by its own name."""
+    start = report_name("")
+    found = [q for repeat in repeats for q in repeat.record.values() if q.kind == "report" and q.name.startswith(start)]
+    return {q.name.removeprefix(start): q for q in found}

@@ -1,0 +1,174 @@
+"""What somebody's function keeps from call to call: numbers and arrays in its globals, its closure, and the objects it uses.
+
+A check runs the code several times from the same start, so what it keeps (BEGAN's k, a counter) is put back after each run; and
+generators of random numbers that it holds are exchanged for ones that are replayed.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ganspec.tools.conformance.errors import is_library
+
+MAX_HOLDERS = 10_000  # objects that are looked into
+_PLAIN = (bool, int, float, complex, np.ndarray, np.generic)
+
+
+class Reachable:
+    """The variables that a function can reach through code of its author's.
+
+    Args:
+        function: a function, a method, or an object that can be called.
+        apart: objects that are left alone: networks, optimisers.
+    """
+
+    def __init__(self, function: Any, apart: list[Any]) -> None:
+        self._seen = {id(a) for a in apart}
+        self._keep: list[Any] = []
+        self._places: list[tuple[Callable[[Any], None], Callable[[], Any]]] = []
+        self._visit(function)
+
+    def snapshot(self) -> Callable[[], None]:
+        """Returns: a function that puts everything back as it is now."""
+        now = [(put, value, _copy(value)) for put, get in self._places if _is_kept(value := get())]
+
+        def restore() -> None:
+            for put, value, kept in now:
+                if isinstance(value, np.ndarray):
+                    value[...] = kept
+                elif _is_tensor(value):
+                    value.data.copy_(kept)
+                elif isinstance(value, (list, dict, set)):
+                    value.clear()
+                    (value.extend if isinstance(value, list) else value.update)(kept)
+                put(value)
+
+        return restore
+
+    def exchange(self, replace: Callable[[Any], Any]) -> Callable[[], None]:
+        """Put others in the place of some values.
+
+        Args:
+            replace: function that gives another value, or None to leave the one that is there.
+
+        Returns: a function that undoes it.
+        """
+        changed = []
+        for put, get in self._places:
+            value = get()
+            other = replace(value)
+            if other is not None:
+                put(other)
+                changed.append((put, value))
+
+        def undo() -> None:
+            for put, value in changed:
+                put(value)
+
+        return undo
+
+    def _visit(self, value: Any) -> None:
+        """Look into a function or an object of the author's, once."""
+        if id(value) in self._seen or len(self._keep) > MAX_HOLDERS:
+            return
+        self._seen.add(id(value))
+        self._keep.append(value)
+        if isinstance(value, types.MethodType):
+            self._visit(value.__self__)
+            self._visit(value.__func__)
+        elif isinstance(value, types.FunctionType):
+            if is_library(value.__code__.co_filename):
+                return
+            for cell in value.__closure__ or ():
+                self._place(lambda v, c=cell: setattr(c, "cell_contents", v), lambda c=cell: _contents(c))
+            for name in _names(value.__code__):
+                if name in value.__globals__:
+                    space = value.__globals__
+                    self._place(lambda v, s=space, n=name: s.__setitem__(n, v), lambda s=space, n=name: s.get(n))
+        elif isinstance(value, (list, tuple)):
+            for item in value[:1000]:
+                self._look(item)
+        elif isinstance(value, dict):
+            for key in list(value)[:1000]:
+                self._place(lambda v, d=value, k=key: d.__setitem__(k, v), lambda d=value, k=key: d.get(k))
+        elif isinstance(value, types.ModuleType):
+            return
+        elif _is_authors(type(value)):
+            for attribute in vars(type(value)).values():
+                if isinstance(attribute, types.FunctionType):
+                    self._visit(attribute)
+            own = getattr(value, "__dict__", {})
+            for name in own:
+                self._place(lambda v, d=own, n=name: d.__setitem__(n, v), lambda d=own, n=name: d.get(n))
+
+    def _place(self, put: Callable[[Any], None], get: Callable[[], Any]) -> None:
+        self._places.append((put, get))
+        self._look(get())
+
+    def _look(self, value: Any) -> None:
+        if isinstance(value, (types.FunctionType, types.MethodType, list, tuple, dict)) or _is_authors(type(value)):
+            self._visit(value)
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Yields: names of the globals that a function and the functions inside it use."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not yet assigned
+        return None
+
+
+def _is_authors(kind: type) -> bool:
+    """Returns: whether a class is the author's own, not a library's."""
+    module = sys.modules.get(kind.__module__)
+    path = getattr(module, "__file__", None)
+    return kind.__module__ == "__main__" or bool(path and not is_library(path))
+
+
+def _is_kept(value: Any) -> bool:
+    plain = isinstance(value, _PLAIN) or _is_tensor(value)
+    return plain or (isinstance(value, (list, dict, set)) and len(value) <= 1000 and _only_plain(value))
+
+
+def _only_plain(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value
+    return all(isinstance(item, (*_PLAIN, str, type(None))) or _is_tensor(item) for item in items)
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _copy(value: Any) -> Any:
+    return (
+        value.detach().clone()
+        if _is_tensor(value)
+        else copy.deepcopy(value)
+        if not _has_tensor(value)
+        else copy.copy(value)
+    )
+
+
+def _has_tensor(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, set)) else ()
+    return any(_is_tensor(item) for item in items)
+
+
+def is_random_generator(value: Any) -> bool:
+    """Returns: whether a value is a generator of random numbers of NumPy or of Python."""
+    return isinstance(value, (np.random.Generator, np.random.RandomState, random.Random))

@@ -1,0 +1,288 @@
+"""Somebody's PyTorch code under observation: its modules, optimisers, operations and draws."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.mapping import Held, Match
+from ganspec.tools.conformance.numpy_random import replaying as replaying_numpy
+from ganspec.tools.conformance.observer import Observer
+from ganspec.tools.conformance.torch_random import Replay
+
+# What a function of PyTorch computes, as a kind of layer.
+_KINDS = {
+    "linear": "linear", "conv2d": "conv", "conv_transpose2d": "deconv", "batch_norm": "batch_norm", "embedding": "embedding",
+    "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu", "relu": "relu", "relu_": "relu", "elu": "elu", "elu_": "elu",
+    "tanh": "tanh", "sigmoid": "sigmoid", "dropout": "dropout", "max_pool2d": "max_pool", "_max_pool2d": "max_pool",
+    "boolean_dispatch": "max_pool", "avg_pool2d": "avg_pool", "interpolate": "upsample", "one_hot": "one_hot", "cat": "concat",
+}  # fmt: skip
+# An optimiser's arrays for a parameter, by the spec's kind of optimiser and name of the moment.
+MOMENTS = {"Adam": {"m": "exp_avg", "v": "exp_avg_sq"}, "RMSprop": {"v": "square_avg"}}
+
+
+class TorchSide:
+    """PyTorch modules and optimisers.
+
+    Args:
+        modules: network's module by name.
+        optimizers: network's optimiser by name; those that are not given are found when they step.
+        dtype: "float32" or "float64", to which the modules are turned while they are checked.
+    """
+
+    backend = "torch"
+    blind = False
+
+    def __init__(self, modules: Mapping[str, Any], optimizers: Mapping[str, Any], dtype: str) -> None:
+        self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), getattr(torch, dtype)
+        self.device = next((p.device for m in self.modules.values() for p in m.parameters()), torch.device("cpu"))
+        self.matches: dict[str, dict[str, Match]] = {}
+        self.notes: list[str] = []
+        self.layered = not any(_is_compiled(m) for m in self.modules.values())
+
+    @property
+    def device_name(self) -> str:
+        """The device on which the networks are: "cpu" or "cuda"."""
+        return str(self.device.type)
+
+    def held(self, network: str) -> list[Held]:
+        """Returns: the arrays of a module, in the order in which it was built."""
+        module = self.modules[network]
+        parameters = [Held(n, tuple(p.shape), True) for n, p in _plain(module.named_parameters())]
+        buffers = [Held(n, tuple(b.shape), False) for n, b in _plain(module.named_buffers())]
+        return [*parameters, *buffers]
+
+    def check(self, matches: Mapping[str, Mapping[str, Match]]) -> None:
+        """Take over which array is which.
+
+        Raises:
+            ConformanceError: an optimiser is not of its network's parameters.
+        """
+        self.matches = {network: dict(found) for network, found in matches.items()}
+        self._arrays = {network: self._named(network) for network in self.modules}
+        self._owners = {id(p): (n, path) for n, arrays in self._arrays.items() for path, p in arrays.items()}
+        for network, optimizer in self.optimizers.items():
+            if not isinstance(optimizer, torch.optim.Optimizer):
+                raise ConformanceError(
+                    f"optimizers: that of {network} is a {type(optimizer).__name__}, expected a torch.optim.Optimizer"
+                )
+            there = {id(p) for p in _parameters(optimizer)}
+            own = {path: p for path, p in self._arrays[network].items() if isinstance(p, torch.nn.Parameter)}
+            missing = [self.matches[network][path].name for path, p in own.items() if id(p) not in there]
+            if missing:
+                also = sorted({self._owners[i][0] for i in there if i in self._owners} - {network})
+                what = f"; it has parameters of {' and '.join(also)}" if also else ""
+                names = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
+                raise ConformanceError(f"optimizers: that of {network} does not have its parameters {names}{what}")
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Turn modules and optimisers into what is checked; afterwards they are as they were."""
+        tensors = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
+        values = [(t, t.data, t.data.clone(), t.grad) for t in tensors]
+        states = {id(o): (o, o.state_dict()) for o in self.optimizers.values()}
+        copies = {key: _copied(state) for key, (_, state) in states.items()}
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            for t in tensors:
+                if t.is_floating_point():
+                    t.data = t.data.to(self.dtype)
+            yield
+        finally:
+            torch.set_default_dtype(default)
+            for t, data, copy, grad in values:
+                t.data = data
+                t.data.copy_(copy)
+                t.grad = grad
+            for key, (optimizer, _) in states.items():
+                optimizer.state.clear()
+                optimizer.load_state_dict(copies[key])
+
+    def start(self, arrays: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+        """Give networks their first values, by network and path, and optimisers a fresh state."""
+        for network, values in arrays.items():
+            for path, array in self._arrays[network].items():
+                theirs = self.matches[network][path].theirs(values[path])
+                array.data.copy_(torch.from_numpy(theirs))
+                array.grad = None
+        for optimizer in self.optimizers.values():
+            optimizer.state.clear()
+
+    def batch(self, values: np.ndarray) -> Any:
+        """Returns: an array of a batch as the step takes it."""
+        tensor = torch.from_numpy(np.array(values))
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """Returns: a tensor's or a number's values, a copy."""
+        if isinstance(value, torch.Tensor):
+            return np.array(value.detach().cpu().numpy())
+        return np.asarray(value)
+
+    def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
+        """Returns: parameters, or statistics, of a network by path, as the spec holds them."""
+        return {
+            path: self.matches[network][path].ours(self.to_numpy(array))
+            for path, array in self._arrays[network].items()
+            if isinstance(array, torch.nn.Parameter) == trained
+        }
+
+    @contextlib.contextmanager
+    def watched(self, observer: Observer, ended: Any) -> Iterator[None]:
+        """Tell an observer everything that happens.
+
+        Args:
+            observer: the observer of this iteration.
+            ended: function that is called with each optimiser's networks after it has moved them.
+        """
+        with contextlib.ExitStack() as stack:
+            for network, module in self.modules.items():
+                handles = [
+                    module.register_forward_pre_hook(self._before(observer, network), with_kwargs=True),
+                    module.register_forward_hook(self._after(observer), always_call=True),
+                ]
+                for handle in handles:
+                    stack.callback(handle.remove)
+            for handle in (
+                register_optimizer_step_pre_hook(self._stepping(observer)),
+                register_optimizer_step_post_hook(self._stepped(observer, ended)),
+            ):
+                stack.callback(handle.remove)
+            stack.enter_context(replaying_numpy(observer.draw))
+            stack.enter_context(_gradients(observer, self))
+            stack.enter_context(Replay(observer.draw, self.device, observer.fail))
+            if self.layered:
+                stack.enter_context(_Operations(observer, self))
+            yield
+
+    def _before(self, observer: Observer, network: str) -> Any:
+        def hook(module: Any, args: Any, kwargs: Any) -> None:
+            observer.enter(
+                network, [self.to_numpy(a) for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
+            )
+
+        return hook
+
+    def _after(self, observer: Observer) -> Any:
+        def hook(module: Any, args: Any, output: Any) -> None:
+            observer.leave(self.to_numpy(output) if isinstance(output, torch.Tensor) else None)
+
+        return hook
+
+    def _stepping(self, observer: Observer) -> Any:
+        def hook(optimizer: Any, args: Any, kwargs: Any) -> None:
+            found: dict[str, dict[str, np.ndarray]] = {}
+            for p in _parameters(optimizer):
+                if id(p) in self._owners:
+                    network, path = self._owners[id(p)]
+                    gradient = np.zeros(p.shape, self.to_numpy(p).dtype) if p.grad is None else self.to_numpy(p.grad)
+                    found.setdefault(network, {})[path] = self.matches[network][path].ours(gradient)
+            if found:
+                observer.updating(found)
+
+        return hook
+
+    def _stepped(self, observer: Observer, ended: Any) -> Any:
+        def hook(optimizer: Any, args: Any, kwargs: Any) -> None:
+            own = {self._owners[id(p)][0] for p in _parameters(optimizer) if id(p) in self._owners}
+            if own:
+                ended(sorted(own), self._moments(optimizer, observer))
+
+        return hook
+
+    def _moments(self, optimizer: Any, observer: Observer) -> dict[str, np.ndarray]:
+        known = MOMENTS.get(type(optimizer).__name__, {})
+        found = {}
+        for p in _parameters(optimizer):
+            if id(p) in self._owners:
+                network, path = self._owners[id(p)]
+                for moment in observer.system.optimizers[network].moments():
+                    kept = optimizer.state.get(p, {}).get(known.get(moment))
+                    if kept is not None:
+                        found[f"{network}/{moment}/{path}"] = self.matches[network][path].ours(self.to_numpy(kept))
+        return found
+
+    def _named(self, network: str) -> dict[str, torch.Tensor]:
+        module = self.modules[network]
+        there = {**dict(_plain(module.named_parameters())), **dict(_plain(module.named_buffers()))}
+        return {path: there[match.name] for path, match in self.matches[network].items()}
+
+    def layer_of(self, tensors: Sequence[Any]) -> str:
+        """Returns: the spec's layer to which one of these tensors belongs; "" where none does."""
+        found = next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
+        return found[1].rpartition("/")[0] if found else ""
+
+
+def _plain(named: Any) -> list[tuple[str, torch.Tensor]]:
+    """Returns: tensors by name, without what a wrapper adds to names."""
+    return [(n.replace("_orig_mod.", "").removeprefix("module."), t) for n, t in named]
+
+
+def _parameters(optimizer: Any) -> list[Any]:
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def _is_compiled(module: Any) -> bool:
+    return any(type(m).__name__ == "OptimizedModule" or m._compiled_call_impl is not None for m in module.modules())
+
+
+def _copied(state: Any) -> Any:
+    if isinstance(state, torch.Tensor):
+        return state.clone()
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    return [_copied(value) for value in state] if isinstance(state, list) else state
+
+
+class _Operations(TorchFunctionMode):
+    """Shows an observer what functions of PyTorch read and give, wherever they are called from."""
+
+    def __init__(self, observer: Observer, side: TorchSide) -> None:
+        super().__init__()
+        self.observer, self.side = observer, side
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kind = _KINDS.get(getattr(func, "__name__", ""))
+        if kind is None or not args:
+            return func(*args, **(kwargs or {}))
+        tensors = args[0] if isinstance(args[0], (tuple, list)) else args[:1]
+        before = [self.side.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]  # it may work in place
+        output = func(*args, **(kwargs or {}))
+        if isinstance(output, torch.Tensor):
+            own = self.side.layer_of([*args[1:], *(kwargs or {}).values()])
+            self.observer.operation(kind, own, before, self.side.to_numpy(output))
+        return output
+
+
+@contextlib.contextmanager
+def _gradients(observer: Observer, side: TorchSide) -> Iterator[None]:
+    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on."""
+    grad, backward = torch.autograd.grad, torch.autograd.backward
+
+    def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        found = grad(outputs, inputs, *args, **kwargs)
+        variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+        for variable, gradient in zip(variables, found, strict=False):
+            if isinstance(gradient, torch.Tensor) and not isinstance(variable, torch.nn.Parameter):
+                observer.input_gradient(side.to_numpy(variable), side.to_numpy(gradient))
+        return found
+
+    def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
+            if tensor.numel() == 1:
+                observer.differentiated(float(tensor.detach()))
+        return backward(tensors, *args, **kwargs)
+
+    torch.autograd.grad, torch.autograd.backward = seen_grad, seen_backward
+    try:
+        yield
+    finally:
+        torch.autograd.grad, torch.autograd.backward = grad, backward
