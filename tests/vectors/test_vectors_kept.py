@@ -128,7 +128,8 @@ def test_an_answer_must_be_near(kept):
     for vector in kept:
         sizes = {name: float(np.linalg.norm(expected.values.ravel())) for name, expected in vector.expected.items()}
         for name, expected in vector.expected.items():
-            count, near = count + 1, near + (expected.within <= 1e-10 * sizes[name])
+            if not {"losses", "layers", "definitions", "output", "penalty", "after"}.isdisjoint(name.split("/")):
+                count, near = count + 1, near + (expected.within <= 1e-9 * sizes[name])
             if expected.within > 1e-7 * sizes[name] and expected.within > 1e-9 * max(sizes.values()):
                 far.append((vector.case.id, name))
     assert {case for case, _ in far} <= {"system/cwgan_gp_mlp_mnist"}, "Adam turns the rounding of a true 0 into steps"
