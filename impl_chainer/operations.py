@@ -28,8 +28,11 @@ def gradient(of: Array, to: Array, create_graph: bool) -> Array:
     """The gradient of the sum of `of` with respect to `to`; with `create_graph` it can be differentiated again."""
     ones = Array(of.xp.ones_like(of.array), requires_grad=False)
     (result,) = chainer.grad([of], [to], grad_outputs=[ones], enable_double_backprop=create_graph)
-    # None: an output of a network that does not read this input.
-    return Array(to.xp.zeros_like(to.array), requires_grad=False) if result is None else result
+    if result is None:  # an output of a network that does not read this input
+        return Array(to.xp.zeros_like(to.array), requires_grad=False)
+    return (
+        result if create_graph else Array(result.array, requires_grad=False)
+    )  # else its readers would ask for gradients
 
 
 def power(a: Array, exponent: float) -> Array:
@@ -57,7 +60,7 @@ class _Softplus(chainer.FunctionNode):
     def forward(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         self.retain_inputs((0,))
         xp = chainer.backend.get_array_module(inputs[0])
-        return (xp.logaddexp(inputs[0], xp.zeros_like(inputs[0])),)
+        return (xp.asarray(xp.logaddexp(inputs[0], xp.zeros_like(inputs[0]))),)
 
     def backward(self, indexes: tuple[int, ...], gradients: tuple[Array, ...]) -> tuple[Array, ...]:
         (x,) = self.get_retained_inputs()

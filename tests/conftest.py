@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ganspec.tools.agreement.mutants.patches import Patch, patched
+
 FRAMEWORKS = ("torch", "chainer")
 
 # The examples are the same in every run: a test that begins to fail was broken by a change.
@@ -69,6 +71,13 @@ def device(request: pytest.FixtureRequest) -> str:
 def backend(request: pytest.FixtureRequest) -> str:
     """Each backend by name."""
     return request.param
+
+
+@pytest.fixture
+def patch() -> Iterator[Patch]:
+    """What breakers change code with; it is put back after the test."""
+    with patched() as patch:
+        yield patch
 
 
 @pytest.fixture(scope="session")

@@ -1,249 +1,198 @@
-"""Tests of the tests: each named wrong variant, put into one backend, must be rejected by the comparison.
+"""Tests of the tests: each named wrong variant, put into one backend, must be rejected by the comparison, in its true place.
 
-The variants are the famous bugs of published GAN code.
+The variants are the famous bugs of published GAN code: `ganspec.tools.agreement.mutants`.
 """
 
-from functools import cache
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ganspec.spec import load_system
+from ganspec.spec.parts.schedule import Step
 from ganspec.tools import backends
-from ganspec.tools.agreement import compare, compare_float32, trace
+from ganspec.tools.agreement import crosscheck_system
+from ganspec.tools.agreement.bounds import ROUNDINGS
+from ganspec.tools.agreement.mutants import computing as c
+from ganspec.tools.agreement.mutants import training as t
+from ganspec.tools.agreement.mutants.catalogue import BEGAN, BY_NAME, CATALOGUE, CGAN, DRAGAN, WARMUP, Mutant
+from ganspec.tools.agreement.mutants.noticing import MISSED, NOTICED, UNTOUCHED, noticed_by
+from ganspec.tools.agreement.mutants.patches import patched
+from ganspec.tools.agreement.mutants.program import run_mutants
+from ganspec.tools.agreement.mutants.rejecting import reject
+from ganspec.tools.errors import AGREED, DISAGREED, UserError
 from support import layer_systems
-from support.breakers import (
-    another_kind,
-    biased_variance,
-    cover_all,
-    flipped_mode,
-    forgotten_statistics,
-    module,
-    no_graph,
-    norm_over_rows,
-    one_norm_for_the_batch,
-    other_vector,
-    replace_draw,
-    replace_layer,
-    replace_operation,
-    reversed_fade,
-    set_layer,
-    shared_embedding,
-    softmax,
-    spectral_vector,
-    square_sum,
-    symmetric_padding,
-    total,
-    unbiased_deviation,
-    unscaled_dropout,
-    with_settings,
-    wrong_norm,
-)
-from support.breakers_training import (
-    adam_without,
-    average_of_parameters_only,
-    changed,
-    count_for_each_parameter,
-    fakes_made_anew,
-    gate_after_the_update,
-    leaking_generator_loss,
-    remade,
-    repeats,
-    reworded,
-    way_not_constant,
-)
 
 pytestmark = pytest.mark.usefixtures("both_backends")
 
-WGAN, BEGAN, WARMUP, GROWING = "wgan_gp_mlp_mnist", "began_mnist", "wgan_cifar10", "progressive_cifar10"
-# With this, k reaches both ends of its interval within three iterations.
-WILD_K = ["loss.lambda_k=20"]
-# An epsilon that matters; steps so large that a loss from after an update is another one; a fade other than 1/2.
-EPSILON, LARGE_STEPS, FADING = ["optimizers.epsilon=1e-3"], ["optimizers.D.learning_rate=0.1"], ["growth.images=10"]
-
-# name: (system, its settings, what is wrong: a breaker, or the settings of another system, iterations if not 3)
-CATALOGUE = {
-    "gradient norm over the channel axis only": (WGAN, [], wrong_norm(norm_over_rows)),
-    "one gradient norm for the whole batch": (WGAN, [], wrong_norm(one_norm_for_the_batch)),
-    "penalty without double backprop": (WGAN, [], replace_operation("grad", no_graph)),
-    "one eps for the whole batch": (
-        WGAN, [], replace_draw("eps", lambda s, d, n, p, shape, right: np.full(shape, right(s, d, n, p, (1,))[0])),
-    ),
-    "eps normal instead of uniform": (
-        WGAN, [], replace_draw("eps", lambda s, d, n, p, shape, right: s.normal(n, p, shape)),
-    ),
-    "another penalty weight": (WGAN, [], changed("loss.penalty_weight=9.9")),
-    "four critic steps for five": (WGAN, [], changed("schedule.critic_steps=4")),
-    "mean for sum": (WGAN, [], replace_operation("mean", lambda right, node, a, create_graph: total(a[0]))),
-    "generator trained in the wrong direction": (
-        WGAN, [], replace_operation("negative", lambda right, node, a, create_graph: a[0]),
-    ),
-    "slope of leaky ReLU": (WGAN, [], changed("networks.D.slope=0.2")),
-    "dropout without its scale": (WGAN, [], replace_layer("dropout", unscaled_dropout)),
-    "dropout rate taken for the probability to keep": (
-        WGAN, ["networks.D.dropout=0.25"], changed("networks.D.dropout=0.75"),
-    ),
-    "batch norm in the wrong mode": (WGAN, [], replace_layer("batch_norm", flipped_mode)),
-    "batch norm's epsilon": (
-        WGAN, [], replace_layer("batch_norm", lambda right, layer, *rest: with_settings(right, layer, rest, epsilon=2e-5)),
-    ),
-    "batch norm's momentum upside down": (
-        WGAN, [], replace_layer("batch_norm", lambda right, layer, *rest: with_settings(right, layer, rest, momentum=0.9)),
-    ),
-    "running variance biased": (WGAN, [], replace_layer("batch_norm", biased_variance)),
-    "running mean that stands still": (WGAN, [], replace_layer("batch_norm", forgotten_statistics)),
-    "Adam's epsilon on the other side": (
-        WGAN, ["optimizers.epsilon=1e-5"], changed("optimizers.epsilon=1e-5", "optimizers.epsilon_place=uncorrected"),
-    ),
-    "Adam without bias correction": (WGAN, [], adam_without("bias correction")),
-    "Adam's count off by one": (WGAN, [], adam_without("count")),
-    "another learning rate": (WGAN, [], changed("optimizers.learning_rate=1.01e-4")),
-    "k not clamped": (BEGAN, WILD_K, replace_operation("clip", lambda right, node, a, create_graph: a[0])),
-    "k with the wrong sign": (BEGAN, WILD_K, changed("loss.lambda_k=-20")),
-    "a hard-coded lambda_k": (BEGAN, ["loss.lambda_k=0.01"], changed("loss.lambda_k=0.001")),
-    "a hard-coded gamma": (BEGAN, ["loss.gamma=0.7"], changed("loss.gamma=0.5")),
-    "squared for absolute difference": (BEGAN, [], replace_operation("abs", lambda right, node, a, create_graph: a[0] * a[0])),
-    "the gradient of another loss added": (BEGAN, [], leaking_generator_loss),
-    "padding on the other side": (
-        BEGAN, [],
-        replace_layer("conv", lambda right, layer, *rest: with_settings(right, layer, rest, padding=(0, 2, 0, 2))),
-    ),
-    "alpha of ELU": (BEGAN, [], replace_layer("elu", lambda right, layer, *rest: with_settings(right, layer, rest, alpha=0.9))),
-    # From here on: one system each.
-    "DRAGAN: sigmoid's gradient for the logit's": (
-        "dragan_cifar10", [], reworded("grad(D(x_hat), x_hat)", "grad(sigmoid(D(x_hat)), x_hat)"), 1,
-    ),
-    "DRAGAN: one deviation for all pixels": (
-        "dragan_cifar10", [], reworded("sqrt(batch_mean((x - batch_mean(x)) ^ 2))", "sqrt(mean((x - mean(x)) ^ 2))"), 1,
-    ),
-    "DRAGAN: unbiased deviation": (
-        "dragan_cifar10", [], reworded("batch_mean((x - batch_mean(x)) ^ 2)", "batch_mean((x - batch_mean(x)) ^ 2) * 5 / 4"), 1,
-    ),
-    "DRAGAN: one number a sample for one a pixel": (
-        "dragan_cifar10", [], replace_draw("u", lambda s, d, n, p, shape, right: np.full(shape, 0.5)), 1,
-    ),
-    "k from the wrong losses": (BEGAN, [], reworded("gamma * L(x) - L(G(z))", "gamma * L(G(z)) - L(x)")),
-    "weights clipped before the step": (WARMUP, [], changed("optimizers.D.clip.when=before"), 1),
-    "weights clipped after the step": (
-        WARMUP, ["optimizers.D.clip.when=before"], changed("optimizers.D.clip.when=after"), 1,
-    ),
-    "critic steps: one boosted iteration too many": (
-        WARMUP, [], repeats(lambda override, i: i <= override.first or i % override.every == 0),
-    ),
-    "critic steps: boosted iterations counted from 1": (
-        WARMUP, ["schedule.warmup=0", "schedule.period=3"], repeats(lambda override, i: (i + 1) % override.every == 0),
-    ),
-    "spectral norm: u stands still": ("sndcgan_cifar10", [], spectral_vector(0)),
-    "spectral norm: u moves twice": ("sndcgan_cifar10", [], spectral_vector(2)),
-    "spectral norm: u drawn from another distribution": ("sndcgan_cifar10", [], other_vector),
-    "an average without batch norm's statistics": ("dcgan_cifar10", ["averages.G=0.9"], average_of_parameters_only),
-    "another decay of an average": ("dcgan_cifar10", ["averages.G=0.9"], changed("averages.G=0.8")),
-    "RMSProp's epsilon outside the root": (
-        "cgan_mnist", EPSILON, changed(*EPSILON, "optimizers.epsilon_place=outside"),
-    ),
-    "RMSProp from 0 for 1": ("cgan_mnist", [], changed("optimizers.start=0")),
-    "the mean of a window for its maximum": ("cgan_mnist", [], another_kind("max_pool", "avg_pool")),
-    "asymmetric padding made symmetric": ("cgan_mnist", [], replace_layer("conv", symmetric_padding)),
-    "a gate by the loss from after the update": ("cgan_mnist", LARGE_STEPS, gate_after_the_update, 4),
-    "minibatch discrimination with the sample itself": (
-        "minibatch_cifar10", [],
-        replace_layer("minibatch_discrimination", lambda right, *rest: right(*rest) + 1.0),
-    ),
-    "minibatch deviation unbiased": (GROWING, [], replace_layer("minibatch_std", unbiased_deviation)),
-    "equalised layers without their gain": (GROWING, [], set_layer("conv", gain=1.0)),
-    "the fade in reverse": (GROWING, FADING, replace_layer("fade", reversed_fade)),
-    "Adam's count for each parameter": (GROWING, FADING, count_for_each_parameter),
-    "one-hot codes of 0 and 1 for -1 and 1": ("ac_wgan_gp_cifar10", [], set_layer("one_hot", off=0.0)),
-    "fakes made anew after the generator moved": ("ac_wgan_gp_cifar10", [], remade("schedules", fakes_made_anew)),
-    "one embedding for both networks": ("cwgan_gp_mlp_mnist", [], shared_embedding),
-    "fakes judged with labels of others": ("cwgan_gp_mlp_mnist", [], reworded("mean(D(G(z, y), y))", "mean(D(G(z, c), y))")),
-    "the denoiser in training mode": ("dfm_cifar10", [], reworded("inference(R(f_fake))", "R(f_fake)")),
-    "softmax before cross-entropy": (
-        "gan_mlp_mnist", [],
-        replace_operation("cross_entropy", lambda right, node, a, graph: right(node, [softmax(a[0]), *a[1:]], graph)),
-    ),
-    "cross-entropy summed": ("gan_mlp_mnist", [], reworded("mean(cross_entropy", "sum(cross_entropy")),
-    "Cramer: df/dh not held constant": ("cramer_cifar10", [], remade("losses", way_not_constant), 1),
-    "Cramer: h_2 held constant": ("cramer_cifar10", [], reworded("f(h_1, h_2)", "f(h_1, detach(h_2))"), 1),
-}  # fmt: skip
+# Both backends have each mutant; by turns one of them has it here, and the other where there is more time.
+FIRST = [(("torch", "chainer")[i % 2], mutant.name) for i, mutant in enumerate(CATALOGUE)]
+SECOND = [(next(b for b in backends.NAMES if b != backend), name) for backend, name in FIRST]
 
 
-@cache
-def reference(system_name, settings, backend, iterations):
-    """Returns: the other backend's trace, with which this backend agrees."""
-    system = load_system(system_name, settings, reduced=True)
-    options = {"seed": 0, "dtype": "float64", "device": "cpu", "iterations": iterations}
-    found = trace("chainer" if backend == "torch" else "torch", system, **options)
-    assert all(f.agrees for f in compare(found, trace(backend, system, **options, states=found.states)))
-    return found
+def assert_rejected(backend, name):
+    found = reject(BY_NAME[name], backend)
+    assert found.first is not None, "it passed"
+    d = found.first.difference
+    assert found.in_place, f"first noticed in {d.kind} {d.name}, {d.network}/{d.layer}"
 
 
-def compared(name, catalogue, backend, monkeypatch):
-    """Returns: whether a backend with something wrong agrees with the other one."""
-    system_name, settings, wrong, *iterations = catalogue[name]
-    options = {"seed": 0, "dtype": "float64", "device": "cpu", "iterations": iterations[0] if iterations else 3}
-    right = reference(system_name, tuple(settings), backend, options["iterations"])
-    if callable(wrong):
-        wrong(monkeypatch, backend)
-        wrong = settings
-    broken = trace(backend, load_system(system_name, wrong, reduced=True), **options, states=right.states)
-    return all(f.agrees for f in compare(right, broken))
+@pytest.mark.parametrize(("backend", "name"), FIRST)
+def test_the_comparison_rejects(backend, name):
+    assert_rejected(backend, name)
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_the_comparison_rejects(name, backend, monkeypatch):
-    assert not compared(name, CATALOGUE, backend, monkeypatch)
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "name"), SECOND)
+def test_the_comparison_rejects_in_the_other_backend(backend, name):
+    assert_rejected(backend, name)
 
 
 # The same breakers where they change nothing: so it is the bug that is rejected, and not the breaker.
-HARMLESS = {
-    "spectral norm: u moves once": ("sndcgan_cifar10", [], spectral_vector(1)),
-    "critic steps as they are": (
-        WARMUP,
-        [],
-        repeats(lambda override, i: i < override.first or i % override.every == 0),
+def boosted(override, i):
+    return i < override.first or i % override.every == 0
+
+
+HARMLESS = (
+    Mutant("u moves once", "sndcgan_cifar10", c.spectral_vector(1), "statistic", "", "as it is", iterations=1),
+    Mutant("critic steps as they are", WARMUP, t.counted_repeats(boosted), "schedule", "", "as it is", iterations=1, read=True),
+    Mutant("the same words", DRAGAN, t.reworded("x_hat", "x_hat"), "value", "", "as it is", iterations=1, read=True),
+    Mutant(
+        "a gate that is reached at once", CGAN, t.gate_after_the_update, "schedule", "", "as it is",
+        ["schedule.good_enough=9", "schedule.too_good=-9"], 2,
     ),
-    "the same words": ("dragan_cifar10", [], reworded("x_hat", "x_hat"), 1),
-    "a gate that is reached at once": (
-        "cgan_mnist",
-        ["schedule.good_enough=9", "schedule.too_good=-9"],
-        gate_after_the_update,
+    Mutant("Adam's count, no growth", "dcgan_cifar10", t.count_for_each_parameter, "parameter", "", "as it is", iterations=2),
+    Mutant(
+        "an average without batch norm", "began_cifar10", t.average_of_parameters_only, "average", "", "as it is",
+        ["averages.G=0.9"], 1,
     ),
-    "Adam's count for each parameter of a network that does not grow": ("dcgan_cifar10", [], count_for_each_parameter),
-    "an average of a network without batch norm": ("began_cifar10", ["averages.G=0.9"], average_of_parameters_only),
-    "padding that is symmetric": (BEGAN, [], replace_layer("conv", symmetric_padding)),
-}
+    Mutant("symmetric padding", BEGAN, c.replace_layer("conv", c.symmetric_padding), "layer", "", "as it is", iterations=1),
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HARMLESS)
-def test_the_comparison_accepts_what_changes_nothing(name, backend, monkeypatch):
-    assert compared(name, HARMLESS, backend, monkeypatch)
+@pytest.mark.parametrize("number", range(len(HARMLESS)), ids=[mutant.name for mutant in HARMLESS])
+def test_the_comparison_accepts_what_changes_nothing(number):
+    found = reject(HARMLESS[number], ("torch", "chainer")[number % 2])
+    assert found.first is None or found.first.difference.diverged
 
 
-def test_max_pooling_of_windows_that_do_not_fit_whole_is_rejected(backend, tmp_path, monkeypatch):
+def test_mutants_have_names_sources_and_kinds_that_there_are():
+    assert len(BY_NAME) == len(CATALOGUE) >= 60
+    for mutant in CATALOGUE:
+        assert mutant.source
+        assert mutant.kind in ROUNDINGS
+
+
+def test_what_is_changed_is_put_back_whatever_happens():
+    table, right = {"a": 1}, Step.repeats
+
+    def fails():
+        with patched() as patch:
+            patch.setattr(Step, "repeats", None)
+            patch.setattr(Step, "repeats", 3)
+            patch.setitem(table, "a", 2)
+            assert (Step.repeats, table) == (3, {"a": 2})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fails()
+    assert (Step.repeats, table) == (right, {"a": 1})
+    with pytest.raises(AttributeError), patched() as patch:
+        patch.setattr(Step, "no_such_method", None)
+
+
+def test_a_mutant_that_is_elsewhere_than_the_catalogue_says_is_not_in_place():
+    moved = replace(BY_NAME["alpha of ELU"], where="G")
+    found = reject(moved, "chainer")
+    assert found.first is not None
+    assert not found.in_place
+
+
+def test_the_program_says_what_is_rejected(capsys):
+    assert run_mutants(argparse.Namespace(systems=["gan_mlp_mnist"], jobs=1, test=None)) == AGREED
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "4 of 4 mutants rejected where they are"
+    assert all(line.startswith("rejected   ") for line in lines[:-1])
+    with pytest.raises(UserError, match="no mutant is tried on nothing; leave the system out"):
+        run_mutants(argparse.Namespace(systems=["nothing"], jobs=1, test=None))
+
+
+def test_a_users_test_notices_some_mutants_and_misses_others():
+    """A test that looks at losses alone does not see batch norm's statistics; nothing in an MLP has a convolution."""
+    names = ["slope of leaky ReLU", "sum for mean", "running mean that stands still", "alpha of ELU"]
+    expected = losses()
+
+    def test():
+        assert losses() == pytest.approx(expected, rel=1e-9)
+
+    notices = noticed_by(test, [BY_NAME[name] for name in names], ["torch"])
+    assert [notice.outcome for notice in notices] == [NOTICED, NOTICED, MISSED, UNTOUCHED]
+    test()
+    with pytest.raises(UserError, match="the test fails as it is"):
+        noticed_by(lambda: pytest.fail("red"), [])
+
+
+def losses():
+    """Returns: the losses of the first repeat of the first step."""
+    system = load_system("wgan_gp_mlp_mnist", reduced=True)
+    trainer = backends.make_trainer("torch", system, 0, dtype="float64")
+    result = trainer.compute(0, 0, lambda: {"x": np.full((system.run.batch, *system.data.shape), 0.5)})
+    return [float(result.values[i]) for i in result.plan.losses.values()]
+
+
+MINE = """
+from ganspec.spec import load_system
+
+def test_mine():
+    assert load_system("wgan_gp_mlp_mnist").loss.constants["penalty_weight"] == 10
+"""
+
+
+def test_a_users_test_runs_in_pytest_with_each_mutant(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test_mine.py").write_text(MINE)
+    chosen = ("another penalty weight", "another learning rate", "alpha of ELU")
+    monkeypatch.setattr("ganspec.tools.agreement.mutants.program.CATALOGUE", [BY_NAME[name] for name in chosen])
+    asked = argparse.Namespace(systems=[], jobs=3, test="test_mine.py::test_mine")
+    assert run_mutants(asked) == DISAGREED
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:12].strip() for line in lines[:-1]] == [NOTICED, MISSED, UNTOUCHED]
+    assert lines[-1] == "the test notices 1 of 2 mutants that it could; 1 are in code that it does not run"
+    (tmp_path / "test_mine.py").write_text(MINE.replace("10", "11"))
+    with pytest.raises(UserError, match="fails as it is, so nothing can be said"):
+        run_mutants(asked)
+    asked.test = "test_none.py"
+    with pytest.raises(UserError, match=r"pytest could not run test_none\.py"):
+        run_mutants(asked)
+
+
+def test_max_pooling_of_windows_that_do_not_fit_whole_is_rejected(backend, tmp_path):
     """They make a larger map, which the next layer does not take."""
     system = load_system(layer_systems.write_system(tmp_path, "max_pool", size=5, stride=2))
     backends.load(backend)
-    cover_all(monkeypatch, backend)
-    with pytest.raises(Exception, match=r"(?i)shape|invalid operation"):
-        trace(backend, system, seed=0, dtype="float64", device="cpu", iterations=1)
+    with patched() as patch:
+        c.cover_all(patch, backend)
+        with pytest.raises(Exception, match=r"(?i)shape|invalid operation"):
+            crosscheck_system(system, iterations=1)
 
 
-def test_a_float32_implementation_with_too_large_an_error_is_rejected(backend, monkeypatch):
+def test_a_float32_implementation_with_too_large_an_error_is_rejected(backend):
     system = load_system(BEGAN, reduced=True)
-    options = {"seed": 0, "device": "cpu", "iterations": 2}
-    judge = trace("torch", system, dtype="float64", **options)
-    reference = trace("torch", system, dtype="float32", **options)
-    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * (1.0 + 1e-4))(
-        monkeypatch, backend
-    )
-    broken = trace(backend, system, dtype="float32", **options)
-    assert not all(f.agrees for f in compare_float32(judge, reference, broken))
+    wrong = c.replace_operation("abs", lambda right, node, a, graph: right(node, a, graph) * (1.0 + 1e-4))
+    other = next(name for name in backends.NAMES if name != backend)
+    options = {"dtype": "float32", "iterations": 1, "witnesses": (other, backend)}
+    assert crosscheck_system(system, **options).agrees
+    with patched() as patch:
+        wrong(patch, backend)
+        assert not crosscheck_system(system, **options).agrees
 
 
 def test_the_norm_has_the_gradient_zero_at_zero_where_the_naive_one_has_nan(backend):
-    operations = module(backend, "operations")
-    arrays = module(backend, "arrays")
+    operations = c.module(backend, "operations")
+    arrays = c.module(backend, "arrays")
     context = arrays.ArrayContext("cpu", "float64")
     zero = context.array(np.zeros((2, 3)))
     if backend == "torch":
@@ -253,5 +202,10 @@ def test_the_norm_has_the_gradient_zero_at_zero_where_the_naive_one_has_nan(back
     right = operations.gradient(operations.norm(zero, 0.0), zero, False)
     assert np.array_equal(arrays.to_numpy(right), np.zeros((2, 3)))
     with np.errstate(invalid="ignore", divide="ignore"):
-        naive = arrays.to_numpy(operations.gradient(square_sum(zero, 1), zero, False))
+        naive = arrays.to_numpy(operations.gradient(c.square_sum(zero, 1), zero, False))
     assert np.isnan(naive).all()
+
+
+def test_mutants_can_be_imported_where_no_framework_is():
+    program = "import sys, ganspec.tools.agreement.mutants.program\nassert not {'torch', 'chainer'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -12,8 +12,8 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.spec.description import describe
+from ganspec.tools.agreement.mutants.computing import replace_layer
 from ganspec.tools.errors import AGREED, DISAGREED
-from support.breakers import replace_layer
 from support.drawn import write_variant
 from support.programs import here
 
@@ -28,7 +28,7 @@ TEST = "tests/test_layers.py::test_backends_agree_on_a_critic_with[planes]"
 
 
 @pytest.mark.usefixtures("both_backends")
-def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path, monkeypatch):
+def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path, patch):
     (tmp_path / "breaks_tanh.py").write_text(BREAKS_TANH)
     options = [
         "-q",
@@ -57,9 +57,7 @@ def test_a_failure_shows_the_system_and_a_command_that_repeats_it(tmp_path, monk
             assert re.sub(r"^ *", "", path.read_text(), flags=re.MULTILINE) in shown
         shutil.rmtree(tmp_path / "base")  # as pytest itself does with the folders of earlier runs
         assert here(*arguments) == AGREED, "in this process nothing is broken"
-        replace_layer("tanh", lambda right, layer, x, *rest: right(layer, [x[0] * 1.001], *rest))(
-            monkeypatch, "chainer"
-        )
+        replace_layer("tanh", lambda right, layer, x, *rest: right(layer, [x[0] * 1.001], *rest))(patch, "chainer")
         assert here(*arguments) == DISAGREED
     finally:
         shutil.rmtree(kept.parent)

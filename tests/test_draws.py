@@ -97,6 +97,15 @@ def test_each_repeat_sees_its_own_draws(redraw, backend, tmp_path):
         assert iteration == place[0]
 
 
+@pytest.mark.parametrize("redraw", LIVES)
+def test_a_draw_has_the_address_of_the_beginning_of_its_life_whoever_reads_it_first(redraw, backend, tmp_path):
+    system = dropping_system(tmp_path, redraw)
+    for place, address in zip(PLACES[:4], LIVES[redraw][0], strict=False):
+        trainer = backends.make_trainer(backend, system, SEED, dtype="float64")
+        drawn = drawn_values(backend, trainer.compute(*place[1:], numbered_feed([])))
+        assert np.array_equal(drawn["z"], Streams(SEED).normal("z", Position(*address), (BATCH, 2)))
+
+
 class Recorder:
     """A source of draws that notes what it is asked for."""
 

@@ -15,12 +15,13 @@ from hypothesis import Phase, given, settings
 from ganspec.spec import SpecError, load_system
 from ganspec.spec.layers import KINDS
 from ganspec.spec.plan.builder import FUNCTIONS
+from ganspec.tools.agreement.mutants.computing import replace_layer
+from ganspec.tools.agreement.mutants.patches import patched
 from ganspec.tools.errors import AGREED, DISAGREED
 from ganspec.tools.fuzzing.neighbours import neighbours
 from ganspec.tools.fuzzing.search import failure
 from ganspec.tools.fuzzing.systems import problems, systems
 from ganspec.tools.fuzzing.writing import MAIN
-from support.breakers import replace_layer
 from support.programs import here
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -47,8 +48,8 @@ def test_a_system_with_one_other_token_is_valid_or_answered_by_a_message(drawn):
     with tempfile.TemporaryDirectory() as folder:
         try:
             load_system(str(drawn.write(Path(folder))))
-        except SpecError as error:
-            assert str(error)
+        except SpecError:
+            return
 
 
 def test_drawn_systems_are_valid_and_have_every_part_of_the_language():
@@ -75,18 +76,29 @@ def test_drawn_systems_are_valid_and_have_every_part_of_the_language():
 
     look()
     wanted = {*KINDS, "network", "gain", "spectral_norm", "stages", "from"} | {f"{name}(" for name in FUNCTIONS}
-    wanted |= {"constants", "draws", "define", "parameter", "carried", "report", "averages", "growth", "clip", "labels of y"}
+    wanted |= {
+        "constants",
+        "draws",
+        "define",
+        "parameter",
+        "carried",
+        "report",
+        "averages",
+        "growth",
+        "clip",
+        "labels of y",
+    }
     wanted |= {"repeat", "repeat_override", "until", "inference", "reuse", "iteration", "step"}
     wanted |= {"adam", "rmsprop", "corrected", "uncorrected", "outside", "inside"}
     assert not wanted - seen
 
 
 @pytest.mark.usefixtures("both_backends")
-def test_a_broken_backend_is_found_and_the_find_is_small_and_repeats(tmp_path, monkeypatch, capsys):
+def test_a_broken_backend_is_found_and_the_find_is_small_and_repeats(tmp_path, capsys):
     def wrong(right, layer, x, *rest):
         return right(layer, [x[0] * 1.001], *rest)
 
-    with monkeypatch.context() as patch:
+    with patched() as patch:
         replace_layer("tanh", wrong)(patch, "chainer")
         assert here("fuzz", "--examples", "40", "--seed", "1", "--out", str(tmp_path / "out")) == DISAGREED
         (command,) = re.findall(r"^  (ganspec crosscheck .*)$", capsys.readouterr().out, re.MULTILINE)

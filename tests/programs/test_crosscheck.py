@@ -6,18 +6,16 @@ from xml.etree import ElementTree
 import pytest
 
 from ganspec.tools.__main__ import main
-from support.breakers import replace_operation
+from ganspec.tools.agreement.mutants.computing import replace_operation
 
 pytestmark = pytest.mark.usefixtures("both_backends")
 
 
-def wrong_abs(monkeypatch, backend="chainer", factor=1.001):
-    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * factor)(
-        monkeypatch, backend
-    )
+def wrong_abs(patch, backend="chainer", factor=1.001):
+    replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * factor)(patch, backend)
 
 
-def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, capsys):
+def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, patch, capsys):
     files = {name: tmp_path / f"a.{name}" for name in ("json", "junit", "html")}
     arguments = ["crosscheck", "began_mnist", "--iterations", "1", "--bundle", str(tmp_path / "bundles")]
     arguments += [text for name, path in files.items() for text in (f"--{name}", str(path))]
@@ -29,7 +27,7 @@ def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch,
     assert ElementTree.parse(files["junit"]).getroot().get("failures") == "0"
     assert "began_mnist" in files["html"].read_text()
     assert not (tmp_path / "bundles").exists()
-    wrong_abs(monkeypatch)
+    wrong_abs(patch)
     old = tmp_path / "old.json"
     files["json"].rename(old)
     assert main([*arguments, "--against", str(old)]) == 1
@@ -48,8 +46,8 @@ def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch,
     assert main(["crosscheck", "--replay", str(folder)]) == 0
 
 
-def test_every_system_is_judged(monkeypatch, capsys):
-    wrong_abs(monkeypatch, factor=1 + 1e-9)
+def test_every_system_is_judged(patch, capsys):
+    wrong_abs(patch, factor=1 + 1e-9)
     systems = ["gan_mlp_mnist", "began_mnist"]  # the first does not take an absolute value
     assert main(["crosscheck", *systems, "--iterations", "1", "--jobs", "1"]) == 1
     assert "DISAGREE on 1 of 2 systems: began_mnist" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Pixels of pictures, one by one: range, rounding, colours, which image stands where, how small pictures are enlarged."""
+"""Pixels of pictures, one by one: range, rounding, colours, places, sizes; what is drawn, and after which iterations."""
 
 import io
 from dataclasses import replace
@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from ganspec.spec import load_system
+from ganspec.spec.text.distributions import Distribution
+from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.pictures.images import as_pixels, grid, png
+from ganspec.tools.sampling.interpolation import between, interpolation_latents
+from ganspec.tools.sampling.latents import generate, sample_latents
+from ganspec.tools.sampling.manifold import manifold_latents
 
 Image = pytest.importorskip("PIL.Image")
 DATA = load_system("wgan_gp_mlp_mnist").data
@@ -79,3 +84,67 @@ def test_a_file_holds_the_pixels_each_repeated_a_whole_number_of_times(height, w
         assert found_mode == mode
         expected = picture.repeat(factor, axis=0).repeat(factor, axis=1)
         assert np.array_equal(found.reshape(expected.shape), expected)
+
+
+CONDITIONAL = load_system("cgan_mnist", ["run.grid=[12, 3]", "manifold.side=3"], reduced=True)
+
+
+def test_samples_have_latents_of_their_own_stream_and_a_label_for_each_row():
+    z, y = sample_latents(CONDITIONAL, 7)
+    assert np.array_equal(z, Streams(7).normal("samples/z", Position(), (36, 2)))
+    assert y.tolist() == [row % 10 for row in range(12) for _ in range(3)]
+    assert np.array_equal(sample_latents(CONDITIONAL, 7)[0], z), "the same again and again"
+
+
+def test_interpolations_go_from_the_first_latents_of_their_stream_to_the_last():
+    z, y = interpolation_latents(CONDITIONAL, 7)
+    first, last = Streams(7).normal("interpolation/z", Position(), (2, 12, 2))
+    assert z.shape == (120, 2)
+    np.testing.assert_allclose(z[::10], first, rtol=1e-12)
+    np.testing.assert_allclose(z[9::10], last, rtol=1e-12)
+    assert y.tolist() == [row % 10 for row in range(12) for _ in range(10)]
+    # A third of the way along a straight line, and along a quarter of a circle around the mean.
+    a, b = np.array([[4.0, 1.0]]), np.array([[1.0, 4.0]])
+    np.testing.assert_allclose(between(Distribution("uniform", 0, 5), a, b)[3], [3, 2], rtol=1e-14)
+    angle = np.pi / 2 / 3
+    expected = [1 + 3 * np.cos(angle), 1 + 3 * np.sin(angle)]
+    np.testing.assert_allclose(between(Distribution("normal", 1, 2), a, b)[3], expected, rtol=1e-14)
+
+
+def test_a_manifold_has_the_first_number_grow_to_the_right_and_the_second_downwards():
+    q = 1.6448536269514722  # the normal quantile of 0.95
+    for label, (z, y) in manifold_latents(CONDITIONAL).items():
+        expected = [(first, second) for second in (-q, 0, q) for first in (-q, 0, q)]
+        np.testing.assert_allclose(z, expected, rtol=1e-9, atol=1e-12)
+        assert y.tolist() == [int(label)] * 9
+    assert list(manifold_latents(CONDITIONAL)) == list("0123456789")
+
+
+def test_images_are_made_in_parts_that_stand_in_order():
+    sizes = []
+
+    class Doubling:
+        def generate(self, z, y):
+            sizes.append(len(z))
+            return 2 * z + y[:, None]
+
+    z, y = np.arange(600.0).reshape(600, 1), np.arange(600) % 7
+    assert np.array_equal(generate(Doubling(), [z, y]), 2 * z + y[:, None])
+    assert sum(sizes) == 600
+    assert max(sizes) < 600
+
+
+# After which of the first iterations pictures are due: every, from, and (after, every) later.
+DUE = {
+    (3, 0, None): [0, 3, 6, 9, 12, 15],
+    (3, 4, None): [4, 7, 10, 13, 16],
+    (3, 1, (7, 5)): [1, 4, 7, 11, 16],  # after iteration 7 every 5th, counted from 1
+    (4, 0, (8, 3)): [0, 4, 8, 9, 12, 15],
+}
+
+
+@pytest.mark.parametrize("case", DUE, ids=str)
+def test_pictures_are_due(case):
+    every, since, later = case
+    run = replace(CONDITIONAL.run, samples_every=every, samples_from=since, samples_later=later)
+    assert [iteration for iteration in range(17) if run.shows(iteration)] == DUE[case]

@@ -14,7 +14,7 @@ from ganspec.tools.reporting import (
     render_html,
     render_terminal,
 )
-from ganspec.tools.reporting.changes import GROWTH, UNCHANGED_BELOW
+from ganspec.tools.reporting.changes import ABSENT, GROWTH, UNCHANGED_BELOW
 from support.drawn_reports import reports
 from support.reports import comparison, report, with_divergence, with_values_that_are_not_finite
 
@@ -32,7 +32,7 @@ def test_nothing_changes_between_a_report_and_itself(made: Report) -> None:
 def test_there_and_back_are_mirror_images(a: Report, b: Report) -> None:
     there, back = compare_reports(a, b), compare_reports(b, a)
     assert (len(there.added), len(there.removed)) == (len(back.removed), len(back.added))
-    assert len(there.verdicts) == len(back.verdicts)
+    assert len([v for v in there.verdicts if v.new != ABSENT]) == len([v for v in back.verdicts if v.new != ABSENT])
     assert [(v.name, v.old, v.new) for v in there.versions] == [(v.name, v.new, v.old) for v in back.versions]
     assert len(there.coverage) == len(back.coverage)
     json.dumps(changes_as_data(there), allow_nan=False)
@@ -44,7 +44,17 @@ def test_added_systems_are_no_regression(made: Report) -> None:
     changes = compare_reports(empty, made)
     assert not changes.regressed
     assert len(changes.added) == len(made.comparisons)
-    assert not compare_reports(made, empty).regressed
+    assert len(compare_reports(made, empty).removed) == len(made.comparisons)
+
+
+def test_removed_system_is_a_regression_if_it_agreed() -> None:
+    both = report(comparison(), with_divergence(comparison("gan_mlp_mnist")))
+    fewer = compare_reports(both, report(both.comparisons[1]))
+    assert fewer.regressed
+    assert describe_changes(fewer) == [("no longer agrees", ["began_mnist: was agree, is absent"])]
+    fewer = compare_reports(both, report(both.comparisons[0]))
+    assert not fewer.regressed
+    assert describe_changes(fewer) == [("no longer in the report", ["gan_mlp_mnist"])]
 
 
 def test_what_agreed_and_no_longer_does_is_a_regression() -> None:
@@ -99,6 +109,18 @@ def test_settings_versions_and_counts_are_told() -> None:
     fewer = report(comparison(rows=comparison().rows[1:]))
     (count,) = compare_reports(AGREEING, fewer).coverage
     assert (count.kind, count.pair, count.new) == ("output", "torch/chainer", 0)
+    otherwise = compare_reports(AGREEING, report(comparison(iterations=5, rows=comparison().rows[1:])))
+    assert not otherwise.coverage, "run in another way, it has other counts"
+    (setting,) = compare_reports(AGREEING, report(comparison(witnesses=("torch", "chainer")))).settings
+    assert (setting.old, setting.new) == ("torch, chainer, reference", "torch, chainer")
+
+
+def test_long_lists_of_changes_are_cut_in_a_terminal_unless_it_is_verbose() -> None:
+    made = report(*(comparison(f"system_{i:02}") for i in range(30)))
+    brief, verbose = (render_terminal(made, v, against=report()) for v in (False, True))
+    assert sum(line.startswith("    system_") for line in brief) == 20
+    assert "    10 more: --verbose writes all" in brief
+    assert sum(line.startswith("    system_") for line in verbose) == 30
 
 
 def test_another_dtype_is_another_system() -> None:

@@ -112,6 +112,15 @@ def test_bar_reaches_its_mark_where_the_error_is_what_is_allowed() -> None:
     assert widths == ["0.0", "0.0", "50.0", "100.0", "100.0", "100.0"]
 
 
+def test_dots_of_no_error_and_of_no_finite_error_lie_outside_the_axes() -> None:
+    heights = []
+    for error in (0.0, 4e-14, math.inf):
+        row = replace(comparison().rows[0], worst=difference(error=error))
+        (height,) = re.findall(r'<circle [^>]*cy="([\d.]+)"', render_html(report(comparison(rows=(row,), curves={}))))
+        heights.append(float(height))
+    assert heights[0] > 290 >= heights[1] >= 36 > heights[2]
+
+
 def test_curve_breaks_where_values_are_not_finite_and_keeps_peaks_of_long_runs() -> None:
     pair = ("torch", "chainer")
     errors = [1e-16] * 3 + [math.inf] + [1e-16] * 3
@@ -141,9 +150,10 @@ def test_samples_of_all_witnesses_stand_side_by_side(channels: int) -> None:
 
 def test_samples_that_are_no_pictures_are_said() -> None:
     pytest.importorskip("PIL")
-    odd = {"torch": np.zeros((2, 5, 4, 4)), "chainer": np.full((2, 1, 4, 4), np.nan)}
+    odd = {"torch": np.zeros((2, 5, 4, 4)), "reference": np.zeros((2, 3)), "chainer": np.full((2, 1, 4, 4), np.nan)}
     text = Page(render_html(report(comparison(samples=odd)))).text
     assert "An array of the shape (2, 5, 4, 4) is no picture." in text
+    assert "An array of the shape (2, 3) is no picture." in text
     assert "Values that are not finite are drawn as 0." in text
 
 

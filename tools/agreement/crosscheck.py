@@ -255,6 +255,8 @@ def _lockstep(
         return batches[-1]
 
     everyone = [replace(first, next_batch=next_batch), *others]
+    if settings.start is None:  # else all have started from the same state
+        _add(judge, settings.names, [record_of(_start(given.witness)) for given in everyone])
     begin = settings.start.iteration if settings.start else 0
     for iteration in range(begin, begin + iterations):
         at_start = first.witness.state()
@@ -282,6 +284,14 @@ def _lockstep(
         _add(judge, settings.names, [_end(given, iteration) for given in everyone])
         progress()
     return bundle
+
+
+def _start(witness: Witness) -> Iterator[Quantity]:
+    """Yields: the state before the first iteration, as a witness made it; later ones are given to all."""
+    state, place = witness.state(), Place(0)
+    yield from Names(witness.system, place).state(state, _STATE)
+    for network, rate in state.learning_rates.items():
+        yield Quantity("parameter", f"learning rate of {network}", place, np.array(rate), network=network)
 
 
 def _repeat(given: _Given, place: Place, first: Witness) -> Record:

@@ -23,7 +23,7 @@ _KINDS = {
     "MaxPooling2D": "max_pool", "AveragePooling2D": "avg_pool", "Unpooling2D": "upsample", "Concat": "concat",
 }  # fmt: skip
 # An update rule's arrays for a parameter, by the spec's name of the moment.
-_MOMENTS = {"AdamRule": {"m": "m", "v": "v"}, "RMSpropRule": {"v": "ms"}}
+MOMENTS = {"AdamRule": {"m": "m", "v": "v"}, "RMSpropRule": {"v": "ms"}}
 
 
 class ChainerSide:
@@ -223,7 +223,7 @@ class ChainerSide:
     def _moments(self, own: Sequence[tuple[Any, tuple[str, str]]], observer: Observer) -> dict[str, np.ndarray]:
         found = {}
         for p, (network, path) in own:
-            known = _MOMENTS.get(type(p.update_rule).__name__, {})
+            known = MOMENTS.get(type(p.update_rule).__name__, {})
             for moment in observer.system.optimizers[network].moments():
                 kept = (p.update_rule.state or {}).get(known.get(moment))
                 if kept is not None:

@@ -45,6 +45,7 @@ class NumpySide:
                 "the code is run beside PyTorch or Chainer, and neither is installed; pip install 'ganspec[torch]'"
             )
         self.backend, self.modules, self.dtype = there[0], dict(modules), np.dtype(dtype)
+        self.optimizers: dict[str, Any] = {}
         self.matches: dict[str, dict[str, Match]] = {}
         self.notes = [
             "of NumPy code only reports, parameters and statistics are compared; check_network compares layers' values"

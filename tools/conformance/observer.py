@@ -234,7 +234,9 @@ class Observer:
         record = self.records[self.current]
         start = f"gradient of loss_{network} by {network}/"
         own = {k: q for k, q in self.repeat.record.items() if q.name.startswith(start) and k in record}
-        apart = sum(norm(record[k].value - q.value) ** 2 for k, q in own.items() if record[k].value.shape == q.value.shape)
+        apart = sum(
+            norm(record[k].value - q.value) ** 2 for k, q in own.items() if record[k].value.shape == q.value.shape
+        )
         whole = sum(norm(q.value) ** 2 for q in own.values())
         if loss is not None and loss.value.shape == () and self._losses and apart > _VISIBLE**2 * whole:
             self._say(loss, np.array(sum(self._losses), loss.value.dtype))

@@ -3,25 +3,24 @@
     def test_my_gan_is_wgan_gp(ganspec_check):
         ganspec_check("wgan_gp_mlp_mnist", my_step, G=my_generator, D=my_critic, optimizers={"G": opt_g, "D": opt_d})
 
-The fixture calls `conformance.check` and fails the test where the code differs. The report is a section of its own in pytest's
-output, and what was found stands among the test's properties in a JUnit file. Loading the plugin imports nothing of ganspec.
+The fixture calls `conformance.check` and fails the test where the code differs. Every report is a section of its own in pytest's
+output, also one that a test made without the fixture; what the fixture found stands among the test's properties in a JUnit file.
+Loading the plugin imports nothing of ganspec but this module's empty packages.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-_REPORTS = pytest.StashKey[list[Any]]()
-
 
 @pytest.fixture
-def ganspec_check(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[..., Any]:
+def ganspec_check(record_property: Callable[[str, object], None]) -> Callable[..., Any]:
     """Check your own training step in a test: takes what `ganspec.conformance.check` takes, returns its report, and fails where
     the code differs."""
-    reports: list[Any] = request.node.stash.setdefault(_REPORTS, [])
 
     def run(*arguments: Any, **options: Any) -> Any:
         __tracebackhide__ = True
@@ -32,11 +31,10 @@ def ganspec_check(request: pytest.FixtureRequest, record_property: Callable[[str
         except ConformanceError as error:
             record_property("ganspec.error", str(error))
             pytest.fail(str(error), pytrace=False)
-        reports.append(report)
         for name, value in properties_of(report).items():
             record_property(name, value)
         if not report.agrees:
-            first = f" first at {report.first.place}: {report.first.name}" if report.first else ""
+            first = f", first at {report.first.place}: {report.first.name}" if report.first else ""
             pytest.fail(f"{report.comparison.system}: the code differs from the system{first}", pytrace=False)
         return report
 
@@ -62,10 +60,22 @@ def properties_of(report: Any) -> dict[str, object]:
     return found
 
 
+def _made() -> Any:
+    """Returns: the reports that were made lately, if conformance was used at all."""
+    module = sys.modules.get("ganspec.tools.conformance.report")
+    return module.RECENT if module is not None else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Forget the reports of earlier tests."""
+    if (made := _made()) is not None:
+        made.clear()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Give a test's checks sections of their own."""
+    """Give the checks of a test sections of their own, however it made them."""
     outcome: Any = yield
     if call.when == "call":
-        for report in item.stash.get(_REPORTS, []):
+        for report in _made() or ():
             outcome.get_result().sections.append((f"ganspec: {report.comparison.system}", str(report)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ganspec.tools.agreement.report import Comparison, Difference, Row
 
 OURS, YOURS = "ganspec", "yours"
+RECENT: deque[ConformanceReport] = deque(maxlen=100)  # reports that were made, for pytest's sections
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConformanceReport:
     """What a check found.
 
@@ -38,6 +40,13 @@ class ConformanceReport:
         """The first quantity, in the order of evaluation, that disagrees; None where all agree."""
         return self.comparison.first.difference if self.comparison.first else None
 
+    def __repr__(self) -> str:
+        """Returns: one line, which pytest shows whole of `assert report.agrees, report`."""
+        if self.first is None:
+            return f"<{self.comparison.system}: your code {'agrees' if self.agrees else 'was not compared'}>"
+        d = self.first
+        return f"<{self.comparison.system}: your code differs first at {d.place}: {_what(d)}{f' ({d.source})' if d.source else ''}>"
+
     def __str__(self) -> str:
         c = self.comparison
         how = f"{c.iterations} iterations, batch {c.batch}, {c.dtype}, {c.device}, seed {c.seed}, {self.backend}, {c.seconds:.1f} s"
@@ -49,6 +58,9 @@ class ConformanceReport:
         lines += _table(c.rows)
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+    def __post_init__(self) -> None:
+        RECENT.append(self)
 
 
 def _story(d: Difference, values: tuple[str, ...], guess: str) -> list[str]:

@@ -22,6 +22,7 @@ class Side(Protocol):
     backend: str
     blind: bool
     modules: dict[str, Any]
+    optimizers: dict[str, Any]
     matches: dict[str, dict[str, Match]]
     notes: list[str]
 

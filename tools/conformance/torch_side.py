@@ -25,7 +25,7 @@ _KINDS = {
     "boolean_dispatch": "max_pool", "avg_pool2d": "avg_pool", "interpolate": "upsample", "one_hot": "one_hot", "cat": "concat",
 }  # fmt: skip
 # An optimiser's arrays for a parameter, by the spec's kind of optimiser and name of the moment.
-_MOMENTS = {"Adam": {"m": "exp_avg", "v": "exp_avg_sq"}, "RMSprop": {"v": "square_avg"}}
+MOMENTS = {"Adam": {"m": "exp_avg", "v": "exp_avg_sq"}, "RMSprop": {"v": "square_avg"}}
 
 
 class TorchSide:
@@ -199,7 +199,7 @@ class TorchSide:
         return hook
 
     def _moments(self, optimizer: Any, observer: Observer) -> dict[str, np.ndarray]:
-        known = _MOMENTS.get(type(optimizer).__name__, {})
+        known = MOMENTS.get(type(optimizer).__name__, {})
         found = {}
         for p in _parameters(optimizer):
             if id(p) in self._owners:
@@ -278,7 +278,7 @@ def _gradients(observer: Observer, side: TorchSide) -> Iterator[None]:
     def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
             if tensor.numel() == 1:
-                observer.differentiated(float(tensor))
+                observer.differentiated(float(tensor.detach()))
         return backward(tensors, *args, **kwargs)
 
     torch.autograd.grad, torch.autograd.backward = seen_grad, seen_backward

@@ -1,4 +1,4 @@
-"""Invalid neighbours: a system with one token changed is another valid system, or is answered by a message, never by a traceback."""
+"""Invalid neighbours: one token of a system is changed; it is another valid system then, or answered by a message."""
 
 from __future__ import annotations
 

@@ -209,9 +209,9 @@ class Sketch:
         inner = Sketch(self.draw, self.name, batched=self.batched, shapes={"v": shape}, unread=["v"], previous="v")
         kinds = [*({1: ("linear",), 3: ("conv",)}.get(len(shape), ())), *ACTIVATIONS, "flatten"]
         for kind in self.draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2)):
-            if kind != "linear" or len(inner.shapes[inner.previous]) == 1:
-                if kind != "conv" or len(inner.shapes[inner.previous]) == 3:
-                    inner.layer(kind, inner.previous, inner.shapes[inner.previous])
+            inside = inner.shapes[inner.previous]
+            if len(inside) == {"linear": 1, "conv": 3}.get(kind, len(inside)):
+                inner.layer(kind, inner.previous, inside)
         if not inner.layers:
             return source
         file = f"{self.name}_block{len(self.blocks)}.toml"

@@ -21,8 +21,8 @@ from ganspec.tools.programs import options as shared
 if TYPE_CHECKING:
     from ganspec.tools.fuzzing.search import Find
 
-EPILOG = """Each system is drawn whole: graphs of layers, formulas, schedule, optimisers, extreme but legal numbers. What is found is
-shrunk, and written to a folder with the command that shows it again. exit code: 0 nothing was found; 1 something was; 2 it
+EPILOG = """Each system is drawn whole: graphs of layers, formulas, schedule, optimisers, extreme but legal numbers. What is found
+is shrunk, and written to a folder with the command that shows it again. exit code: 0 nothing was found; 1 something was; 2 it
 could not run."""
 
 
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--examples", type=shared.positive, default=200, metavar="N", help="number of systems (default: 200)"
     )
     shared.add_seed(parser)
-    parser.add_argument("--out", type=Path, default=Path("fuzz"), metavar="DIR", help="folder for finds (default: fuzz)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("fuzz"), metavar="DIR", help="folder for finds (default: fuzz)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         backends.load(name)  # what is missing is said before anything is drawn
     found = 0
     with tqdm(total=arguments.examples, unit="system", disable=None, file=sys.stderr) as bar:
-        for found, find in enumerate(search(arguments.examples, arguments.seed, lambda: bar.update()), 1):
+        for found, find in enumerate(search(arguments.examples, arguments.seed, bar.update), 1):
             folder = arguments.out / f"{arguments.seed}-{found:03}"
             _write(folder, find)
             system, seed = folder / "system.toml", str(find.drawn.seed)
@@ -56,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
                 "ganspec", "crosscheck", system, "--full", "--seed", seed, "--iterations", str(find.drawn.iterations)
             )
             tqdm.write("\n".join([*map(printable, find.what.split("\n")), f"  {printable(again)}"]), file=sys.stdout)
-    print(f"{counted(arguments.examples, 'system')}, {counted(found, 'find')}" + (f" in {arguments.out}" if found else ""))
+    print(
+        f"{counted(arguments.examples, 'system')}, {counted(found, 'find')}" + (f" in {arguments.out}" if found else "")
+    )
     return DISAGREED if found else AGREED
 
 

@@ -22,6 +22,7 @@ from ganspec.tools.reporting.wording import (
 )  # fmt: skip
 
 GROWTH = 10.0  # by which a ratio must grow to be reported: other libraries and threads sum in another order
+ABSENT = "absent"  # in place of a verdict: the system is no longer in the report
 UNCHANGED_BELOW = 1e-3  # ratios below this are alike: a thousandth of what is allowed is nothing but rounding
 
 
@@ -93,7 +94,7 @@ class Changes:
 
     Args:
         added, removed: labels of the systems that only the new report has, and only the old one.
-        verdicts: verdicts on systems, then on kinds and pairs, that are others now.
+        verdicts: verdicts on systems, then on kinds and pairs, that are others now; a removed system that agreed is `ABSENT`.
         grown: ratios that grew by more than `GROWTH`.
         coverage: counts of compared quantities that are others now.
         settings: how systems were run.
@@ -110,7 +111,7 @@ class Changes:
 
     @property
     def regressed(self) -> bool:
-        """Whether something that agreed no longer agrees: a system, or one kind and pair in it."""
+        """Whether something that agreed no longer agrees or is absent: a system, or one kind and pair in it."""
         return any(change.old == AGREE for change in self.verdicts)
 
     def __bool__(self) -> bool:
@@ -159,9 +160,11 @@ def compare_reports(old: Report, new: Report) -> Changes:
             elif _has_grown(earlier.worst.ratio, later.worst.ratio):
                 ratios = (earlier.worst.ratio, later.worst.ratio)
                 grown.append(Growth(label, kind, pair, *ratios, where(later.worst)))
+    removed = [(label, verdict(was)) for key, (label, was) in before.items() if key not in after]
+    verdicts += [VerdictChange(label, "", "", found, ABSENT) for label, found in removed if found == AGREE]
     return Changes(
         added=tuple(label for key, (label, _) in after.items() if key not in before),
-        removed=tuple(label for key, (label, _) in before.items() if key not in after),
+        removed=tuple(label for label, _ in removed),
         verdicts=(*verdicts, *rows),
         grown=tuple(grown),
         coverage=tuple(coverage),
@@ -176,13 +179,14 @@ def describe_changes(changes: Changes) -> list[tuple[str, list[str]]]:
     def place(change: Growth | CoverageChange) -> str:
         return f"{change.system}: {change.kind} {change.pair}"
 
+    absent = {change.system for change in changes.verdicts if change.new == ABSENT}
     sections = [
         ("no longer agrees", _verdict_lines([c for c in changes.verdicts if c.old == AGREE])),
         ("other verdict", _verdict_lines([c for c in changes.verdicts if c.old != AGREE])),
         (f"error more than {GROWTH:.0f} times closer to its allowance, or beyond it", [
             f"{place(c)}: ratio was {ratio(c.old)}, is {ratio(c.new)} ({c.where})" for c in changes.grown
         ]),
-        ("no longer in the report", list(changes.removed)),
+        ("no longer in the report", [name for name in changes.removed if name not in absent]),
         ("new in the report", list(changes.added)),
         ("other count of compared quantities", [f"{place(c)}: was {c.old:,}, is {c.new:,}" for c in changes.coverage]),
         ("run in another way", [f"{c.system}: {c.name}: was {c.old}, is {c.new}" for c in changes.settings]),

@@ -29,6 +29,7 @@ WIDTH = 100
 _NAME = 34  # columns of a system's name
 _KIND = 24  # columns of a kind of quantity
 _PLACES = 3  # largest number of kinds whose worst place is written out below a table
+_CHANGES = 20  # largest number of changes of one sort that are written out
 _DIVERGENCES = 3  # largest number of first divergences that are written out for many systems
 
 
@@ -58,7 +59,7 @@ def render_terminal(report: Report, verbose: bool = False, against: Report | Non
     if len(wrong) > _DIVERGENCES and not verbose:
         lines += [f"{counted(len(wrong) - _DIVERGENCES, 'first divergence')} more: --verbose writes all", ""]
     if against is not None:
-        lines += [*_changes(against, report), ""]
+        lines += [*_changes(against, report, verbose), ""]
     return [*lines, *_wrapped(headline(report))]
 
 
@@ -171,7 +172,7 @@ def _divergence(comparison: Comparison, system: str) -> list[str]:
     return lines
 
 
-def _changes(old: Report, new: Report) -> list[str]:
+def _changes(old: Report, new: Report, verbose: bool) -> list[str]:
     changes = compare_reports(old, new)
     if not changes:
         return ["against the older report: nothing changed"]
@@ -179,8 +180,10 @@ def _changes(old: Report, new: Report) -> list[str]:
     lines = [f"against the older report: {worse}"]
     for heading, texts in describe_changes(changes):
         lines.append(f"  {heading}")
-        for text in texts:
+        for text in texts if verbose else texts[:_CHANGES]:
             lines += _wrapped(text, "    ")
+        if len(texts) > _CHANGES and not verbose:
+            lines.append(f"    {len(texts) - _CHANGES:,} more: --verbose writes all")
     return lines
 
 

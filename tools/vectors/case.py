@@ -46,6 +46,8 @@ class Case:
         source: where the definition comes from.
         facts: what is known besides arrays: a layer's settings, an optimiser's numbers, the description of a system.
         given: arrays by name.
+        fixed: those that are not rounded to see what that moves: at a kink, a tie or a bound any rounding changes the answer.
+        answers: what PyTorch computed when the case was made, where making it takes that; None elsewhere, and of what was read.
     """
 
     id: str
@@ -53,6 +55,8 @@ class Case:
     source: str
     facts: Mapping[str, Any]
     given: Mapping[str, np.ndarray]
+    fixed: frozenset[str] = frozenset()
+    answers: Arrays | None = None
 
     @property
     def kind(self) -> str:
@@ -145,12 +149,13 @@ def drawn(case: str, name: str, shape: tuple[int, ...], distribution: Distributi
     return Streams(SEED).sample(own, f"vectors/{case}/{name}", Position(), shape)
 
 
-def rounded_once(given: Mapping[str, np.ndarray], seed: int) -> Arrays:
-    """Returns: the arrays, each number off by one rounding, up or down at random; whole numbers and masks stay."""
+def rounded_once(case: Case, seed: int) -> Arrays:
+    """Returns: what is given, each number off by one rounding, up or down at random; whole numbers and masks stay."""
     generator = np.random.default_rng(seed)
+    moved = {name for name, a in case.given.items() if a.dtype.kind == "f"} - case.fixed
     return {
-        name: a * (1.0 + generator.choice([-1.0, 1.0], a.shape) * 2.0**-52) if a.dtype.kind == "f" else a
-        for name, a in given.items()
+        name: a * (1.0 + generator.choice([-1.0, 1.0], a.shape) * 2.0**-52) if name in moved else a
+        for name, a in case.given.items()
     }
 
 

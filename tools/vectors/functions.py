@@ -51,7 +51,8 @@ def _case(entry: dict[str, Any]) -> Case:
     shape = tuple(BATCH if size == "N" else int(size) for size in _node(function, numbers, given).shape or ())
     given["weights"] = drawn(case, "weights", shape)
     facts = {"function": function, "formula": formula, "numbers": numbers, "shape": list(shape)}
-    return Case(case, f"{formula}, where a and b are the inputs 0 and 1", SOURCE, facts, given)
+    fixed = frozenset(["inputs/0"] * ("points" in entry))
+    return Case(case, f"{formula}, where a and b are the inputs 0 and 1", SOURCE, facts, given, fixed)
 
 
 def _inputs(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -67,7 +67,8 @@ def _case(entry: dict[str, Any]) -> Case:
         "fade": entry.get("fade", 0.0),
         "penalty": entry.get("penalty", True),
     }
-    return Case(case, _title(kind.make), _source(kind.make), facts, given)
+    fixed = frozenset(["inputs/0"] * ("points" in entry))
+    return Case(case, _title(kind.make), _source(kind.make), facts, given, fixed)
 
 
 def _title(make: Any) -> str:

@@ -66,6 +66,8 @@ def all_cases() -> list[Case]:
 
 def answers(backend: str, case: Case, given: Mapping[str, np.ndarray] | None = None) -> Arrays:
     """Returns: what a backend computes of a case, or of other arrays of the same names."""
+    if backend == SOURCE_BACKEND and given is None and case.answers is not None:
+        return case.answers
     with np.errstate(all="ignore"):  # points far out overflow on the way to a right answer
         return KINDS[case.kind].compute(backend, case, case.given if given is None else given)
 
@@ -76,7 +78,7 @@ def make(case: Case) -> tuple[Vector, Arrays]:
     kept = {name: folded(array) for name, array in exact.items()}
     moved = []
     for seed in range(PERTURBATIONS):
-        other = answers(SOURCE_BACKEND, case, rounded_once(case.given, seed))
+        other = answers(SOURCE_BACKEND, case, rounded_once(case, seed))
         moved.append({name: folded(array) for name, array in other.items()})
     within = allowances(kept, moved)
     expected = {name: Expected(exact[name].shape, kept[name], within[name]) for name in kept}

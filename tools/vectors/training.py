@@ -12,7 +12,7 @@ order of the plan, is called NETWORK#k: "D#0". Expected are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from ganspec.spec.description import describe
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.plan.plan import StepPlan
+from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.draws import RecordedDraws, StreamDraws
 from ganspec.spec.training.results import StepResult
 from ganspec.spec.training.state import TrainingState, initial_state
@@ -101,11 +102,10 @@ def make_case(case: str, system: System, loaded: Mapping[str, Any], iterations: 
             }
         )
 
-    for _ in range(iterations):
-        trainer.iterate(recorder.next_batch, note)
+    found = _observed(trainer, BACKEND, iterations, recorder.next_batch, note)
     facts = {"loaded": dict(loaded), "iterations": iterations, "system": describe(system), "repeats": repeats}
     given = {f"state/{name}": array for name, array in state.arrays.items() if _is_given(name)} | recorder.given
-    return Case(case, system.title, system.source, facts, given)
+    return Case(case, system.title, system.source, facts, given, answers=found)
 
 
 def _place(at: Position) -> str:
@@ -183,31 +183,44 @@ def train(
 
     Returns: what the backend computes, by name.
     """
-    said, to_numpy = replay(case, given, system), backends.load(backend).to_numpy
+    said = replay(case, given, system)
     trainer = backends.make_trainer(backend, system, SEED, said.state, dtype="float64", draws=said.draws)
-    batches, found = iter(said.batches), {}
+    batches = iter(said.batches)
+    return _observed(trainer, backend, case.facts["iterations"], lambda: next(batches), every_gradient=every_gradient)
 
-    def wants_gradients() -> bool:
-        return every_gradient or trainer.iteration == 0
+
+def _observed(
+    trainer: Any,
+    backend: str,
+    iterations: int,
+    next_batch: NextBatch,
+    also: Callable[[StepResult], None] | None = None,
+    *,
+    every_gradient: bool = False,
+) -> Arrays:
+    """Train for some iterations; `also` is shown every result, too. Returns: the answers, by name."""
+    to_numpy, definitions = backends.load(backend).to_numpy, trainer.system.loss.definitions
+    found: Arrays = {}
 
     def note(result: StepResult) -> None:
+        if also is not None:
+            also(result)
         plan, place = result.plan, f"{trainer.iteration}.{result.step}.{result.repeat}"
         for role, nodes in (("losses", plan.losses), ("reports", plan.reports)):
             found.update({f"{place}/{role}/{name}": to_numpy(result.values[i]) for name, i in nodes.items()})
-        for network, gradients in trainer.gradients_by_path(result).items() if wants_gradients() else ():
-            found.update({f"{place}/gradients/{network}/{path}": to_numpy(g) for path, g in gradients.items()})
+        if every_gradient or trainer.iteration == 0:
+            for network, gradients in trainer.gradients_by_path(result).items():
+                found.update({f"{place}/gradients/{network}/{path}": to_numpy(g) for path, g in gradients.items()})
         if trainer.iteration:
             return
-        own = {name: i for name, i in plan.named.items() if name in system.loss.definitions}
+        own = {name: i for name, i in plan.named.items() if name in definitions}
         found.update({f"{place}/definitions/{name}": to_numpy(result.values[i]) for name, i in own.items()})
-        if result.repeat == 0:
-            for i, evaluation in evaluations(plan).items():
-                layers = result.layers[i].items()
-                found.update({f"{place}/layers/{evaluation}/{name}": to_numpy(value) for name, value in layers})
+        for i, evaluation in evaluations(plan).items() if result.repeat == 0 else ():
+            layers = result.layers[i].items()
+            found.update({f"{place}/layers/{evaluation}/{name}": to_numpy(value) for name, value in layers})
 
-    for iteration in range(case.facts["iterations"]):
-        trainer.iterate(lambda: next(batches), note, keep_layers=iteration == 0)
-        if iteration in (0, case.facts["iterations"] - 1):
-            state = trainer.state().arrays
-            found |= {f"state/{iteration + 1}/{name}": array for name, array in state.items()}
+    for iteration in range(iterations):
+        trainer.iterate(next_batch, note, keep_layers=iteration == 0)
+        if iteration in (0, iterations - 1):
+            found |= {f"state/{iteration + 1}/{name}": array for name, array in trainer.state().arrays.items()}
     return found

@@ -105,6 +105,17 @@ def bias(case: Case) -> Candidates:
     yield "the biases are in reverse order", evaluated(case, own={**case.own, "b": b[::-1]})
 
 
+def clipped(case: Case) -> Candidates:
+    optimizer = case.system.optimizers.get(case.quantity.network)
+    bounds = {0.01, 0.1} | ({optimizer.clip.bound} if optimizer and optimizer.clip else set())
+    for bound in sorted(bounds) if case.own else ():
+        own = {name: np.clip(np.asarray(a, np.float64), -bound, bound) for name, a in case.own.items()}
+        yield (
+            f"the weights are clipped to {number(bound)} before they are used, where they are not",
+            evaluated(case, own=own),
+        )
+
+
 def gain(case: Case) -> Candidates:
     if case.layer is None or (g := case.layer.settings.get("gain")) is None:
         return
@@ -245,4 +256,4 @@ def _with_bias(case: Case, y: np.ndarray) -> np.ndarray:
     return y + np.asarray(case.own["b"]).reshape(1, -1, 1, 1) if "b" in case.own else y
 
 
-RULES = (another_weight, bias, gain, spectral_norm, padding, crop, products, embedding)
+RULES = (another_weight, bias, clipped, gain, spectral_norm, padding, crop, products, embedding)

@@ -1,0 +1,192 @@
+"""Whole training steps that are right: they agree, and everything is left as it was."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from ganspec import conformance
+from support.tiny_systems import GENERATOR, critic, write_system
+
+QUICK = ["schedule.critic_steps=2", "run.batch=4"]
+
+
+@pytest.fixture
+def gans():
+    pytest.importorskip("torch")
+    from support.conformance import gan_torch
+
+    return gan_torch
+
+
+def wgan_gp(gans, loop=None, critic=None, **options):
+    """Returns: the report on a WGAN-GP of the reduced system."""
+    generator, critic = gans.Generator(5, 8, 36), critic or gans.Critic(36, 7)
+    step = (loop or gans.WganGp)(generator, critic, 5)
+    step.critic_steps = 2
+    optimizers = {"G": step.opt_g, "D": step.opt_d}
+    given = {"settings": QUICK, "reduced": True, "iterations": 1, **options}
+    return conformance.check("wgan_gp_mlp_mnist", step, G=generator, D=critic, optimizers=optimizers, **given)
+
+
+def test_wgan_gp_in_torch_agrees_in_every_kind_of_quantity(gans):
+    report = wgan_gp(gans, iterations=2)
+    assert report.agrees, report
+    kinds = {row.kind: row.compared for row in report.comparison.rows}
+    wanted = (
+        "draw",
+        "layer",
+        "value",
+        "input gradient",
+        "report",
+        "statistic",
+        "parameter gradient",
+        "moment",
+        "parameter",
+    )
+    assert set(wanted) <= set(kinds)
+    assert kinds["parameter gradient"] == 2 * (2 * 8 + 14)  # two iterations of two critic steps and a generator step
+    assert kinds["layer"] == 2 * (2 * (12 + 3 * 11) + 12 + 11)
+
+
+def test_wgan_gp_agrees_in_float32(gans):
+    report = wgan_gp(gans, dtype="float32")
+    assert report.agrees, report
+
+
+def test_optimisers_are_found_when_they_are_not_given(gans):
+    generator, critic = gans.Generator(5, 8, 36), gans.Critic(36, 7)
+    step = gans.WganGp(generator, critic, 5)
+    step.critic_steps = 2
+    report = conformance.check(
+        "wgan_gp_mlp_mnist", step, G=generator, D=critic, settings=QUICK, reduced=True, iterations=1
+    )
+    assert report.agrees, report
+
+
+def test_everything_is_as_it_was_afterwards(gans):
+    import torch
+
+    generator, critic = gans.Generator(5, 8, 36), gans.Critic(36, 7)
+    step = gans.WganGp(generator, critic, 5)
+    step.critic_steps = 2
+    step(torch.rand(4, 1, 6, 6))
+    before = {k: v.clone() for m in (generator, critic) for k, v in m.state_dict().items()}
+    moments = {k: v["exp_avg"].clone() for k, v in step.opt_d.state_dict()["state"].items()}
+    numbers, kept = np.random.get_state()[1].copy(), torch.get_rng_state()
+    conformance.check(
+        "wgan_gp_mlp_mnist", step, G=generator, D=critic, optimizers={"G": step.opt_g, "D": step.opt_d},
+        settings=QUICK, reduced=True, iterations=1,
+    )  # fmt: skip
+    after = {k: v for m in (generator, critic) for k, v in m.state_dict().items()}
+    assert all(torch.equal(before[k], after[k]) and before[k].dtype == after[k].dtype for k in before)
+    assert all(torch.equal(m, step.opt_d.state_dict()["state"][k]["exp_avg"]) for k, m in moments.items())
+    assert torch.get_default_dtype() == torch.float32
+    assert np.array_equal(np.random.get_state()[1], numbers)
+    assert torch.equal(torch.get_rng_state(), kept)
+
+
+def test_began_agrees_and_its_k_is_put_back(gans):
+    from torch import nn
+
+    generator = gans.began_decoder(3, 1, 16, 5)
+    discriminator = nn.Sequential(gans.began_encoder(3, 1, 16, 5), gans.began_decoder(3, 1, 16, 5))
+    step = gans.Began(generator, discriminator, 5)
+    report = conformance.check("began_mnist", step, G=generator, D=discriminator, reduced=True)
+    # Keras evaluates G in inference mode for D's step; without batch norm or dropout that is the same.
+    assert report.agrees, report
+    assert step.k == 0.0
+
+
+def test_dcgan_of_one_simultaneous_step_agrees(gans):
+    import torch
+    import torch.nn.functional as F
+
+    generator, discriminator = gans.dcgan_generator(6, 16, 1, 3), gans.dcgan_discriminator(16, 1, 3)
+    opt_g, opt_d = (
+        torch.optim.Adam(m.parameters(), lr=2e-4, betas=(0.0, 0.9), eps=1e-4) for m in (generator, discriminator)
+    )
+
+    def step(x):
+        real, fake = discriminator(x), discriminator(generator(2 * torch.rand(len(x), 6) - 1))
+        loss_d = F.softplus(-real).mean() + F.softplus(fake).mean()
+        opt_d.zero_grad()
+        opt_g.zero_grad()
+        loss_d.backward(inputs=list(discriminator.parameters()), retain_graph=True)
+        F.softplus(-fake).mean().backward(inputs=list(generator.parameters()))
+        opt_d.step()
+        opt_g.step()
+        return loss_d
+
+    report = conformance.check(
+        "dcgan_cifar10", step, G=generator, D=discriminator, optimizers={"G": opt_g, "D": opt_d}, reduced=True,
+        settings=["optimizers.epsilon_place=corrected"], iterations=1,
+    )  # fmt: skip
+    assert report.agrees, report
+    assert "Tensor" in report.notes[0]  # what it returns has no name
+
+
+def test_wgan_gp_in_chainer_agrees():
+    if find_spec("chainer") is None:
+        pytest.skip("needs chainer")
+    from support.conformance import gan_chainer
+
+    generator, critic = gan_chainer.Generator(5, 8, 36), gan_chainer.Critic(36, 7)
+    step = gan_chainer.WganGp(generator, critic, 5)
+    report = conformance.check(
+        "wgan_gp_mlp_mnist", step, G=generator, D=critic, optimizers={"G": step.opt_g, "D": step.opt_d}, reduced=True,
+        settings=["optimizers.epsilon=1e-30", "run.batch=16"], iterations=1,
+    )  # fmt: skip
+    assert report.agrees, report
+    assert generator.l1.W.dtype == np.float32
+    assert generator.bn1.avg_mean.dtype == np.float32
+
+
+@pytest.mark.usefixtures("a_framework")
+@pytest.mark.parametrize(("rate", "agrees"), [(0.01, True), (0.011, False)])
+def test_gan_in_numpy_is_compared_from_outside(tmp_path, rate, agrees):
+    from support.conformance import gan_numpy
+
+    system = write_system(tmp_path, "lsgan", {"G": GENERATOR, "D": critic()})
+    generator, discriminator = gan_numpy.networks()
+    step = gan_numpy.Lsgan(generator, discriminator, rate)
+    report = conformance.check(system, step, G=generator, D=discriminator, mapping=gan_numpy.MAPPING, iterations=3)
+    assert report.agrees == agrees, report
+    assert not generator["W"].any()
+    assert isinstance(step.rng, np.random.Generator)
+    assert type(step.rng) is np.random.Generator
+    assert (step.t, step.m) == (0, {})
+
+
+@pytest.fixture
+def a_framework():
+    if find_spec("torch") is None and find_spec("chainer") is None:
+        pytest.skip("needs a framework")
+
+
+def test_step_takes_an_iterator_where_an_iteration_takes_several_batches(gans):
+    import torch
+
+    generator, critic = gans.Generator(5, 8, 36), gans.Critic(36, 7)
+    loop = gans.WganGp(generator, critic, 5)
+
+    def step(batches):
+        reports = {}
+        for _ in range(2):
+            reports |= loop.critic_step(next(batches).flatten(1))
+        return reports | loop.generator_step(torch.empty(4, 1))
+
+    report = conformance.check(fresh_batches(), step, G=generator, D=critic, iterations=1)
+    assert report.agrees, report
+
+
+def fresh_batches():
+    """Returns: WGAN-GP whose critic steps each take a batch of their own."""
+    from dataclasses import replace
+
+    from ganspec.spec import load_system
+
+    system = load_system("wgan_gp_mlp_mnist", QUICK, reduced=True)
+    return replace(system, schedule=replace(system.schedule, data="repeat"))
