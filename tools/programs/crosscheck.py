@@ -29,6 +29,7 @@ from ganspec.tools import backends
 from ganspec.tools.agreement.bundle import Asked, read_bundle, write_bundle
 from ganspec.tools.agreement.crosscheck import WITNESSES, crosscheck_system, replay
 from ganspec.tools.agreement.evidence import Evidence
+from ganspec.tools.agreement.mutants.program import add_mutant_arguments, run_mutants
 from ganspec.tools.agreement.report import Comparison, Divergence, Report
 from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
 from ganspec.tools.programs import options as shared
@@ -80,10 +81,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the first divergence of each system to a folder in DIR, from which --replay computes it again",
     )  # fmt: skip
     parser.add_argument("--replay", type=Path, metavar="DIR", help="compute the divergence of a bundle again")
+    add_mutant_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0 where all agree, 1 where one does not or where training diverged."""
+    if arguments.mutants or arguments.test:
+        return run_mutants(arguments)
     files = {name: getattr(arguments, name) for name in _WRITERS if getattr(arguments, name)}
     for name, path in files.items():
         _check_place(path, name)
