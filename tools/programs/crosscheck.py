@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0 where all agree, 1 where one does not or where training diverged."""
-    if arguments.mutants:
+    if arguments.mutants or arguments.test:
         return run_mutants(arguments)
     files = {name: getattr(arguments, name) for name in _WRITERS if getattr(arguments, name)}
     for name, path in files.items():
