@@ -244,6 +244,9 @@ class Tape:
     def _place(self, place: int) -> Place:
         return Place(self.iteration, *self.repeats[place])
 
+    def _updates(self, place: int) -> str:
+        return " and ".join(self.stage.plan.steps[self.repeats[place][0]].step.update)
+
     def _history(self, place: int) -> list[str]:
         return [
             f"    drawn by {d.asked}: {d}"
@@ -252,7 +255,10 @@ class Tape:
         ][-_SHOWN:]
 
     def _misfit(self, request: Request, place: int) -> str:
-        lines = [f"{request}", f"    no draw of the spec fits this one at {self._place(place)}"]
+        lines = [
+            f"{request}",
+            f"    no draw of the spec fits this one at {self._place(place)}, where it updates {self._updates(place)}",
+        ]
         left = [d for d in self.draws if d.asked is None and d.place == place]
         lines += [f"    the spec still has: {draw}" for draw in left[:_SHOWN]] or [
             "    the spec draws nothing more there"
