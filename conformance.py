@@ -15,7 +15,7 @@ _HOMES = {
     "check_network": "parts",
     "check_optimizer": "parts",
 }
-__all__ = list(_HOMES)  # noqa: PLE0605 (found when they are asked for)
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

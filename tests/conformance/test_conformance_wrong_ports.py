@@ -8,7 +8,7 @@ from ganspec import conformance
 
 pytest.importorskip("torch")
 
-from support.conformance import gan_torch, wrong_torch  # noqa: E402 (they import torch)
+from support.conformance import gan_torch, wrong_torch
 
 WGAN = {
     # a step that is wrong, and what the report or the message must say
@@ -93,7 +93,7 @@ def test_wrong_step_is_rejected_at_its_place(name):
         assert "wrong_torch.py:" in text.split("\n")[0]  # the line that asked
 
 
-@pytest.mark.parametrize(("changes", "wanted"), OPTIMIZERS, ids=lambda v: str(v))
+@pytest.mark.parametrize(("changes", "wanted"), OPTIMIZERS, ids=str)
 def test_wrong_optimiser_is_rejected_at_its_first_update(changes, wanted):
     assert wanted in wgan_gp(wrong_torch.with_optimizer(**changes))
 
