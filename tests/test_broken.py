@@ -23,8 +23,9 @@ from ganspec.tools.agreement.mutants.noticing import MISSED, NOTICED, UNTOUCHED,
 from ganspec.tools.agreement.mutants.patches import patched
 from ganspec.tools.agreement.mutants.program import run_mutants
 from ganspec.tools.agreement.mutants.rejecting import reject
-from ganspec.tools.errors import AGREED, DISAGREED, UserError
+from ganspec.tools.errors import AGREED, DISAGREED, FAILED, UserError
 from support import layer_systems
+from support.programs import here
 
 pytestmark = pytest.mark.usefixtures("both_backends")
 
@@ -112,12 +113,14 @@ def test_a_mutant_that_is_elsewhere_than_the_catalogue_says_is_not_in_place():
 
 
 def test_the_program_says_what_is_rejected(capsys):
-    assert run_mutants(argparse.Namespace(systems=["gan_mlp_mnist"], jobs=1, test=None)) == AGREED
+    assert here("crosscheck", "gan_mlp_mnist", "--mutants", "--jobs", "1") == AGREED
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "4 of 4 mutants rejected where they are"
     assert all(line.startswith("rejected   ") for line in lines[:-1])
-    with pytest.raises(UserError, match="no mutant is tried on nothing; leave the system out"):
-        run_mutants(argparse.Namespace(systems=["nothing"], jobs=1, test=None))
+    assert here("crosscheck", "nothing", "--mutants") == FAILED
+    assert "no mutant is tried on nothing; leave the system out, to try all" in capsys.readouterr().err
+    assert here("crosscheck", "--test", "test_mine.py") == FAILED
+    assert "so it needs --mutants, too" in capsys.readouterr().err
 
 
 def test_a_users_test_notices_some_mutants_and_misses_others():
@@ -156,7 +159,7 @@ def test_a_users_test_runs_in_pytest_with_each_mutant(tmp_path, capsys, monkeypa
     (tmp_path / "test_mine.py").write_text(MINE)
     chosen = ("another penalty weight", "another learning rate", "alpha of ELU")
     monkeypatch.setattr("ganspec.tools.agreement.mutants.program.CATALOGUE", [BY_NAME[name] for name in chosen])
-    asked = argparse.Namespace(systems=[], jobs=3, test="test_mine.py::test_mine")
+    asked = argparse.Namespace(mutants=True, systems=[], jobs=3, test="test_mine.py::test_mine")
     assert run_mutants(asked) == DISAGREED
     lines = capsys.readouterr().out.splitlines()
     assert [line[:12].strip() for line in lines[:-1]] == [NOTICED, MISSED, UNTOUCHED]

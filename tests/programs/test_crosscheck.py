@@ -15,7 +15,7 @@ def wrong_abs(patch, backend="chainer", factor=1.001):
     replace_operation("abs", lambda right, node, a, create_graph: right(node, a, create_graph) * factor)(patch, backend)
 
 
-def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch, patch, capsys):
+def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, patch, capsys):
     files = {name: tmp_path / f"a.{name}" for name in ("json", "junit", "html")}
     arguments = ["crosscheck", "began_mnist", "--iterations", "1", "--bundle", str(tmp_path / "bundles")]
     arguments += [text for name, path in files.items() for text in (f"--{name}", str(path))]
@@ -42,7 +42,7 @@ def test_crosscheck_says_agree_with_0_and_disagree_with_1(tmp_path, monkeypatch,
     assert f"ganspec crosscheck --replay {folder}" in printed
     assert main(["crosscheck", "--replay", str(folder)]) == 1
     assert "abs(" in capsys.readouterr().out
-    monkeypatch.undo()
+    patch.undo()
     assert main(["crosscheck", "--replay", str(folder)]) == 0
 
 

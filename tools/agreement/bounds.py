@@ -17,6 +17,7 @@ import numpy as np
 
 # Roundings that a quantity may have of its own, beyond those that it was given.
 ROUNDINGS: Mapping[str, float] = {
+    "initial": 1.0,  # the same numbers, rounded to the dtype
     "schedule": 0.0,  # which step comes next
     "draw": 0.0,  # the same numbers, bit for bit, but for what `moved` allows
     "layer": 32.0,  # sums of products, in another order

@@ -116,7 +116,11 @@ def _weighted(outputs: Any, weights: Mapping[str, Any]) -> list[Any]:
 def minimise(loss: Any, optimizer: Any, name: str) -> None:
     """Differentiate a loss by a network's parameters, and update."""
     if not isinstance(loss, chainer.Variable) or loss.size != 1:
-        found = f"an array of shape {list(loss.shape)}" if hasattr(loss, "shape") else f"a {type(loss).__name__}"
+        found = (
+            f"an array of shape {list(loss.shape)}"
+            if hasattr(loss, "shape")
+            else f"something of the type {type(loss).__name__}"
+        )
         raise ConformanceError(f"the loss of {name} gives {found}, expected a variable of one number")
     optimizer.target.cleargrads()
     loss.backward()
@@ -139,7 +143,9 @@ def updated(
     parameters = {path: getattr(link, f"p{number}") for number, path in enumerate(first)}
     optimizer = factory()
     if not isinstance(optimizer, chainer.Optimizer):
-        raise ConformanceError(f"the factory makes a {type(optimizer).__name__}, expected a chainer.Optimizer")
+        raise ConformanceError(
+            f"the factory makes something of the type {type(optimizer).__name__}, expected a chainer.Optimizer"
+        )
     optimizer.setup(link)
     quantities = []
     for t, given in enumerate(gradients):

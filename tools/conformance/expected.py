@@ -122,8 +122,12 @@ class _Run:
         forward = [*named.forward(self._numpy(dict(enumerate(result.values))), self._numpy(result.layers))]
         self.trainer.update(result)
         after = self.trainer.state()  # the update moves no statistics
-        state = named.state(after, ("statistics",)), named.state(after, ("parameters", "moments", "carried"))
-        return record_of([*forward, *state[0], *named.backward({}, gradients, {}), *state[1]])
+        statistics, *moved = (
+            named.state(after, (role,)) for role in ("statistics", "moments", "parameters", "carried")
+        )
+        return record_of(
+            [*forward, *statistics, *named.backward({}, gradients, {}), *(q for role in moved for q in role)]
+        )
 
     def end(self, iteration: int) -> Record:
         self.trainer.end_iteration()
@@ -153,7 +157,7 @@ def _add_reports(system: System, repeats: list[Repeat]) -> None:
 
 def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
     reports = []
-    for name in names:
+    for name in sorted(names, key=lambda n: repeat.plan.reports[n]):
         node = repeat.plan.reports[name]
         source = [q for q in record.values() if q.node == node and q.kind in _FORWARD]
         if source:

@@ -47,7 +47,9 @@ def add_returned(
             raise ConformanceError(f"reports has {len(names)} names, your step returns {len(returned)} numbers")
         given = dict(zip(names, returned, strict=True))
     elif returned is not None:
-        note = f"what the step returns, a {type(returned).__name__}, is not compared; name it with reports=[...]"
+        note = (
+            f"what the step returns, of the type {type(returned).__name__}, is not compared; name it with reports=[...]"
+        )
         notes.extend([note] if note not in notes else [])
     for name, value in given.items():
         if name not in wanted:

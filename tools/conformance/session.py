@@ -12,7 +12,7 @@ import numpy as np
 from ganspec.spec.system import System
 from ganspec.spec.training.state import initial_state
 from ganspec.tools.agreement.cases import with_guess
-from ganspec.tools.agreement.crosscheck import random_feed
+from ganspec.tools.agreement.given import random_feed
 from ganspec.tools.agreement.judge import Judge, Witnessed
 from ganspec.tools.conformance.conventions import Conventions
 from ganspec.tools.conformance.draws import Tape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held, Match
 from ganspec.tools.conformance.numpy_random import replaying as replaying_numpy
 from ganspec.tools.conformance.observer import Observer
@@ -44,6 +44,7 @@ class TorchSide:
         self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), getattr(torch, dtype)
         self.device = next((p.device for m in self.modules.values() for p in m.parameters()), torch.device("cpu"))
         self.matches: dict[str, dict[str, Match]] = {}
+        self._optimizers: list[Any] = list(dict.fromkeys(self.optimizers.values()))
         self.notes: list[str] = []
         self.layered = not any(_is_compiled(m) for m in self.modules.values())
 
@@ -71,7 +72,7 @@ class TorchSide:
         for network, optimizer in self.optimizers.items():
             if not isinstance(optimizer, torch.optim.Optimizer):
                 raise ConformanceError(
-                    f"optimizers: that of {network} is a {type(optimizer).__name__}, expected a torch.optim.Optimizer"
+                    f"optimizers: that of {network} is of the type {type(optimizer).__name__}, expected a torch.optim.Optimizer"
                 )
             there = {id(p) for p in _parameters(optimizer)}
             own = {path: p for path, p in self._arrays[network].items() if isinstance(p, torch.nn.Parameter)}
@@ -82,12 +83,19 @@ class TorchSide:
                 names = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
                 raise ConformanceError(f"optimizers: that of {network} does not have its parameters {names}{what}")
 
+    def adopt(self, values: Iterable[Any]) -> None:
+        """Take over the optimisers of these networks that are among some values, beside those that were given."""
+        for value in values:
+            new = isinstance(value, torch.optim.Optimizer) and value not in self._optimizers
+            if new and any(id(p) in self._owners for p in _parameters(value)):
+                self._optimizers.append(value)
+
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[None]:
         """Turn modules and optimisers into what is checked; afterwards they are as they were."""
         tensors = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
         values = [(t, t.data, t.data.clone(), t.grad) for t in tensors]
-        states = {id(o): (o, o.state_dict()) for o in self.optimizers.values()}
+        states = {id(o): (o, o.state_dict()) for o in self._optimizers}
         copies = {key: _copied(state) for key, (_, state) in states.items()}
         default = torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)
@@ -113,7 +121,7 @@ class TorchSide:
                 theirs = self.matches[network][path].theirs(values[path])
                 array.data.copy_(torch.from_numpy(theirs))
                 array.grad = None
-        for optimizer in self.optimizers.values():
+        for optimizer in self._optimizers:
             optimizer.state.clear()
 
     def batch(self, values: np.ndarray) -> Any:
@@ -185,6 +193,11 @@ class TorchSide:
                     network, path = self._owners[id(p)]
                     gradient = np.zeros(p.shape, self.to_numpy(p).dtype) if p.grad is None else self.to_numpy(p.grad)
                     found.setdefault(network, {})[path] = self.matches[network][path].ours(gradient)
+            if found and optimizer not in self._optimizers:
+                line, names = calling_line(), " and ".join(found)
+                raise observer.fail(
+                    f"{line}: an optimiser that is not known updates {names}; give it: optimizers={{...}}"
+                )
             if found:
                 observer.updating(found)
 

@@ -27,8 +27,10 @@ from ganspec.spec.training.checkpoint import CheckpointError, write_atomically
 from ganspec.spec.training.options import DTYPES
 from ganspec.tools import backends
 from ganspec.tools.agreement.bundle import Asked, read_bundle, write_bundle
-from ganspec.tools.agreement.crosscheck import WITNESSES, crosscheck_system, replay
+from ganspec.tools.agreement.crosscheck import crosscheck_system, replay
 from ganspec.tools.agreement.evidence import Evidence
+from ganspec.tools.agreement.given import WITNESSES
+from ganspec.tools.agreement.mutants.program import add_mutant_arguments, run_mutants
 from ganspec.tools.agreement.report import Comparison, Divergence, Report
 from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
 from ganspec.tools.programs import options as shared
@@ -80,10 +82,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the first divergence of each system to a folder in DIR, from which --replay computes it again",
     )  # fmt: skip
     parser.add_argument("--replay", type=Path, metavar="DIR", help="compute the divergence of a bundle again")
+    add_mutant_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0 where all agree, 1 where one does not or where training diverged."""
+    if arguments.mutants or arguments.test:
+        return run_mutants(arguments)
     files = {name: getattr(arguments, name) for name in _WRITERS if getattr(arguments, name)}
     for name, path in files.items():
         _check_place(path, name)
@@ -99,13 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     print("\n".join(map(printable, render_terminal(report, arguments.verbose, against))), flush=True)
     for name, path in files.items():
         _write(path, _WRITERS[name](report, against), name)
-    worse = against is not None and _regressed(against, report)
+    worse = against is not None and compare_reports(against, report).regressed
     return AGREED if report.agrees and not worse else DISAGREED
-
-
-def _regressed(old: Report, new: Report) -> bool:
-    changes = compare_reports(old, new)
-    return changes.regressed or bool(changes.removed)
 
 
 def versions(witnesses: Iterable[str]) -> dict[str, str]:

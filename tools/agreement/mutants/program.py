@@ -44,6 +44,8 @@ def run_mutants(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: a framework is not there, no mutant is tried on a system, the test fails as it is.
     """
+    if not arguments.mutants:
+        raise UserError("--test says which mutants a test notices, so it needs --mutants, too")
     mutants = [mutant for mutant in CATALOGUE if not arguments.systems or mutant.system in arguments.systems]
     if not mutants:
         raise UserError(f"no mutant is tried on {', '.join(arguments.systems)}; leave the system out, to try all")
