@@ -42,7 +42,7 @@ def test_all_witnesses_agree_on_many_drawn_systems(drawn):
     assert not failure(drawn)
 
 
-@settings(max_examples=100, phases=NO_SHRINKING)
+@settings(max_examples=60, phases=NO_SHRINKING)
 @given(neighbours())
 def test_a_system_with_one_other_token_is_valid_or_answered_by_a_message(drawn):
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +55,7 @@ def test_a_system_with_one_other_token_is_valid_or_answered_by_a_message(drawn):
 def test_drawn_systems_are_valid_and_have_every_part_of_the_language():
     seen = set()
 
-    @settings(max_examples=200, phases=NO_SHRINKING)
+    @settings(max_examples=150, phases=NO_SHRINKING)
     @given(systems())
     def look(drawn):
         assert not problems(drawn)

@@ -42,6 +42,7 @@ class Formulas:
         recalled: reports that the formula being drawn can read.
         latent: whether a formula reads z.
         labelled: number of labels of y, if a formula reads it, else 0.
+        shared: whether all formulas read the same images of G, so that steps can reuse them.
     """
 
     draw: Draw
@@ -55,6 +56,7 @@ class Formulas:
     recalled: list[str] = field(default_factory=list)
     latent: bool = False
     labelled: int = 0
+    shared: bool = False
     _inside: int = 0  # of gradients
     _gradients: int = 0  # that were drawn so far
 
@@ -73,8 +75,10 @@ class Formulas:
         if depth <= 0:
             return self._number()
         match self.draw(st.integers(0, 9)):
-            case 0 | 1 | 2:
+            case 0 | 1:
                 return f"mean({self.value(self._shape(), depth - 1, bound)})"
+            case 2:
+                return f"mean({self._reduced(depth - 1, bound)})"
             case 3:
                 return f"sum({self.value(self._shape(), depth - 1, bound)})"
             case 4:
@@ -162,6 +166,8 @@ class Formulas:
 
     def evaluate(self, name: str, output: str, depth: int, bound: Mapping[str, Shape], first: str = "") -> str:
         """Returns: an evaluation of a network, of `first` if that is given, and of whatever else it takes."""
+        if self.shared and name == "G":
+            return self.fakes()
         inputs = []
         for wanted in self.networks[name].inputs.values():
             if isinstance(wanted, Label):
@@ -173,6 +179,14 @@ class Formulas:
         if self.draw(st.integers(0, 9)) == 9:
             return f"inference({call}{output})" if self.draw(st.booleans()) else f"inference({call}){output}"
         return f"{call}{output}"
+
+    def fakes(self) -> str:
+        """Returns: what G makes of z, and of y where it takes labels."""
+        self.latent = True
+        if len(self.networks["G"].inputs) == 1:
+            return "G(z)"
+        self.labelled = self.labels
+        return "G(z, y)"
 
     def _label(self) -> str:
         """Returns: labels: those of the data, or drawn ones."""

@@ -61,9 +61,10 @@ def _files(draw: Draw) -> tuple[dict[str, dict[str, Any]], list[str]]:
     image: Shape = (draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     growing = draw(st.integers(0, 4)) == 4
     networks = _networks(draw, image, labels, growing=growing, batched=batch > 1)
-    formulas = Formulas(draw, networks, image, labels)
+    shared = draw(st.integers(0, 3)) == 3
+    formulas = Formulas(draw, networks, image, labels, shared=shared)
     losses = {name: tidy(_loss(formulas, name, networks)) for name in networks}
-    steps, optional = _steps(draw, list(networks))
+    steps, optional = _steps(draw, list(networks), shared)
     reports = _reports(formulas, list(networks), steps)
     formulas.recalled = list(reports)
     for carried in (own := dict(formulas.table("carried"))):
@@ -84,7 +85,7 @@ def _files(draw: Draw) -> tuple[dict[str, dict[str, Any]], list[str]]:
     tables = ("constants", "draws", "define")
     loss = {"title": "a loss", "source": "drawn", **{t: formulas.table(t) for t in tables if formulas.table(t)}}
     loss |= {"losses": losses, **({"carried": own} if own else {}), **({"report": reports} if reports else {})}
-    redraw = {"data": draw(st.sampled_from(LIFETIMES)), "noise": draw(st.sampled_from(LIFETIMES))}
+    redraw = {kind: "iteration" if shared else draw(st.sampled_from(LIFETIMES)) for kind in ("data", "noise")}
     files: dict[str, dict[str, Any]] = {
         "loss.toml": loss,
         "schedule.toml": {"title": "a schedule", "source": "drawn", "redraw": redraw, "steps": steps},
@@ -114,14 +115,18 @@ def _loss(formulas: Formulas, name: str, networks: Mapping[str, Network]) -> str
     output = formulas.one(list(networks[name].outputs))
     own, shape = formulas.evaluate(name, output, 1, {}), networks[name].outputs[output]
     through = [
-        (n, o) for n, each in networks.items() for o in each.outputs if n != name and shape in each.inputs.values()
+        (n, o)
+        for n, each in networks.items()
+        for o in each.outputs
+        if n != name and shape in each.inputs.values() and not (formulas.shared and n == "G")
     ]
     if through and formulas.draw(st.integers(0, 3)) < 3:
         judge, output = formulas.one(through)
         first = next(iter(networks[judge].inputs.values()))
         own = formulas.evaluate(judge, output, 0, {}, first=own) if first == shape else own
     anchor = formulas.one(("mean(A)", "mean(A ^ 2)", "mean(softplus(A))", "-mean(A)", "sum(A)", "mean(norm(A))"))
-    return f"{anchor.replace('A', own)} + {formulas.scalar(DEPTH)}"
+    fakes = f" + mean({formulas.fakes()})" if formulas.shared else ""
+    return f"{anchor.replace('A', own)} + {formulas.scalar(DEPTH)}{fakes}"
 
 
 def _bounded(formulas: Formulas, name: str) -> str:
@@ -130,7 +135,7 @@ def _bounded(formulas: Formulas, name: str) -> str:
     return tidy(formulas.one((f"clip({text}, 0, 1)", f"tanh({text})", text)))
 
 
-def _steps(draw: Draw, names: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def _steps(draw: Draw, names: list[str], shared: bool) -> tuple[list[dict[str, Any]], list[str]]:
     """Returns: steps that update every network, and those of their keys that may not fit the formulas."""
     steps: list[dict[str, Any]] = []
     left = list(names)
@@ -143,15 +148,17 @@ def _steps(draw: Draw, names: list[str]) -> tuple[list[dict[str, Any]], list[str
         step: dict[str, Any] = {"update": sorted(update)}
         if (repeat := draw(st.sampled_from((1, 1, 1, 2)))) > 1:
             step["repeat"] = repeat
-        if draw(st.integers(0, 5)) == 5:
+        if draw(st.integers(0, 5)) == 5 and not (shared and not steps):
             step["repeat_override"] = {
                 "repeat": draw(st.integers(0, 2)), "first": draw(st.integers(0, 2)), "every": draw(st.integers(1, 3)),
             }  # fmt: skip
         others = [n for n in names if n not in update]
         if others and draw(st.integers(0, 4)) == 4:
             step["inference"] = [draw(st.sampled_from(others))]
-        if steps and draw(st.integers(0, 3)) == 3:
-            step["reuse"] = [draw(st.sampled_from(names))]
+        if shared and steps and not any("G" in other["update"] for other in steps) and "inference" not in step:
+            step["reuse"] = ["G"]
+            if "G" in update:  # its own evaluation can be reused once
+                step.pop("repeat", None), step.pop("repeat_override", None)
         steps.append(step)
     return steps, ["reuse", "inference"]
 
