@@ -31,18 +31,11 @@ class _Mark(chainer.Optimizer):  # type: ignore[misc]
 
     def __init__(self, networks: Sequence[Any]) -> None:
         super().__init__()
-        self.target = networks[0]
-        self.t = self.epoch = 0
+        self.setup(networks[0])
 
     def update(self, lossfun: Any = None, *args: Any, **kwargs: Any) -> None:
         self.call_hooks("pre")
         self.call_hooks("post")
-
-    def call_hooks(self, timing: str = "pre") -> None:
-        chainer.Optimizer.call_hooks(self, timing)
-
-    def _invoke_hook(self, hook: Any) -> None:
-        hook(self)
 
 
 def spec_networks(system: System) -> dict[str, Any]:

@@ -239,7 +239,7 @@ class ChainerSide:
         for p, (network, path) in own:
             known = MOMENTS.get(type(p.update_rule).__name__, {})
             for moment in observer.system.optimizers[network].moments():
-                kept = (p.update_rule.state or {}).get(known.get(moment))
+                kept = (getattr(p.update_rule, "state", None) or {}).get(known.get(moment))
                 if kept is not None:
                     found[f"{network}/{moment}/{path}"] = self.matches[network][path].ours(self.to_numpy(kept))
         return found

@@ -9,21 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.overrides import TorchFunctionMode
 
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held, Match
 from ganspec.tools.conformance.numpy_random import replaying as replaying_numpy
 from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.conformance.torch_random import Replay
+from ganspec.tools.conformance.torch_watch import Operations, differentiations, uncompiled
 
-# What a function of PyTorch computes, as a kind of layer.
-_KINDS = {
-    "linear": "linear", "conv2d": "conv", "conv_transpose2d": "deconv", "batch_norm": "batch_norm", "embedding": "embedding",
-    "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu", "relu": "relu", "relu_": "relu", "elu": "elu", "elu_": "elu",
-    "tanh": "tanh", "sigmoid": "sigmoid", "dropout": "dropout", "max_pool2d": "max_pool", "_max_pool2d": "max_pool",
-    "boolean_dispatch": "max_pool", "avg_pool2d": "avg_pool", "interpolate": "upsample", "one_hot": "one_hot", "cat": "concat",
-}  # fmt: skip
 # An optimiser's arrays for a parameter, by the spec's kind of optimiser and name of the moment.
 MOMENTS = {"Adam": {"m": "exp_avg", "v": "exp_avg_sq"}, "RMSprop": {"v": "square_avg"}}
 
@@ -165,10 +158,10 @@ class TorchSide:
             ):
                 stack.callback(handle.remove)
             stack.enter_context(replaying_numpy(observer.draw))
-            stack.enter_context(_gradients(observer, self))
+            stack.enter_context(differentiations(observer, self.to_numpy))
             stack.enter_context(Replay(observer.draw, self.device, observer.fail))
             if self.layered:
-                stack.enter_context(_Operations(observer, self))
+                stack.enter_context(Operations(observer, self.to_numpy, self.layer_of))
             yield
 
     def _before(self, observer: Observer, network: str) -> Any:
@@ -177,13 +170,13 @@ class TorchSide:
                 network, [self.to_numpy(a) for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
             )
 
-        return hook
+        return uncompiled(hook)
 
     def _after(self, observer: Observer) -> Any:
         def hook(module: Any, args: Any, output: Any) -> None:
             observer.leave(self.to_numpy(output) if isinstance(output, torch.Tensor) else None)
 
-        return hook
+        return uncompiled(hook)
 
     def _stepping(self, observer: Observer) -> Any:
         def hook(optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -201,7 +194,7 @@ class TorchSide:
             if found:
                 observer.updating(found)
 
-        return hook
+        return uncompiled(hook)
 
     def _stepped(self, observer: Observer, ended: Any) -> Any:
         def hook(optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -209,7 +202,7 @@ class TorchSide:
             if own:
                 ended(sorted(own), self._moments(optimizer, observer))
 
-        return hook
+        return uncompiled(hook)
 
     def _moments(self, optimizer: Any, observer: Observer) -> dict[str, np.ndarray]:
         known = MOMENTS.get(type(optimizer).__name__, {})
@@ -253,49 +246,3 @@ def _copied(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     return [_copied(value) for value in state] if isinstance(state, list) else state
-
-
-class _Operations(TorchFunctionMode):
-    """Shows an observer what functions of PyTorch read and give, wherever they are called from."""
-
-    def __init__(self, observer: Observer, side: TorchSide) -> None:
-        super().__init__()
-        self.observer, self.side = observer, side
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kind = _KINDS.get(getattr(func, "__name__", ""))
-        if kind is None or not args:
-            return func(*args, **(kwargs or {}))
-        tensors = args[0] if isinstance(args[0], (tuple, list)) else args[:1]
-        before = [self.side.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]  # it may work in place
-        output = func(*args, **(kwargs or {}))
-        if isinstance(output, torch.Tensor):
-            own = self.side.layer_of([*args[1:], *(kwargs or {}).values()])
-            self.observer.operation(kind, own, before, self.side.to_numpy(output))
-        return output
-
-
-@contextlib.contextmanager
-def _gradients(observer: Observer, side: TorchSide) -> Iterator[None]:
-    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on."""
-    grad, backward = torch.autograd.grad, torch.autograd.backward
-
-    def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        found = grad(outputs, inputs, *args, **kwargs)
-        variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-        for variable, gradient in zip(variables, found, strict=False):
-            if isinstance(gradient, torch.Tensor) and not isinstance(variable, torch.nn.Parameter):
-                observer.input_gradient(side.to_numpy(variable), side.to_numpy(gradient))
-        return found
-
-    def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
-            if tensor.numel() == 1:
-                observer.differentiated(float(tensor.detach()))
-        return backward(tensors, *args, **kwargs)
-
-    torch.autograd.grad, torch.autograd.backward = seen_grad, seen_backward
-    try:
-        yield
-    finally:
-        torch.autograd.grad, torch.autograd.backward = grad, backward
