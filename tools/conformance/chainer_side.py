@@ -7,6 +7,9 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
 import chainer
 import numpy as np
 

@@ -17,6 +17,7 @@ from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.conformance.torch_random import Replay
 from ganspec.tools.conformance.torch_watch import Operations, differentiations, uncompiled
 
+_FEW = 1_000_000  # numbers in networks; so few are computed by one thread, which waits for no other on a busy machine
 # An optimiser's arrays for a parameter, by the spec's kind of optimiser and name of the moment.
 MOMENTS = {"Adam": {"m": "exp_avg", "v": "exp_avg_sq"}, "RMSprop": {"v": "square_avg"}}
 
@@ -90,8 +91,10 @@ class TorchSide:
         values = [(t, t.data, t.data.clone(), t.grad) for t in tensors]
         states = {id(o): (o, o.state_dict()) for o in self._optimizers}
         copies = {key: _copied(state) for key, (_, state) in states.items()}
-        default = torch.get_default_dtype()
+        default, threads = torch.get_default_dtype(), torch.get_num_threads()
         torch.set_default_dtype(self.dtype)
+        if sum(t.numel() for t in tensors) < _FEW:
+            torch.set_num_threads(1)
         try:
             for t in tensors:
                 if t.is_floating_point():
@@ -99,6 +102,7 @@ class TorchSide:
             yield
         finally:
             torch.set_default_dtype(default)
+            torch.set_num_threads(threads)
             for t, data, copy, grad in values:
                 t.data = data
                 t.data.copy_(copy)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ganspec.impl_chainer.compat  # noqa: F401 (makes Chainer import)
+import ganspec.impl_chainer.compat  # noqa: F401
 
-import chainer  # isort: skip
-import chainer.functions as F  # isort: skip
-import chainer.links as L  # isort: skip
-import numpy as np  # isort: skip
+# isort: split
+
+import chainer
+import chainer.functions as F
+import chainer.links as L
+import numpy as np
 
 
 class Generator(chainer.Chain):
