@@ -11,6 +11,7 @@ from ganspec.spec.layers import per_sample
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.network.reserved import reason_to_refuse
 from ganspec.spec.parts.loss import Draw, Loss
+from ganspec.spec.parts.optimizers import Optimizer
 from ganspec.spec.parts.schedule import DATA, Schedule
 from ganspec.spec.parts.settings import Data, Decay, Manifold, Run
 from ganspec.spec.plan.builder import FUNCTIONS, Symbol
@@ -46,6 +47,19 @@ def check_roles(table: Table, networks: Mapping[str, Architecture], loss: Loss, 
     for n in trained:
         if n not in updated and n in loss.losses:
             table.note("schedule", f"no step of the schedule '{schedule.name}' updates {n}")
+
+
+def check_reuse(table: Table, schedule: Schedule, optimizers: Mapping[str, Optimizer]) -> None:
+    """Note steps that train a network through an evaluation that was made before its weights are clipped."""
+    for step in schedule.steps:
+        for n in step.update:
+            clip = optimizers[n].clip if n in optimizers else None
+            if n in step.reuse and clip and clip.when == "before":
+                message = (
+                    f"the step {step.name} reuses an evaluation of {n} that was made before {n}'s weights are clipped, so its "
+                    "gradient would be that of other weights"
+                )
+                table.note(f"optimizers.{n}.clip", message, 'clip after each update: when = "after"')
 
 
 def check_names(table: Table, networks: Iterable[str], loss: Loss, draws: Iterable[str]) -> None:

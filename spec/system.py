@@ -189,6 +189,7 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     draws = {**loss.draws, **own_draws}
     checks.check_roles(table, networks, loss, schedule)
     checks.check_names(table, networks, loss, draws)
+    checks.check_reuse(table, schedule, optimizers)
     used: set[str] = set()
     planned = []
     for number, stage in enumerate(stages):

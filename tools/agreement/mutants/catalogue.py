@@ -225,7 +225,7 @@ CATALOGUE: tuple[Mutant, ...] = (
            ("schedule.warmup=0", "schedule.period=3"), read=True),
     Mutant("a gate by the loss from after the update", CGAN, t.gate_after_the_update, "schedule", "",
            "eriklindernoren/Keras-GAN's gated loops, the other way round", LARGE_STEPS, 4),
-    Mutant("fakes made anew after the generator moved", ACGAN, t.edited("schedules", t.fakes_made_anew), "layer", "G",
+    Mutant("fakes made anew after the generator moved", ACGAN, t.edited("schedules", t.fakes_made_anew), "value", "kept",
            "Chainer-GAN-lib's acgan/updater.py", read=True),
 )  # fmt: skip
 BY_NAME = {mutant.name: mutant for mutant in CATALOGUE}
