@@ -8,6 +8,7 @@ plan that evaluates a network on other inputs, in another mode or too often diff
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,15 @@ def check_computable(system: System) -> None:
                     f"{system.name}: step {step.step.name} has a grad(...) of something that is made with grad(...); the "
                     "reference computes first derivatives in formulas alone; compare the other backends with one another"
                 )
+
+
+def directions(system: System) -> int:
+    """Returns: the most directions that a gradient in a formula takes: one for each number that it is with respect to, in the
+    whole batch.
+    """
+    nodes = [node for stage in system.stages for step in stage.plan.steps for node in step.nodes if node.op == "grad"]
+    sizes = [math.prod(n if isinstance(n, int) else system.run.batch for n in node.shape or ()) for node in nodes]
+    return max(sizes, default=0)
 
 
 @dataclass(frozen=True)

@@ -58,4 +58,6 @@ def allowance(kind: str, dtype: str, value: np.ndarray, moved: float) -> float:
 def norm(a: np.ndarray) -> float:
     """Returns: the Euclidean norm of all values of an array, computed in float64."""
     vector = a.astype(np.float64, copy=False).ravel()
-    return math.sqrt(np.einsum("i,i->", vector, vector))  # not by BLAS, whose threads wait for one another on a busy machine
+    return math.sqrt(
+        np.einsum("i,i->", vector, vector)
+    )  # not by BLAS, whose threads wait for one another on a busy machine

@@ -21,7 +21,8 @@ import numpy as np
 from tqdm import tqdm
 
 import ganspec
-from ganspec.spec import load_system, system_names
+from ganspec.spec import System, load_system, system_names
+from ganspec.spec.reference.planned import check_computable, directions
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import CheckpointError, write_atomically
 from ganspec.spec.training.options import DTYPES
@@ -32,6 +33,7 @@ from ganspec.tools.agreement.evidence import Evidence
 from ganspec.tools.agreement.given import WITNESSES
 from ganspec.tools.agreement.mutants.program import add_mutant_arguments, run_mutants
 from ganspec.tools.agreement.report import Comparison, Divergence, Report
+from ganspec.tools.agreement.witnesses import REFERENCE
 from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
 from ganspec.tools.programs import options as shared
 from ganspec.tools.reporting import (
@@ -46,6 +48,7 @@ from ganspec.tools.reporting import (
 EPILOG = """exit code: 0 where all quantities agree; 1 where one does not (DISAGREE), and where values became infinite or NaN in
 all (diverged): nothing can be said about such values, so that is no agreement either; with --against also where a system that
 agreed in the older report is no longer there; 2 where it could not run."""
+MOST_DIRECTIONS = 4_000  # with which the reference takes about a minute for a small network
 _WRITERS = {"json": render_json, "junit": lambda report, against: render_junit(report), "html": render_html}
 
 
@@ -56,8 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "systems", metavar="SYSTEM", nargs="*", help="names or TOML files; default: every packaged system"
     )
     parser.add_argument(
-        "--witnesses", metavar="A,B,...", type=_names, default=WITNESSES,
-        help=f"who is compared, at least two: backends, and the reference; the first trains (default: {','.join(WITNESSES)})",
+        "--witnesses", metavar="A,B,...", type=_names, default=None,
+        help=f"who is compared, at least two: backends, and the reference; the first trains (default: {','.join(WITNESSES)}; "
+        "without the reference where that would take too long)",
     )  # fmt: skip
     parser.add_argument("--dtype", choices=DTYPES, default="float64", help="default: float64")
     shared.add_device(parser)
@@ -132,7 +136,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _asked(name: str, arguments: argparse.Namespace) -> Asked:
     a = arguments
-    return Asked(name, tuple(a.set), not a.full, a.seed, a.dtype, a.device, tuple(a.witnesses))
+    return Asked(name, tuple(a.set), not a.full, a.seed, a.dtype, a.device, a.witnesses or ())
 
 
 def _compared(asked: list[Asked], arguments: argparse.Namespace) -> Iterator[Comparison]:
@@ -172,6 +176,7 @@ def compare(asked: Asked, iterations: int, bundles: Path | None) -> Comparison:
     Returns: what was found.
     """
     system = load_system(asked.system, asked.settings, reduced=asked.reduced)
+    asked = replace(asked, witnesses=asked.witnesses or _usual(system, asked.dtype))
 
     def write(divergence: Divergence, evidence: Evidence) -> str:
         if bundles is None:
@@ -191,6 +196,23 @@ def compare(asked: Asked, iterations: int, bundles: Path | None) -> Comparison:
         witnesses=asked.witnesses, on_divergence=write,
     )  # fmt: skip
     return replace(comparison, reduced=asked.reduced)
+
+
+def _usual(system: System, dtype: str) -> tuple[str, ...]:
+    """Returns: all witnesses, but for the reference where it is of no use: that is said."""
+    count, why = directions(system), ""
+    if count > MOST_DIRECTIONS:
+        why = f"a penalty differentiates by {count:,} numbers, each of which it takes alone; choose smaller sizes in [reduced]"
+    try:
+        check_computable(system)
+    except NotImplementedError as error:
+        why = str(error).partition(": ")[2]
+    if not why or dtype != "float64":
+        return WITNESSES
+    print(
+        printable(f"{system.name}: the reference is left out: {why}, or ask for it with --witnesses"), file=sys.stderr
+    )
+    return tuple(name for name in WITNESSES if name != REFERENCE)
 
 
 def _replayed(folder: Path) -> Comparison:
