@@ -56,4 +56,8 @@ def allowance(kind: str, dtype: str, value: np.ndarray, moved: float) -> float:
 
 def norm(a: np.ndarray) -> float:
     """Returns: the Euclidean norm of all values of an array, computed in float64."""
-    return float(np.linalg.norm(a.astype(np.float64).ravel()))
+    values = a.astype(np.float64).ravel()
+    largest = float(np.abs(values).max(initial=0.0))
+    if not 1e150 < largest < np.inf:
+        return float(np.linalg.norm(values))
+    return largest * float(np.linalg.norm(values / largest))  # the squares of such numbers are infinite
