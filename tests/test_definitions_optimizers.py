@@ -94,6 +94,17 @@ def test_weights_are_clipped_after_the_step_or_before_it(when, after, backend, t
     np.testing.assert_allclose(state["parameters/G/l/W"], 0.5 + 1e-3, rtol=1e-12)
 
 
+@pytest.mark.parametrize("when", ["after", "before"])
+def test_weights_are_clipped_on_both_sides_and_those_within_stay(when, backend, tmp_path):
+    optimizers = rmsprop("outside", 0, 1e-12, 0.0) + f'\nD.clip = {{ bound = 0.1, when = "{when}" }}'
+    system = write_system(tmp_path, "wgan", NETWORKS, optimizers=optimizers)
+    state = initial_state(system, 0)
+    state.arrays["parameters/D/l2/W"] = np.array([[0.3, -0.3, 0.05]])
+    trainer = backends.make_trainer(backend, system, 0, state, dtype="float64")
+    move_along(trainer, 0.0)
+    np.testing.assert_allclose(trainer.state().arrays["parameters/D/l2/W"], [[0.1, -0.1, 0.05]], rtol=1e-15)
+
+
 def test_a_step_that_does_not_update_the_critic_does_not_clip_it(backend, tmp_path):
     optimizers = rmsprop("outside", 0) + '\nD.clip = { bound = 0.1, when = "before" }'
     steps = '[[steps]]\nupdate = ["G"]\n[[steps]]\nupdate = ["D"]'

@@ -128,6 +128,15 @@ def test_orders_are_those_of_every_run_before(leftover, first_pass):
     assert whole[count:] == expected[count:], "only the first epoch can be in order"
 
 
+@pytest.mark.parametrize(("leftover", "expected"), [("drop", [6, 2, 0]), ("wrap", [2, 5, 6])])
+def test_the_2002nd_batch_is_that_of_every_run_before(leftover, expected):
+    keys = {"seed": 5, "leftover": leftover, "first_pass": "shuffled"}
+    whole, resumed = feed(8, 3, **keys), feed(8, 3, 2001, **keys)
+    for _ in range(2001):
+        whole()
+    assert numbers(whole()) == numbers(resumed()) == expected
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (0.0, 255.0), (2.0, 3.0)])
 def test_black_and_white_become_the_ends_of_the_range_and_all_between_lies_on_a_line(low, high, dtype):

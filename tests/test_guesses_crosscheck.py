@@ -4,7 +4,7 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.tools import backends
-from ganspec.tools.agreement.crosscheck import crosscheck_system
+from ganspec.tools.agreement import crosscheck_system
 from support.breakers import biased_variance, flipped_mode, replace_layer, replace_operation, spectral_vector, total
 
 SYSTEM = "wgan_gp_mlp_mnist"

@@ -3,11 +3,12 @@
 import re
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ganspec.spec import load_system, system_names
+from ganspec.spec import load_system, reference, system_names
 from ganspec.spec.parts import optimizers as definitions
 from ganspec.spec.reference import DeviceError, Trainer, optimizers, to_numpy
 from ganspec.spec.reference.formulas import unit_direction
@@ -16,6 +17,7 @@ from ganspec.tools.agreement import random_feed
 from ganspec.tools.errors import UserError
 from ganspec.tools.sampling.latents import sample_latents
 from support.lockstep import assert_close, assert_lockstep
+from support.pages import ROOT, rows_under
 from support.states import shaken_state
 from support.tiny_systems import GENERATOR, critic, write_system
 
@@ -62,6 +64,12 @@ def test_the_reference_takes_the_state_of_a_run_and_leaves_it_as_it_is():
     moved = reference.state()
     assert (state.iteration, moved.iteration) == (0, 1)
     assert not np.array_equal(moved.arrays["parameters/D/encoder/c1/W"], copies["parameters/D/encoder/c1/W"])
+
+
+def test_the_page_and_the_package_list_its_files():
+    files = {path.name for path in Path(reference.__file__).parent.glob("*.py")} - {"__init__.py"}
+    assert set(rows_under(ROOT / "docs" / "backends.md", "`spec/reference`")) == files
+    assert all(f"\n    {file.removesuffix('.py')} " in (reference.__doc__ or "") for file in files)
 
 
 def test_the_reference_has_every_kind_of_optimiser():

@@ -3,6 +3,8 @@
     jets         numbers with derivatives along two directions
     layers       the kinds of layer
     functions    the functions of formulas
+    meanings     which expressions mean the same, and so are one value
+    evaluations  what is remembered of an evaluation of a network, and of a gradient
     formulas     losses, reports, carried numbers, penalties
     planned      the same iteration as the plan has it, node by node
     optimizers   update rules

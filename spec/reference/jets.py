@@ -20,7 +20,14 @@ Part = np.ndarray | None
 
 
 class Jet:
-    """One value with its derivatives along e1, along e2, and along both."""
+    """One value with its derivatives along e1, along e2, and along both.
+
+    Args:
+        f: value, (1, ...): the first axis is that of directions, of which a value has none.
+        a: derivatives along e1, (directions, ...), or None where they are 0.
+        b: derivative along e2, (1, ...), or None.
+        ab: mixed second derivatives, (directions, ...), or None.
+    """
 
     __array_ufunc__ = None  # let NumPy arrays on the left yield to our operators
 
@@ -29,6 +36,7 @@ class Jet:
 
     @property
     def rank(self) -> int:
+        """The number of axes that a formula sees."""
         return self.f.ndim - 1
 
     def linear(self, function: Callable[[np.ndarray], np.ndarray]) -> Jet:
@@ -37,7 +45,15 @@ class Jet:
         return Jet(function(self.f), a, b, ab)
 
     def map(self, f: np.ndarray, f1: np.ndarray, f2: np.ndarray) -> Jet:
-        """Returns: a function of each element, given its values, slopes and curvatures there (the chain rule, twice)."""
+        """Apply a function to each number: the chain rule, twice.
+
+            y = h(x):   y_a = h' x_a,   y_b = h' x_b,   y_ab = h' x_ab + h'' x_a x_b
+
+        Args:
+            f: its values h, at each number.
+            f1: its slopes h' there.
+            f2: its curvatures h'' there.
+        """
         bend = _times(np.multiply, self.a, self.b)
         return Jet(
             f,
@@ -151,7 +167,10 @@ def jet(value: Any) -> Jet:
 
 
 def bilinear(function: Callable[[np.ndarray, np.ndarray], np.ndarray], x: Jet, y: Jet) -> Jet:
-    """Returns: a function that is linear in each of its two operands (the product rule, twice)."""
+    """Apply a function that is linear in each of its two operands, such as a product: the product rule, twice.
+
+    z = x y:   z_a = x_a y + x y_a,   z_b = x_b y + x y_b,   z_ab = x_ab y + x y_ab + x_a y_b + x_b y_a
+    """
     return Jet(
         function(x.f, y.f),
         _sum(_times(function, x.a, y.f), _times(function, x.f, y.a)),

@@ -1,4 +1,9 @@
-"""The kinds of layer, by the equations of `spec.layers`: plain NumPy on hyper-dual numbers."""
+"""The kinds of layer, by the equations of `spec.layers`: plain NumPy on hyper-dual numbers.
+
+Every kind is one branch of `evaluate`. A layer is built of three sorts of steps, of which `jets` knows the derivatives: functions
+of each number (`map`), linear functions of the whole (`linear`, `each_sample`, `weigh`), and products. In a component of a `Jet`
+the first axis is that of directions, the second the batch's, the third the channels'.
+"""
 
 from __future__ import annotations
 
@@ -131,12 +136,20 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
 
 
 def _biased(y: Jet, own: Mapping[str, Jet]) -> Jet:
+    """y + b, a number for each channel or unit, where the layer has a bias."""
     if "b" not in own:
         return y
     return y + own["b"].linear(lambda b: b.reshape(1, 1, -1, *(1,) * (y.rank - 2)))
 
 
 def _weight(layer: Layer, own: Mapping[str, Jet], how: Evaluation) -> Jet:
+    """The weight as the layer uses it: gain W / sigma(W), both where the layer has them.
+
+        some times:  v = W^T u / (|W^T u| + epsilon),  u = W v / (|W v| + epsilon);   then sigma = u^T W v
+
+    W has one row for each first index. u and v are constants; u is a running statistic, from which the next evaluation starts.
+    Source: Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
+    """
     w = own["W"]
     if (settings := layer.settings.get("spectral_norm")) is not None:
         path = f"{layer.name}/u"
@@ -148,13 +161,19 @@ def _weight(layer: Layer, own: Mapping[str, Jet], how: Evaluation) -> Jet:
             u = u / (np.sqrt(u @ u) + settings["epsilon"])
         if how.training or settings["advance"] == "always":
             how.moved[path] = u
-        # u and v are constants, so what is divided by is linear in the weight.
+        # What is divided by is linear in the weight.
         sigma = w.linear(lambda m: (np.outer(u, v) * m.reshape(len(m), len(u), -1)).sum(axis=(1, 2)))
         w = w / sigma.linear(lambda s: s.reshape(-1, *(1,) * w.rank))
     return w * float(layer.settings.get("gain", 1.0))
 
 
 def _batch_norm(layer: Layer, x: Jet, own: Mapping[str, Jet], how: Evaluation) -> Jet:
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
+
+    In training mean and (biased) variance are the batch's, and the running ones move: s <- (1 - momentum) s + momentum batch, the
+    variance's by the unbiased one, times n / (n - 1). In inference they are the running ones.
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
+    """
     axes = (1, *range(3, x.f.ndim))
     wide = (1, -1, *(1,) * (x.rank - 2))
     before = {name: how.statistics[f"{layer.name}/{name}"] for name in ("mean", "variance")}
@@ -181,6 +200,7 @@ def _windows(v: np.ndarray, kernel: int, stride: int) -> np.ndarray:
 
 
 def _max_pool(x: Jet, kernel: int, stride: int) -> Jet:
+    """The largest number of each window; derivatives are those of the first of equal ones."""
     largest = _windows(x.f[0], kernel, stride).argmax(axis=-1)
 
     def pick(v: np.ndarray) -> np.ndarray:

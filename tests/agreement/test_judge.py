@@ -16,6 +16,7 @@ from ganspec.tools.agreement.report import Place, Quantity
 
 # Relative errors that must be seen, a few times what is allowed where nothing cancels: so no bound can be made wider unnoticed.
 SEEN = {
+    "initial": 1e-13,
     "schedule": 1e-15,
     "draw": 1e-13,
     "layer": 1e-13,
@@ -130,6 +131,7 @@ def test_everything_is_compared(said):
             assert rows["slope", pair] == sum(len(step.losses) for step in steps)
             assert rows["loss", pair] == sum(len(set(step.losses.values())) for step in steps)
             assert rows["schedule", pair] == len(steps)
+            assert rows["initial", pair] == len(array_shapes(system)) + len(system.optimizers)
         assert rows["parameter gradient", ("torch", "chainer")] == gradients
         assert rows["report, all iterations", ("torch", "chainer")] == 2 * len(system.plan.columns())
         arrays = [a for a in array_shapes(system) if not a.startswith("reports/")]

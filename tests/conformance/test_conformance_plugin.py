@@ -82,7 +82,7 @@ def test_report_is_a_section_with_or_without_the_fixture(ran):
 
 
 def test_code_that_cannot_be_compared_fails_with_one_message_and_no_traceback(ran):
-    text, cases = ran
+    _, cases = ran
     message = cases["test_cannot_be_compared"].find("failure").text
     assert "did you mean 'wgan_gp_mlp_mnist'?" in message
     assert "Traceback" not in message

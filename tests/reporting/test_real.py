@@ -7,7 +7,7 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.spec.training.draws import StreamDraws
-from ganspec.tools.agreement.crosscheck import Altered, crosscheck_system
+from ganspec.tools.agreement import Altered, crosscheck_system
 from ganspec.tools.agreement.report import Comparison, Report
 from ganspec.tools.reporting import compare_reports, read_json, render_html, render_json, render_junit, render_terminal
 

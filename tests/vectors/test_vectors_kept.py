@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from ganspec.spec import system_names
 from ganspec.spec.layers import KINDS as LAYER_KINDS
 from ganspec.spec.text.files import names
-from ganspec.tools.vectors import PACKAGED, Vector, files, linting, making, read_vectors
+from ganspec.tools.vectors import PACKAGED, Vector, descriptions, files, linting, making, read_vectors
 from ganspec.tools.vectors.case import Case, folded, rounded_once
 
 RENEW = "the golden vectors changed; renew them with: ganspec vectors --write spec/vectors"
@@ -25,6 +27,16 @@ def kept() -> list[Vector]:
 @pytest.fixture(scope="module")
 def by_id(kept) -> dict[str, Vector]:
     return {vector.case.id: vector for vector in kept}
+
+
+@pytest.fixture(scope="module")
+def described() -> Iterator[None]:
+    """The descriptions of all systems, computed once."""
+    now = descriptions.descriptions()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (files, linting):
+            patch.setattr(module, "descriptions", lambda: now)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +61,7 @@ def test_the_vectors_of_systems_are_what_chainer_computes_today(kept, cases):
     assert not changed, "\n".join([RENEW, *changed[:40]])
 
 
-def test_the_data_files_are_as_the_vectors_describe_them(kept):
+def test_the_data_files_are_as_the_vectors_describe_them(kept, described):
     found = linting.findings(PACKAGED, kept)
     assert not found, "\n".join([RENEW, *found])
 
@@ -116,17 +128,18 @@ def test_an_answer_must_be_near(kept):
     for vector in kept:
         sizes = {name: float(np.linalg.norm(expected.values.ravel())) for name, expected in vector.expected.items()}
         for name, expected in vector.expected.items():
-            count, near = count + 1, near + (expected.within <= 1e-10 * sizes[name])
+            if not {"losses", "layers", "definitions", "output", "penalty", "after"}.isdisjoint(name.split("/")):
+                count, near = count + 1, near + (expected.within <= 1e-9 * sizes[name])
             if expected.within > 1e-7 * sizes[name] and expected.within > 1e-9 * max(sizes.values()):
                 far.append((vector.case.id, name))
     assert {case for case, _ in far} <= {"system/cwgan_gp_mlp_mnist"}, "Adam turns the rounding of a true 0 into steps"
-    assert near > 0.85 * count
+    assert near > 0.95 * count
 
 
 @pytest.mark.parametrize("case", ["layer/conv/asymmetric_padding", "loss/wgan_gp", "optimizer/adam/corrected"])
 def test_a_change_of_one_number_is_seen_and_named(case, by_id, both_backends):
     vector = by_id[case]
-    name = list(vector.expected)[-1]
+    name = [name for name, expected in vector.expected.items() if abs(expected.values).max() > 1e-6][-1]
 
     def wrong(backend, asked):
         found = making.answers(backend, asked)
@@ -189,10 +202,11 @@ def test_a_wrong_gradient_is_not_confirmed_by_the_reference(by_id, both_backends
 def test_making_twice_gives_the_same(by_id, both_backends):
     for case in ("layer/conv/padding", "loss/began", "system/cgan_mlp_mnist"):
         once, twice = ([making.make(by_id[case].case)[0]] for _ in range(2))
-        assert files.contents_of(once) == files.contents_of(twice)
+        assert [files.as_json(vector) for vector in once] == [files.as_json(vector) for vector in twice]
+        assert save(files.tensors(once)) == save(files.tensors(twice))
 
 
-def test_what_is_read_is_written_again_to_the_bit(kept):
+def test_what_is_read_is_written_again_to_the_bit(kept, described):
     contents = files.contents_of(kept)
     assert set(contents) == {str(p.relative_to(PACKAGED)) for p in PACKAGED.rglob("*") if p.is_file()}
     differing = [name for name, content in contents.items() if (PACKAGED / name).read_bytes() != content]

@@ -17,6 +17,7 @@ import numpy as np
 
 # Roundings that a quantity may have of its own, beyond those that it was given.
 ROUNDINGS: Mapping[str, float] = {
+    "initial": 1.0,  # the same numbers, rounded to the dtype
     "schedule": 0.0,  # which step comes next
     "draw": 0.0,  # the same numbers, bit for bit, but for what `moved` allows
     "layer": 32.0,  # sums of products, in another order
@@ -56,8 +57,9 @@ def allowance(kind: str, dtype: str, value: np.ndarray, moved: float) -> float:
 
 def norm(a: np.ndarray) -> float:
     """Returns: the Euclidean norm of all values of an array, computed in float64."""
-    values = a.astype(np.float64).ravel()
-    largest = float(np.abs(values).max(initial=0.0))
-    if not 1e150 < largest < np.inf:
-        return float(np.linalg.norm(values))
-    return largest * float(np.linalg.norm(values / largest))  # the squares of such numbers are infinite
+    vector = a.astype(np.float64, copy=False).ravel()
+    square = float(np.einsum("i,i->", vector, vector))  # not by BLAS, whose threads wait for one another on a busy machine
+    if math.isfinite(square):
+        return math.sqrt(square)
+    largest = float(np.abs(vector).max())  # the squares of such numbers are infinite
+    return largest * norm(vector / largest) if math.isfinite(largest) else largest

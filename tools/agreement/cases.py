@@ -21,15 +21,21 @@ from ganspec.tools.agreement.report import Divergence, Quantity
 
 
 def with_guess(
-    divergence: Divergence, system: System, records: Mapping[str, Record], state: TrainingState, draws: DrawSource
+    divergence: Divergence,
+    system: System,
+    records: Mapping[str, Record],
+    state: TrainingState,
+    draws: DrawSource,
+    earlier: Mapping[tuple[int | None, str], np.ndarray],
 ) -> Divergence:
     """Add the probable cause to a divergence, where one is recognised.
 
     Args:
         divergence, system: the divergence, and the system.
-        records: what each witness said of the repeat.
-        state: the state from which the repeat started.
+        records: what each witness said of the repeat, or of the end of an iteration.
+        state: the state from which that started.
         draws: source of dropout masks.
+        earlier: value of each quantity in the repeat or iteration before, by step and name.
 
     Returns: the divergence with its guess. Where nobody knows which of two witnesses is right, either may be taken for it, and
         the guess says which is then wrong.
@@ -42,6 +48,7 @@ def with_guess(
             continue  # nobody else has it
         right = agreeing[0]
         case = _case(divergence, system, records, right, wrong, state, draws)
+        case = case and replace(case, earlier=earlier.get((d.place.step, d.name)))
         cause = guess(case) if case else ""
         if cause:
             alone = wrong == divergence.odd
@@ -60,7 +67,14 @@ def _case(
 ) -> Case | None:
     d = divergence.difference
     quantity, found = (records[name].get((d.place, d.name)) for name in (right, wrong))
-    if quantity is None or found is None or d.place.step is None:
+    if quantity is None or found is None:
+        return None
+    if quantity.kind == "average":
+        path = quantity.name.removeprefix("average ")
+        kind = "parameters" if f"parameters/{path}" in state.arrays else "statistics"
+        inputs = (state.arrays[f"averages/{path}"], state.arrays[f"{kind}/{path}"])
+        return Case(system, quantity, found.value, 2 * d.allowance, inputs)
+    if d.place.step is None:
         return None
     # Two roundings more, for a guess is recomputed in yet another order.
     case = Case(system, quantity, found.value, 2 * d.allowance, fade=system.at(d.place.iteration)[1])

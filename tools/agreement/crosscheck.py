@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from ganspec.spec.system import System
-from ganspec.spec.text.distributions import Distribution
-from ganspec.spec.training.batches import NextBatch
-from ganspec.spec.training.draws import DrawSource, StreamDraws
-from ganspec.spec.training.state import TrainingState
-from ganspec.spec.training.streams import Position, Streams
-from ganspec.tools import backends
+from ganspec.spec.training.draws import StreamDraws
 from ganspec.tools.agreement.cases import with_guess
 from ganspec.tools.agreement.evidence import Evidence, RecordingDraws
+from ganspec.tools.agreement.given import WITNESSES, Altered, Given, Settings
 from ganspec.tools.agreement.judge import Judge, Record, Witnessed, record_of
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Comparison, Difference, Divergence, Place, Point, Quantity
-from ganspec.tools.agreement.rounding import Rounding
-from ganspec.tools.agreement.witnesses import REFERENCE, Defined, Trained, Witness
+from ganspec.tools.agreement.witnesses import REFERENCE, Trained, Witness
 from ganspec.tools.errors import UserError
 from ganspec.tools.sampling.latents import sample_latents
 
-WITNESSES = ("torch", "chainer", REFERENCE)
-MOVED = 3  # times that what is given is moved by one rounding
 SAMPLES = 8  # images that a report shows of each witness
-EXACT = "float64"  # name of the witness that computes in float64 where the others compute in float32
 _SAMPLES = "samples of G"
 _STATE = ("parameters", "statistics", "moments", "averages", "carried")
 Curves = Mapping[tuple[str, tuple[str, str]], tuple[Point, ...]]
@@ -75,7 +67,7 @@ def crosscheck_system(
     """
     start = time.perf_counter()
     draws = StreamDraws(system, seed)
-    given = _Settings(system, seed, dtype, device, tuple(witnesses), draws, altered=altered or {})
+    given = Settings(system, seed, dtype, device, tuple(witnesses), draws, altered=altered or {})
     judge = Judge(given.names, given.dtypes, given.computes)
     with np.errstate(all="ignore"):  # the verdict says what is not finite, once
         bundle = _lockstep(judge, given, iterations, on_divergence, progress)
@@ -104,7 +96,7 @@ def replay(
         StateError, BatchError, DrawError: the evidence is not of this system.
     """
     start, batches = time.perf_counter(), evidence.batches
-    given = _Settings(
+    given = Settings(
         system, seed, dtype, device, tuple(witnesses), evidence.draws, evidence.state,
         lambda: iter(batches).__next__,
     )  # fmt: skip
@@ -117,125 +109,9 @@ def replay(
     )  # fmt: skip
 
 
-def random_feed(system: System, seed: int) -> Any:
-    """Make random images, uniform in the system's range, from a stream of their own.
-
-    Args:
-        system: system whose batch size, image shape, range and labels apply.
-        seed: seed of the images.
-
-    Returns: a function whose every call gives the next batch: "x", float64 (batch, channels, height, width), and "y", int64
-        (batch,), where the system has labels.
-    """
-    streams, drawn = Streams(seed), iter(range(2**31))
-    low, high = system.data.range
-    shape = (system.run.batch, *system.data.shape)
-
-    def feed() -> dict[str, np.ndarray]:
-        position = Position(next(drawn))
-        batch = {"x": streams.sample(Distribution("uniform", low, high), "crosscheck/x", position, shape)}
-        if "y" in system.symbols:
-            labels = Distribution("uniform", 0.0, float(system.data.labels))
-            batch["y"] = streams.labels(labels, "crosscheck/y", position, system.run.batch)
-        return batch
-
-    return feed
-
-
-@dataclass(frozen=True)
-class _Given:
-    """A witness, and what it is given."""
-
-    witness: Any  # a Witness; in a whole run a Trained
-    next_batch: NextBatch
-    rounding: Rounding | None = None
-
-    def load(self, state: TrainingState) -> None:
-        self.witness.load(self.rounding.state(state) if self.rounding else state)
-
-
-@dataclass(frozen=True)
-class Altered:
-    """What one witness is given in place of what all are given.
-
-    Args:
-        system: another system, whose steps should be those of the right one.
-        draws: another source of noise and masks.
-    """
-
-    system: System | None = None
-    draws: DrawSource | None = None
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What all witnesses are made of: those that are compared, and those that show what one rounding changes."""
-
-    system: System
-    seed: int
-    dtype: str
-    device: str
-    wanted: tuple[str, ...]
-    draws: DrawSource
-    start: TrainingState | None = None
-    feed: Callable[[], NextBatch] | None = None
-    altered: Mapping[str, Altered] = field(default_factory=dict)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (EXACT, *self.trained) if self.dtype == "float32" else self.wanted
-
-    @property
-    def trained(self) -> tuple[str, ...]:
-        return tuple(name for name in self.wanted if name != REFERENCE)
-
-    @property
-    def dtypes(self) -> dict[str, str]:
-        return {name: "float64" if name in (EXACT, REFERENCE) else self.dtype for name in self.names}
-
-    @property
-    def computes(self) -> dict[str, Callable[[str], bool]]:
-        lacks = {name: set(getattr(backends.load(name), "LACKS", ())) for name in self.trained}
-        own = {name: lambda kind, lacking=lacking: kind not in lacking for name, lacking in lacks.items() if lacking}
-        return {REFERENCE: Defined.computes, **own}
-
-    def compared(self, names: Sequence[str], draws: DrawSource | None = None) -> list[_Given]:
-        """Returns: those that are compared, anew; the first takes its draws from `draws`."""
-        made: list[Witness] = []
-        for name in names:
-            own = self.altered.get(name, Altered())
-            source = own.draws or (draws if draws is not None and not made else self.draws)
-            system = own.system or self.system
-            if name == REFERENCE:
-                made.append(Defined(system, self.seed, source))
-            else:
-                options = {"dtype": self.dtypes[name], "device": self.device, "draws": source}
-                backend = self.trained[0] if name == EXACT else name
-                made.append(Trained(backend, system, self.seed, name=name, **options))
-        return [self._given(witness) for witness in made]
-
-    def moved(self) -> list[_Given]:
-        """Returns: the first witness in float64, several times, all that it is given moved by one rounding of the dtype."""
-        found = []
-        for seed in range(MOVED):
-            rounding = Rounding(self.dtype, seed)
-            options: dict[str, Any] = {"dtype": "float64", "device": self.device, "factors": rounding.factors}
-            options["draws"] = rounding.draws(self.draws)
-            witness = Trained(self.trained[0], self.system, self.seed, name="moved", **options)
-            found.append(self._given(witness, rounding))
-        return found
-
-    def _given(self, witness: Witness, rounding: Rounding | None = None) -> _Given:
-        feed = self.feed() if self.feed else random_feed(self.system, self.seed)
-        given = _Given(witness, rounding.batches(feed) if rounding else feed, rounding)
-        if self.start is not None:
-            given.load(self.start)
-        return given
-
-
 def _lockstep(
     judge: Judge,
-    settings: _Settings,
+    settings: Settings,
     iterations: int,
     on_divergence: Callable[[Divergence, Evidence], str],
     progress: Callable[[], None],
@@ -249,6 +125,7 @@ def _lockstep(
     compared, moved = settings.compared(settings.names, recording), settings.moved()
     first, others = compared[0], [*compared[1:], *moved]  # the first computes in float64
     batches: list[Mapping[str, np.ndarray]] = []
+    earlier: dict[tuple[int | None, str], np.ndarray] = {}  # newest value of each quantity, by step and name
 
     def next_batch() -> Mapping[str, np.ndarray]:
         batches.append(first.next_batch())
@@ -269,11 +146,10 @@ def _lockstep(
             state = first.witness.state()
             for given in others:
                 given.load(state)
-            records = [_repeat(given, place, first.witness) for given in everyone]
             agreed = judge.first is None
-            said, _ = _add(judge, settings.names, records)
+            said, _ = _add(judge, settings.names, [_repeat(given, place, first.witness) for given in everyone])
             if agreed and judge.first is not None:
-                judge.first = with_guess(judge.first, settings.system, said.records, state, recording)
+                judge.first = with_guess(judge.first, settings.system, said.records, state, recording, earlier)
                 key = (judge.first.difference.place, judge.first.difference.name)
                 found = {name: record[key].value for name, record in said.records.items() if key in record}
                 bundle = on_divergence(
@@ -281,7 +157,11 @@ def _lockstep(
                 )
             if place == end:
                 return bundle
-        _add(judge, settings.names, [_end(given, iteration) for given in everyone])
+            earlier |= {(place.step, name): quantity.value for (_, name), quantity in said.exact.items()}
+        state, agreed = first.witness.state(), judge.first is None
+        said, _ = _add(judge, settings.names, [_end(given, iteration) for given in everyone])
+        if agreed and judge.first is not None:
+            judge.first = with_guess(judge.first, settings.system, said.records, state, recording, earlier)
         progress()
     return bundle
 
@@ -289,12 +169,12 @@ def _lockstep(
 def _start(witness: Witness) -> Iterator[Quantity]:
     """Yields: the state before the first iteration, as a witness made it; later ones are given to all."""
     state, place = witness.state(), Place(0)
-    yield from Names(witness.system, place).state(state, _STATE)
+    yield from Names(witness.system, place).state(state, _STATE, "initial")
     for network, rate in state.learning_rates.items():
-        yield Quantity("parameter", f"learning rate of {network}", place, np.array(rate), network=network)
+        yield Quantity("initial", f"learning rate of {network}", place, np.array(rate), network=network)
 
 
-def _repeat(given: _Given, place: Place, first: Witness) -> Record:
+def _repeat(given: Given, place: Place, first: Witness) -> Record:
     """Returns: all that a witness says of one repeat."""
     names = Names(given.witness.system, place)
     computed = given.witness.compute(place, given.next_batch)
@@ -302,7 +182,7 @@ def _repeat(given: _Given, place: Place, first: Witness) -> Record:
     return record_of([*computed, *names.state(given.witness.state(), ("moments", "parameters", "carried"))])
 
 
-def _end(given: _Given, iteration: int) -> Record:
+def _end(given: Given, iteration: int) -> Record:
     given.witness.end_iteration()
     return record_of(Names(given.witness.system, Place(iteration)).state(given.witness.state(), ("averages",)))
 
@@ -324,7 +204,7 @@ def _same_turn(judge: Judge, names: Sequence[str], place: Place, turn: Sequence[
 
 
 def _runs(
-    judge: Judge, settings: _Settings, iterations: int, progress: Callable[[], None]
+    judge: Judge, settings: Settings, iterations: int, progress: Callable[[], None]
 ) -> tuple[Curves, dict[str, np.ndarray]]:
     """Let each that trains run alone, and compare reports, the last state, and what G then makes."""
     names = [name for name in settings.names if name != REFERENCE]

@@ -136,7 +136,7 @@ class Judge:
                 diverged = not any(finite)
                 reason = f"not finite in {' and '.join(n for n, f in zip(pair, finite, strict=True) if not f)}"
             else:
-                error = norm(a.value.astype(np.float64) - b.value.astype(np.float64))
+                error = norm(np.subtract(a.value, b.value, dtype=np.float64))
         e = example
         return Difference(
             e.kind, e.name, e.place, e.source, e.network, e.layer, e.node,

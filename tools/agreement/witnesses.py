@@ -16,6 +16,7 @@ from ganspec.spec.reference.formulas import unit_direction
 from ganspec.spec.system import System
 from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.draws import DrawSource
+from ganspec.spec.training.results import StepResult
 from ganspec.spec.training.state import StateError, TrainingState
 from ganspec.tools import backends
 from ganspec.tools.agreement.names import Names
@@ -100,10 +101,11 @@ class Trained:
             direction = unit_direction(moved, network, place.iteration)
             along = [direction[f"parameters/{network}/{path}"] * g for path, g in gradients.items()]
             slopes[network] = sum(float(a.sum(dtype=np.float64)) for a in along)
+        layers = self._numpy(result.layers)
         return [
-            *named.forward(self._numpy(dict(enumerate(result.values))), self._numpy(result.layers)),
+            *named.forward(self._numpy(dict(enumerate(result.values))), layers),
             *named.state(moved, ("statistics",)),
-            *named.backward(self._numpy(getattr(result, "layer_gradients", {})), self.gradients, slopes),
+            *named.backward(self._behind(result, layers), self.gradients, slopes),
         ]
 
     def update(self, gradients: Gradients) -> None:
@@ -122,6 +124,17 @@ class Trained:
         """Returns: what the trained G makes, (N, ...)."""
         images: np.ndarray = self.trainer.generate(*inputs)
         return images
+
+    def _behind(self, result: StepResult, layers: Mapping[int, Mapping[str, np.ndarray]]) -> Any:
+        """Returns: the gradients by what layers gave; one that a backend leaves out, for it is 0 everywhere, is one of zeros."""
+        found = self._numpy(result.layer_gradients)
+        return {
+            loss: {
+                i: {name: found[loss].get(i, {}).get(name, np.zeros_like(value)) for name, value in layers[i].items()}
+                for i in sorted(result.plan.tracked & layers.keys())
+            }
+            for loss in found
+        }
 
     def _numpy(self, value: Any) -> Any:
         """Returns: the arrays of nested dictionaries as NumPy's."""

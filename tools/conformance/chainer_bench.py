@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -31,18 +34,11 @@ class _Mark(chainer.Optimizer):  # type: ignore[misc]
 
     def __init__(self, networks: Sequence[Any]) -> None:
         super().__init__()
-        self.target = networks[0]
-        self.t = self.epoch = 0
+        self.setup(networks[0])
 
     def update(self, lossfun: Any = None, *args: Any, **kwargs: Any) -> None:
         self.call_hooks("pre")
         self.call_hooks("post")
-
-    def call_hooks(self, timing: str = "pre") -> None:
-        chainer.Optimizer.call_hooks(self, timing)
-
-    def _invoke_hook(self, hook: Any) -> None:
-        hook(self)
 
 
 def spec_networks(system: System) -> dict[str, Any]:
@@ -116,7 +112,11 @@ def _weighted(outputs: Any, weights: Mapping[str, Any]) -> list[Any]:
 def minimise(loss: Any, optimizer: Any, name: str) -> None:
     """Differentiate a loss by a network's parameters, and update."""
     if not isinstance(loss, chainer.Variable) or loss.size != 1:
-        found = f"an array of shape {list(loss.shape)}" if hasattr(loss, "shape") else f"a {type(loss).__name__}"
+        found = (
+            f"an array of shape {list(loss.shape)}"
+            if hasattr(loss, "shape")
+            else f"something of the type {type(loss).__name__}"
+        )
         raise ConformanceError(f"the loss of {name} gives {found}, expected a variable of one number")
     optimizer.target.cleargrads()
     loss.backward()
@@ -139,7 +139,9 @@ def updated(
     parameters = {path: getattr(link, f"p{number}") for number, path in enumerate(first)}
     optimizer = factory()
     if not isinstance(optimizer, chainer.Optimizer):
-        raise ConformanceError(f"the factory makes a {type(optimizer).__name__}, expected a chainer.Optimizer")
+        raise ConformanceError(
+            f"the factory makes something of the type {type(optimizer).__name__}, expected a chainer.Optimizer"
+        )
     optimizer.setup(link)
     quantities = []
     for t, given in enumerate(gradients):

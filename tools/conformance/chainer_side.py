@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
 import chainer
 import numpy as np
 
-from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.chainer_arrays import floating, persistent, put_persistent, replaced, targets
+from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held, Match, natural_order
 from ganspec.tools.conformance.numpy_random import replaying
 from ganspec.tools.conformance.observer import Observer
@@ -41,6 +45,7 @@ class ChainerSide:
     def __init__(self, modules: Mapping[str, Any], optimizers: Mapping[str, Any], dtype: str) -> None:
         self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), np.dtype(dtype)
         self.matches: dict[str, dict[str, Match]] = {}
+        self._optimizers: list[Any] = list(dict.fromkeys(self.optimizers.values()))
         self.notes: list[str] = []
         first = next(iter(self.modules.values()))
         self.device = first.device
@@ -59,7 +64,7 @@ class ChainerSide:
         """Returns: the arrays of a link; Chainer lists children by name, so c10 is put after c9."""
         link = self.modules[network]
         parameters = [Held(path.lstrip("/"), tuple(p.shape), True) for path, p in link.namedparams()]
-        statistics = [Held(path, tuple(np.shape(a)), False) for path, a in _persistent(link).items() if np.ndim(a)]
+        statistics = [Held(path, tuple(np.shape(a)), False) for path, a in persistent(link).items() if np.ndim(a)]
         return sorted([*parameters, *statistics], key=lambda h: natural_order(h.name))
 
     def check(self, matches: Mapping[str, Mapping[str, Match]]) -> None:
@@ -77,7 +82,7 @@ class ChainerSide:
         for network, optimizer in self.optimizers.items():
             if not isinstance(optimizer, chainer.Optimizer):
                 raise ConformanceError(
-                    f"optimizers: that of {network} is a {type(optimizer).__name__}, expected a chainer.Optimizer"
+                    f"optimizers: that of {network} is of the type {type(optimizer).__name__}, expected a chainer.Optimizer"
                 )
             if getattr(optimizer, "target", None) is None:
                 raise ConformanceError(f"optimizers: that of {network} is not set up; call optimizer.setup({network})")
@@ -93,17 +98,24 @@ class ChainerSide:
                 names = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
                 raise ConformanceError(f"optimizers: that of {network} does not have its parameters {names}{what}")
 
+    def adopt(self, values: Iterable[Any]) -> None:
+        """Take over the optimisers of these networks that are among some values, beside those that were given."""
+        for value in values:
+            new = isinstance(value, chainer.Optimizer) and value not in self._optimizers
+            if new and any(id(p) in self._owners for p in targets(value)):
+                self._optimizers.append(value)
+
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[None]:
         """Turn links and optimisers into what is checked; afterwards they are as they were."""
         parameters = [(p, p.array.copy(), p.grad) for link in self.modules.values() for p in link.params()]
-        kept = [(link, copy.deepcopy(_persistent(link))) for link in self.modules.values()]
+        kept = [(link, copy.deepcopy(persistent(link))) for link in self.modules.values()]
         rules = [
             (p.update_rule, copy.deepcopy(p.update_rule.state), p.update_rule.t)
             for p, _, _ in parameters
             if p.update_rule
         ]
-        counts = [(o, o.t) for o in self.optimizers.values()]
+        counts = [(o, o.t) for o in self._optimizers]
         norms = [
             (link, link._highprec_dtype) for m in self.modules.values() for link in m.links() if hasattr(link, "_highprec_dtype")
         ]  # fmt: skip
@@ -113,8 +125,8 @@ class ChainerSide:
                     p.cleargrad()
                     p.array = p.array.astype(self.dtype)
                 for link, _ in kept:
-                    _put_persistent(
-                        link, {n: a.astype(self.dtype) if _floating(a) else a for n, a in _persistent(link).items()}
+                    put_persistent(
+                        link, {n: a.astype(self.dtype) if floating(a) else a for n, a in persistent(link).items()}
                     )
                 for link, _ in norms:
                     link._highprec_dtype = self.dtype
@@ -126,7 +138,7 @@ class ChainerSide:
                 if grad is not None:
                     p.grad = grad
             for link, values in kept:
-                _put_persistent(link, values)
+                put_persistent(link, values)
             for link, dtype in norms:
                 link._highprec_dtype = dtype
             for rule, state, t in rules:
@@ -148,8 +160,8 @@ class ChainerSide:
                         parameter.update_rule._state, parameter.update_rule.t = None, 0
                 else:
                     statistics[match.name] = self.device.xp.asarray(theirs)
-            _put_persistent(self.modules[network], statistics)
-        for optimizer in self.optimizers.values():
+            put_persistent(self.modules[network], statistics)
+        for optimizer in self._optimizers:
             optimizer.t = 0
 
     def batch(self, values: np.ndarray) -> Any:
@@ -167,7 +179,7 @@ class ChainerSide:
         own, found = self._parameters[network], self.matches[network]
         if trained:
             return {path: found[path].ours(self.to_numpy(p)) for path, p in own.items()}
-        kept = _persistent(self.modules[network])
+        kept = persistent(self.modules[network])
         return {path: m.ours(self.to_numpy(kept[m.name])) for path, m in found.items() if path not in own}
 
     @contextlib.contextmanager
@@ -181,10 +193,10 @@ class ChainerSide:
         with contextlib.ExitStack() as stack:
             stack.enter_context(replaying(observer.draw))
             stack.enter_context(_Links(observer, self))
-            stack.enter_context(_replaced(chainer.FunctionNode, "apply", self._applying(observer)))
-            stack.enter_context(_replaced(chainer.Optimizer, "call_hooks", self._updating(observer, ended)))
-            stack.enter_context(_replaced(chainer, "grad", self._differentiating(observer)))
-            stack.enter_context(_replaced(chainer.Variable, "backward", self._backward(observer)))
+            stack.enter_context(replaced(chainer.FunctionNode, "apply", self._applying(observer)))
+            stack.enter_context(replaced(chainer.Optimizer, "call_hooks", self._updating(observer, ended)))
+            stack.enter_context(replaced(chainer, "grad", self._differentiating(observer)))
+            stack.enter_context(replaced(chainer.Variable, "backward", self._backward(observer)))
             yield
 
     def _applying(self, observer: Observer) -> Any:
@@ -209,6 +221,11 @@ class ChainerSide:
             own = [(p, self._owners[id(p)]) for p in optimizer.target.params() if id(p) in self._owners]
             if not own:
                 return
+            if optimizer not in self._optimizers:
+                line, name = calling_line(), own[0][1][0]
+                raise observer.fail(
+                    f"{line}: an optimiser that is not known updates {name}; give it: optimizers={{...}}"
+                )
             if timing == "pre":
                 found: dict[str, dict[str, np.ndarray]] = {}
                 for p, (network, path) in own:
@@ -225,7 +242,7 @@ class ChainerSide:
         for p, (network, path) in own:
             known = MOMENTS.get(type(p.update_rule).__name__, {})
             for moment in observer.system.optimizers[network].moments():
-                kept = (p.update_rule.state or {}).get(known.get(moment))
+                kept = (getattr(p.update_rule, "state", None) or {}).get(known.get(moment))
                 if kept is not None:
                     found[f"{network}/{moment}/{path}"] = self.matches[network][path].ours(self.to_numpy(kept))
         return found
@@ -275,34 +292,3 @@ class _Links(chainer.LinkHook):  # type: ignore[misc]
     def forward_postprocess(self, args: Any) -> None:
         if id(args.link) in self.networks:
             self.observer.leave(self.side.to_numpy(args.out) if hasattr(args.out, "shape") else None)
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    original = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
-
-
-def _persistent(link: Any) -> dict[str, Any]:
-    """Returns: the persistent values of a link and of those inside, by path."""
-    found = {}
-    for path, inner in link.namedlinks():
-        for name in sorted(inner._persistent):
-            found[f"{path}/{name}".strip("/")] = getattr(inner, name)
-    return found
-
-
-def _put_persistent(link: Any, values: Mapping[str, Any]) -> None:
-    for path, inner in link.namedlinks():
-        for name in inner._persistent:
-            key = f"{path}/{name}".strip("/")
-            if key in values:
-                setattr(inner, name, copy.copy(values[key]))
-
-
-def _floating(value: Any) -> bool:
-    return hasattr(value, "dtype") and value.dtype.kind == "f" and bool(np.ndim(value))

@@ -66,13 +66,14 @@ def check(
         reports: the spec's names of what the step returns: {"d_loss": "loss_D"}, or a list for a tuple.
         x_shape: shape of one image as the step takes it, such as [784]; None for (channels, height, width).
         suggest: whether a disagreement is tried again under conventions that were not declared.
-        networks: the networks by the system's names, G=..., D=...: `torch.nn.Module`s, `chainer.Chain`s, or for NumPy dictionaries
-            of arrays, which the step changes in place.
+        networks: the networks by the system's names, G=..., D=...: `torch.nn.Module`s, `chainer.Chain`s, or for NumPy
+            dictionaries of arrays, which the step changes.
 
     Returns: what was found; `report.agrees`, and the whole story as its text.
 
     Raises:
-        ConformanceError: the code cannot be compared: a network does not fit, a draw is not the spec's, an update is out of order.
+        ConformanceError: the code cannot be compared: a network does not fit, a draw is not the spec's, an update is out of
+            order.
     """
     start = time.perf_counter()
     loaded = load(system, settings, reduced)
@@ -81,7 +82,9 @@ def check(
     if not 1 <= iterations <= MAX_ITERATIONS:
         raise ConformanceError(f"iterations is {iterations}, expected a number from 1 to {MAX_ITERATIONS}")
     if not callable(step):
-        raise ConformanceError(f"the step is a {type(step).__name__}, expected a function that trains one iteration")
+        raise ConformanceError(
+            f"the step is of the type {type(step).__name__}, expected a function that trains one iteration"
+        )
     side = make_side(loaded, networks, optimizers or {}, dtype)
     match_all(loaded, side, mapping or {})
     asked = Asked(loaded, step, iterations, seed, dtype, reports, tuple(x_shape) if x_shape is not None else None)
@@ -101,6 +104,7 @@ def compare(
     start = time.perf_counter() if start is None else start
     loaded, declared = asked.system, read_conventions(asked.system, conventions)
     reachable = Reachable(asked.step, [*side.modules.values(), *side.optimizers.values()])
+    side.adopt(reachable.values)
     with side.borrowed(), _random_state_kept():
         restore = reachable.snapshot()
         try:

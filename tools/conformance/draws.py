@@ -192,15 +192,13 @@ class Tape:
             return kept.astype(np.float64)
         if abs(request.a - rate) < _CLOSE:
             return 1.0 - kept
-        raise ConformanceError(
-            f"{request}\n    keeps each number with probability {request.a:g}; the spec's dropout there drops {rate:g} and keeps {1 - rate:g}"
-        )
+        own = f"the spec's dropout there drops {rate:g} and keeps {1 - rate:g}"
+        raise ConformanceError(f"{request}\n    keeps each number with probability {request.a:g}; {own}")
 
     def any_mask(self, request: Request) -> np.ndarray | None:
         """Answer a request by the next mask of the whole iteration, if one of noise does not come before it; else None."""
         for draw in self.draws:
-            batch = self.system.run.batch * (math.prod(draw.shape) if draw.family == "mask" else 1)
-            count = batch if draw.family == "mask" else math.prod(draw.shape)
+            count = math.prod(draw.shape) * (self.system.run.batch if draw.family == "mask" else 1)
             if draw.asked is None and count == request.count and draw.family in ("mask", request.family):
                 return self.mask(request, draw.place, None) if draw.family == "mask" else None
         return None
@@ -210,14 +208,14 @@ class Tape:
         left = [d for d in self.draws if d.asked is None and d.place <= place]
         if not left:
             return ""
-        lines = [
-            f"{self._place(place)}: your code updates its parameters before it has drawn everything that the spec draws there"
-        ]
+        what = "your code updates its parameters before it has drawn everything that the spec draws there"
+        lines = [f"{self._place(place)}: {what}"]
         lines += [f"    not drawn: {draw}" for draw in left[:_SHOWN]]
         lines += self._history(place)
         lines.append(
-            "    draw it in this step, anew if the spec does; a draw that is used again, or a network in another mode, shows so, too"
+            "    draw it in this step, anew if the spec does; noise that is used again shows so, and so does a network"
         )
+        lines.append("    that is in the other mode, training or inference")
         return "\n".join(lines)
 
     def _values(self, draw: Draw, request: Request) -> np.ndarray:
@@ -244,6 +242,9 @@ class Tape:
     def _place(self, place: int) -> Place:
         return Place(self.iteration, *self.repeats[place])
 
+    def _updates(self, place: int) -> str:
+        return " and ".join(self.stage.plan.steps[self.repeats[place][0]].step.update)
+
     def _history(self, place: int) -> list[str]:
         return [
             f"    drawn by {d.asked}: {d}"
@@ -252,7 +253,10 @@ class Tape:
         ][-_SHOWN:]
 
     def _misfit(self, request: Request, place: int) -> str:
-        lines = [f"{request}", f"    no draw of the spec fits this one at {self._place(place)}"]
+        lines = [
+            f"{request}",
+            f"    no draw of the spec fits this one at {self._place(place)}, where it updates {self._updates(place)}",
+        ]
         left = [d for d in self.draws if d.asked is None and d.place == place]
         lines += [f"    the spec still has: {draw}" for draw in left[:_SHOWN]] or [
             "    the spec draws nothing more there"

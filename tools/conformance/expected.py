@@ -93,7 +93,7 @@ class Expected:
             place = Place(iteration, step, repeat)
             for counting in follow:
                 next(counting, None)
-            before = own.trainer.state()
+            before = own.state
             records = [run.repeat(place) for run in self._runs]
             plan = Names(self.system, place).plan
             repeats.append(Repeat(place, plan, records[0], records[self._exact], records[self._exact + 1 :], before))
@@ -102,7 +102,7 @@ class Expected:
         if ends[0]:
             plan = repeats[-1].plan
             moved = ends[self._exact + 1 :]
-            repeats.append(Repeat(Place(iteration), plan, ends[0], ends[self._exact], moved, own.trainer.state()))
+            repeats.append(Repeat(Place(iteration), plan, ends[0], ends[self._exact], moved, own.state))
         return repeats
 
 
@@ -113,6 +113,7 @@ class _Run:
         self.system, self.next_batch = system, next_batch
         self.trainer = backends.make_trainer(backend, system, seed, **options)
         self._to_numpy = backends.load(backend).to_numpy
+        self.state = self.trainer.state()  # after the newest repeat
 
     def repeat(self, place: Place) -> Record:
         """Returns: all that one repeat computes, with the state after its update."""
@@ -121,9 +122,13 @@ class _Run:
         named = Names(self.system, place)
         forward = [*named.forward(self._numpy(dict(enumerate(result.values))), self._numpy(result.layers))]
         self.trainer.update(result)
-        after = self.trainer.state()  # the update moves no statistics
-        state = named.state(after, ("statistics",)), named.state(after, ("parameters", "moments", "carried"))
-        return record_of([*forward, *state[0], *named.backward({}, gradients, {}), *state[1]])
+        after = self.state = self.trainer.state()  # the update moves no statistics
+        statistics, *moved = (
+            named.state(after, (role,)) for role in ("statistics", "moments", "parameters", "carried")
+        )
+        return record_of(
+            [*forward, *statistics, *named.backward({}, gradients, {}), *(q for role in moved for q in role)]
+        )
 
     def end(self, iteration: int) -> Record:
         self.trainer.end_iteration()
@@ -153,7 +158,7 @@ def _add_reports(system: System, repeats: list[Repeat]) -> None:
 
 def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
     reports = []
-    for name in names:
+    for name in sorted(names, key=lambda n: repeat.plan.reports[n]):
         node = repeat.plan.reports[name]
         source = [q for q in record.values() if q.node == node and q.kind in _FORWARD]
         if source:

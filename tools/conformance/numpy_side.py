@@ -7,7 +7,7 @@ each iteration the parameters and statistics. Draws are given in the order of th
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -58,6 +58,9 @@ class NumpySide:
     def check(self, matches: Mapping[str, Mapping[str, Match]]) -> None:
         """Take over which array is which."""
         self.matches = {network: dict(found) for network, found in matches.items()}
+
+    def adopt(self, values: Iterable[Any]) -> None:
+        """Take over optimisers: there are none."""
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[None]:

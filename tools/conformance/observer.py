@@ -1,19 +1,16 @@
 """Watches somebody's code train one iteration: which repeat of which step it is in, what it computes, what it draws.
 
 An `Observer` knows no framework. An adapter tells it of each evaluation of a network, operation, draw and update; it finds
-the place of each in the spec's plan and keeps the value under the spec's name. An evaluation of a network is recognised by its inputs:
-it is the one of the current repeat whose inputs are nearest. So code may evaluate D on real and fake images in any order.
+the place of each in the spec's plan (`recognition`) and keeps the value under the spec's name.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ganspec.spec.network.architecture import Layer
 from ganspec.spec.system import System
 from ganspec.tools.agreement.bounds import norm
 from ganspec.tools.agreement.judge import Record
@@ -21,27 +18,10 @@ from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.draws import Request, Tape
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.expected import Repeat
+from ganspec.tools.conformance.recognition import Evaluation, distance, input_of, next_layer, recognised
 
-_SAME = 1e-9  # relative distance below which the inputs of an evaluation are those of one that was made before
+_NEAR = 0.1  # relative distance below which a variable is taken for one of several by which the spec differentiates
 _VISIBLE = 1e-4  # relative distance of a gradient from which its loss is looked at
-_WEIGHTED = ("linear", "conv", "deconv", "embedding", "batch_norm")
-
-
-@dataclass
-class Evaluation:
-    """An evaluation of a network that is going on.
-
-    Args:
-        network: name of the network.
-        nodes: evaluations of the plan that it is, one for each batch that it is given together; None where the spec has none.
-        again: whether the plan's evaluation was made before, and this is the same once more.
-        reached: number of layers that were passed.
-    """
-
-    network: str
-    nodes: tuple[int, ...] | None
-    again: bool = False
-    reached: int = 0
 
 
 @dataclass
@@ -91,7 +71,9 @@ class Observer:
         """A network is evaluated."""
         self.before(network)
         self._any = True
-        self._evaluations.append(self._recognised(network, inputs))
+        self._evaluations.append(
+            recognised(self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here())
+        )
         evaluation = self._evaluations[-1]
         if evaluation.nodes is None or evaluation.again or self.repeat is None:
             return
@@ -100,13 +82,13 @@ class Observer:
             parts = np.split(values, len(evaluation.nodes)) if len(evaluation.nodes) > 1 else [values]
             for node, part in zip(evaluation.nodes, parts, strict=True):
                 if k < len(self.repeat.plan.nodes[node].inputs):
-                    self._say(self._input(self.repeat, node, k), part)
+                    self._say(input_of(self.repeat, self.tape.stage, node, k), part)
 
     def leave(self, output: np.ndarray | None) -> None:
         """The evaluation is done; `output` is what the network gave, if that is one array."""
         evaluation = self._evaluations[-1]
         if output is not None and evaluation.nodes is not None and self.repeat is not None:
-            outputs = self._architecture(evaluation).outputs
+            outputs = self.tape.stage.networks[evaluation.network].outputs
             if len(outputs) == 1:
                 self._said(evaluation, next(iter(outputs.values())), output)
         self._evaluations.pop()
@@ -123,13 +105,13 @@ class Observer:
         if not self._evaluations or self._evaluations[-1].nodes is None or self._evaluations[-1].again:
             return
         evaluation = self._evaluations[-1]
-        found = self._layer(evaluation, kind, layer)
+        found = next_layer(self.tape.stage.networks[evaluation.network], evaluation, kind, layer)
         if found is None:
             return
-        architecture = self._architecture(evaluation)
+        architecture = self.tape.stage.networks[evaluation.network]
         for name, values in zip(found.inputs, inputs, strict=False):
             if name not in architecture.inputs:
-                self._said(evaluation, self._source(evaluation, name, values), values)
+                self._said(evaluation, name, values)
         self._said(evaluation, found.name, output)
 
     def input_gradient(self, variable: np.ndarray, gradient: np.ndarray) -> None:
@@ -138,10 +120,12 @@ class Observer:
             return
         for i, node in enumerate(self.repeat.plan.nodes):
             quantity, to = (self.repeat.value(n) for n in (i, node.inputs[-1])) if node.op == "grad" else (None, None)
-            if quantity is not None and to is not None and to.value.size == variable.size:
-                if _distance(to.value, variable) < 0.1 or sum(n.op == "grad" for n in self.repeat.plan.nodes) == 1:
-                    self._say(quantity, gradient)
-                    return
+            alone = sum(n.op == "grad" for n in self.repeat.plan.nodes) == 1
+            if quantity is None or to is None or to.value.size != variable.size:
+                continue
+            if alone or distance(to.value, variable) < _NEAR:
+                self._say(quantity, gradient)
+                return
 
     def differentiated(self, value: float) -> None:
         """The code calls `backward` on a number."""
@@ -275,75 +259,9 @@ class Observer:
         said = ", then ".join(f"{name} {count} times" if count != 1 else f"{name} once" for name, count in counts)
         return f"the spec's order is {said}"
 
-    # Where things belong.
-
-    def _recognised(self, network: str, inputs: Sequence[np.ndarray]) -> Evaluation:
-        if self.repeat is None or not inputs:
-            return Evaluation(network, None)
-        plan, batch = self.repeat.plan, self.system.run.batch
-        nodes = [i for i, node in enumerate(plan.nodes) if node.op == "network" and node.value == network]
-        parts = len(inputs[0]) // batch if len(inputs[0]) % batch == 0 else 1
-        found: list[int] = []
-        again = False
-        for number in range(max(1, parts)):
-            given = [a[number * batch : (number + 1) * batch] for a in inputs] if parts > 1 else list(inputs)
-            if len(nodes) == 1 and (self.current, nodes[0]) not in self._made:
-                return Evaluation(network, (nodes[0],))
-            distances = {i: self._input_distance(self.repeat, i, given) for i in nodes}
-            left = [i for i in nodes if (self.current, i) not in self._made and i not in found]
-            known = [i for i in nodes if i not in left and distances[i] < _SAME]
-            if known and not any(distances[i] < _SAME for i in left):
-                found.append(known[0])
-                again = True
-            elif left:
-                found.append(min(left, key=lambda i: (distances[i], i)))
-            else:
-                return Evaluation(network, None)
-        return Evaluation(network, tuple(found), again)
-
-    def _input_distance(self, repeat: Repeat, node: int, given: Sequence[np.ndarray]) -> float:
-        distances = []
-        for k, values in enumerate(given[: len(repeat.plan.nodes[node].inputs)]):
-            quantity = self._input(repeat, node, k)
-            distances.append(_distance(quantity.value, values) if quantity is not None else 0.0)
-        return max(distances, default=0.0)
-
-    def _input(self, repeat: Repeat, node: int, number: int) -> Quantity | None:
-        """Returns: the quantity that a network's evaluation reads as one of its inputs."""
-        source = repeat.plan.nodes[node].inputs[number]
-        inner = repeat.plan.nodes[source]
-        output = ""
-        if inner.op == "output":
-            source, output = inner.inputs[0], inner.value
-            inner = repeat.plan.nodes[source]
-        if inner.op == "network":
-            outputs = self.tape.stage.networks[inner.value].outputs
-            return repeat.value(source, outputs[output] if output else next(iter(outputs.values())))
-        return repeat.value(source)
-
-    def _architecture(self, evaluation: Evaluation):  # type: ignore[no-untyped-def]
-        return self.tape.stage.networks[evaluation.network]
-
-    def _layer(self, evaluation: Evaluation, kind: str, name: str) -> Layer | None:
-        """Returns: the layer that an operation computes: that of its weights, or the next of its kind before further weights."""
-        layers = self._architecture(evaluation).layers
-        if name:
-            number = next((i for i, layer in enumerate(layers) if layer.name == name), None)
-            if number is None:
-                return None
-            evaluation.reached = number + 1
-            return layers[number]  # type: ignore[no-any-return]
-        for i in range(evaluation.reached, len(layers)):
-            if layers[i].kind == kind:
-                evaluation.reached = i + 1
-                return layers[i]  # type: ignore[no-any-return]
-            if layers[i].kind in _WEIGHTED:
-                return None
-        return None
-
-    def _source(self, evaluation: Evaluation, name: str, values: np.ndarray) -> str:
-        """Returns: the layer whose value is read; one that only reshapes is passed over where the shapes tell so."""
-        return name
+    def _made_here(self) -> set[int]:
+        """Returns: the plan's evaluations that were made in this repeat."""
+        return {node for number, node in self._made if number == self.current}
 
     def _said(self, evaluation: Evaluation, layer: str, values: np.ndarray) -> None:
         assert self.repeat is not None
@@ -364,13 +282,3 @@ class Observer:
         if values.size == quantity.value.size and values.dtype.kind == quantity.value.dtype.kind:
             values = values.reshape(quantity.value.shape)
         record[quantity.place, quantity.name] = replace(quantity, value=values)
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Returns: the relative distance of two arrays with as many numbers; infinite for others."""
-    if a.size != b.size:
-        return math.inf
-    with np.errstate(all="ignore"):
-        apart = norm(a.astype(np.float64).ravel() - b.astype(np.float64).ravel())
-    largest = max(norm(a), norm(b))
-    return apart / largest if largest else 0.0

@@ -75,7 +75,9 @@ def check_network(
     probe = network_system(load(system, settings, reduced), name, architecture, batch)
     framework = framework_of(network)
     if framework not in ("torch", "chainer"):
-        raise ConformanceError(f"{name} is a {type(network).__name__}, expected a torch.nn.Module or a chainer.Link")
+        raise ConformanceError(
+            f"{name} is of the type {type(network).__name__}, expected a torch.nn.Module or a chainer.Link"
+        )
     for each in shapes or {}:
         if each not in architecture.inputs:
             raise ConformanceError(f"shapes: {name} has no input '{each}': {expected_one_of(architecture.inputs)}")

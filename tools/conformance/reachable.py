@@ -33,6 +33,7 @@ class Reachable:
         self._seen = {id(a) for a in apart}
         self._keep: list[Any] = []
         self._places: list[tuple[Callable[[Any], None], Callable[[], Any]]] = []
+        self.values: list[Any] = []  # everything that was looked at
         self._visit(function)
 
     def snapshot(self) -> Callable[[], None]:
@@ -101,18 +102,25 @@ class Reachable:
         elif isinstance(value, types.ModuleType):
             return
         elif _is_authors(type(value)):
-            for attribute in vars(type(value)).values():
-                if isinstance(attribute, types.FunctionType):
-                    self._visit(attribute)
+            for kind in filter(_is_authors, type(value).__mro__):
+                self._visit_class(kind)
             own = getattr(value, "__dict__", {})
             for name in own:
                 self._place(lambda v, d=own, n=name: d.__setitem__(n, v), lambda d=own, n=name: d.get(n))
+
+    def _visit_class(self, kind: type) -> None:
+        for name, attribute in list(vars(kind).items()):
+            if isinstance(attribute, types.FunctionType):
+                self._visit(attribute)
+            elif not name.startswith("__"):
+                self._place(lambda v, k=kind, n=name: setattr(k, n, v), lambda k=kind, n=name: vars(k).get(n))
 
     def _place(self, put: Callable[[Any], None], get: Callable[[], Any]) -> None:
         self._places.append((put, get))
         self._look(get())
 
     def _look(self, value: Any) -> None:
+        self.values.append(value)
         if isinstance(value, (types.FunctionType, types.MethodType, list, tuple, dict)) or _is_authors(type(value)):
             self._visit(value)
 

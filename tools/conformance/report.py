@@ -45,11 +45,13 @@ class ConformanceReport:
         if self.first is None:
             return f"<{self.comparison.system}: your code {'agrees' if self.agrees else 'was not compared'}>"
         d = self.first
-        return f"<{self.comparison.system}: your code differs first at {d.place}: {_what(d)}{f' ({d.source})' if d.source else ''}>"
+        source = f" ({d.source})" if d.source else ""
+        return f"<{self.comparison.system}: your code differs first at {d.place}: {_what(d)}{source}>"
 
     def __str__(self) -> str:
         c = self.comparison
-        how = f"{c.iterations} iterations, batch {c.batch}, {c.dtype}, {c.device}, seed {c.seed}, {self.backend}, {c.seconds:.1f} s"
+        how = f"{c.iterations} iterations, batch {c.batch}, {c.dtype}, {c.device}, seed {c.seed}, {self.backend}"
+        how += f", {c.seconds:.1f} s"
         lines = [f"{c.system}: {'your code agrees' if self.agrees else 'your code differs'} ({how})"]
         if c.first is not None:
             lines += _story(c.first.difference, c.first.values, c.first.guess)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ganspec.spec.system import System
-from ganspec.spec.text.errors import did_you_mean, expected_one_of
+from ganspec.spec.text.errors import counted, did_you_mean, expected_one_of
 from ganspec.tools.conformance.errors import ConformanceError
 from ganspec.tools.conformance.expected import Repeat, reports_of
 from ganspec.tools.conformance.observer import Observer
@@ -44,10 +44,14 @@ def add_returned(
         given = {own.get(str(key), str(key)): value for key, value in returned.items()}
     elif isinstance(returned, (tuple, list)) and names is not None and not isinstance(names, Mapping):
         if len(returned) != len(names):
-            raise ConformanceError(f"reports has {len(names)} names, your step returns {len(returned)} numbers")
+            raise ConformanceError(
+                f"reports has {counted(len(names), 'name')}, your step returns {counted(len(returned), 'number')}"
+            )
         given = dict(zip(names, returned, strict=True))
     elif returned is not None:
-        note = f"what the step returns, a {type(returned).__name__}, is not compared; name it with reports=[...]"
+        note = (
+            f"what the step returns, of the type {type(returned).__name__}, is not compared; name it with reports=[...]"
+        )
         notes.extend([note] if note not in notes else [])
     for name, value in given.items():
         if name not in wanted:

@@ -12,7 +12,7 @@ import numpy as np
 from ganspec.spec.system import System
 from ganspec.spec.training.state import initial_state
 from ganspec.tools.agreement.cases import with_guess
-from ganspec.tools.agreement.crosscheck import random_feed
+from ganspec.tools.agreement.given import random_feed
 from ganspec.tools.agreement.judge import Judge, Witnessed
 from ganspec.tools.conformance.conventions import Conventions
 from ganspec.tools.conformance.draws import Tape
@@ -66,6 +66,7 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
     feed, notes = random_feed(system, asked.seed), list(side.notes)
     state = initial_state(system, asked.seed)
     side.start({n: {**state.of(f"parameters/{n}"), **state.of(f"statistics/{n}")} for n in side.modules})
+    earlier: dict[tuple[int | None, str], np.ndarray] = {}  # newest value of each quantity, by step and name
     for iteration in range(asked.iterations):
         repeats = expected.iterate(iteration)
         places = [(r.place.step, r.place.repeat) for r in repeats if r.place.step is not None]
@@ -78,11 +79,14 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
             ours = {k: q for k, q in repeat.record.items() if k in theirs and (kinds is None or q.kind in kinds)}
             judge.add(Witnessed({OURS: ours, YOURS: {key: theirs[key] for key in ours}}, repeat.exact, repeat.moved))
             if judge.first is not None:
+                records = {OURS: repeat.record, YOURS: theirs}
                 found = replace(judge.first, odd=YOURS)
-                judge.first = with_guess(
-                    found, system, {OURS: repeat.record, YOURS: theirs}, repeat.before, tape.source
-                )
+                guessed = with_guess(found, system, records, repeat.before, tape.source, earlier)
+                judge.first = (
+                    found if guessed.guess.startswith(f"if {YOURS}") else guessed
+                )  # ganspec's word is the spec's
                 return notes, judge
+            earlier |= {(repeat.place.step, name): quantity.value for (_, name), quantity in repeat.exact.items()}
     return notes, judge
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,8 @@ class Side(Protocol):
     def held(self, network: str) -> list[Held]: ...
 
     def check(self, matches: Mapping[str, Mapping[str, Match]]) -> None: ...
+
+    def adopt(self, values: Iterable[Any]) -> None: ...
 
     def borrowed(self) -> contextlib.AbstractContextManager[None]: ...
 
@@ -72,7 +74,7 @@ def make_side(system: System, networks: Mapping[str, Any], optimizers: Mapping[s
         if not framework:
             found = type(networks[name]).__name__
             raise ConformanceError(
-                f"{name} is a {found}, expected a torch.nn.Module, a chainer.Link, or a dictionary of NumPy arrays"
+                f"{name} is of the type {found}, expected a torch.nn.Module, a chainer.Link, or a dictionary of NumPy arrays"
             )
     if len(set(frameworks.values())) > 1:
         said = ", ".join(f"{name} is of {framework}" for name, framework in frameworks.items())

@@ -107,7 +107,9 @@ def minimise(loss: Any, optimizer: Any, name: str) -> None:
     """Differentiate a loss by a network's parameters, and step."""
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
         found = (
-            f"a tensor of shape {list(loss.shape)}" if isinstance(loss, torch.Tensor) else f"a {type(loss).__name__}"
+            f"a tensor of shape {list(loss.shape)}"
+            if isinstance(loss, torch.Tensor)
+            else f"something of the type {type(loss).__name__}"
         )
         raise ConformanceError(f"the loss of {name} gives {found}, expected a tensor of one number")
     if not loss.requires_grad:
@@ -132,7 +134,9 @@ def updated(
     parameters = {path: torch.nn.Parameter(torch.from_numpy(a).to(kind)) for path, a in first.items()}
     optimizer = factory(list(parameters.values()))
     if not isinstance(optimizer, torch.optim.Optimizer):
-        raise ConformanceError(f"the factory makes a {type(optimizer).__name__}, expected a torch.optim.Optimizer")
+        raise ConformanceError(
+            f"the factory makes something of the type {type(optimizer).__name__}, expected a torch.optim.Optimizer"
+        )
     known = MOMENTS.get(type(optimizer).__name__, {})
     quantities = []
     for t, given in enumerate(gradients):

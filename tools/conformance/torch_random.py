@@ -83,7 +83,9 @@ def _template(name: str, given: dict[str, Any]) -> torch.Tensor:
                 return torch.empty_like(like, dtype=given.get("dtype"), device=given.get("device"))
             return like  # type: ignore[no-any-return]
     shape = [given["n"]] if "n" in given else given["size"]
-    dtype = given.get("dtype") or (torch.int64 if name in ("randint", "randperm") else torch.get_default_dtype())
+    dtype = given.get("dtype")
+    if not isinstance(dtype, torch.dtype):  # a schema writes its default as a number
+        dtype = torch.int64 if name in ("randint", "randperm") else torch.get_default_dtype()
     return torch.empty(shape, dtype=dtype, device=given.get("device") or "cpu")
 
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.overrides import TorchFunctionMode
 
-from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held, Match
 from ganspec.tools.conformance.numpy_random import replaying as replaying_numpy
 from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.conformance.torch_random import Replay
+from ganspec.tools.conformance.torch_watch import Operations, differentiations, uncompiled
 
-# What a function of PyTorch computes, as a kind of layer.
-_KINDS = {
-    "linear": "linear", "conv2d": "conv", "conv_transpose2d": "deconv", "batch_norm": "batch_norm", "embedding": "embedding",
-    "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu", "relu": "relu", "relu_": "relu", "elu": "elu", "elu_": "elu",
-    "tanh": "tanh", "sigmoid": "sigmoid", "dropout": "dropout", "max_pool2d": "max_pool", "_max_pool2d": "max_pool",
-    "boolean_dispatch": "max_pool", "avg_pool2d": "avg_pool", "interpolate": "upsample", "one_hot": "one_hot", "cat": "concat",
-}  # fmt: skip
+_FEW = 1_000_000  # numbers in networks; so few are computed by one thread, which waits for no other on a busy machine
 # An optimiser's arrays for a parameter, by the spec's kind of optimiser and name of the moment.
 MOMENTS = {"Adam": {"m": "exp_avg", "v": "exp_avg_sq"}, "RMSprop": {"v": "square_avg"}}
 
@@ -44,6 +38,7 @@ class TorchSide:
         self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), getattr(torch, dtype)
         self.device = next((p.device for m in self.modules.values() for p in m.parameters()), torch.device("cpu"))
         self.matches: dict[str, dict[str, Match]] = {}
+        self._optimizers: list[Any] = list(dict.fromkeys(self.optimizers.values()))
         self.notes: list[str] = []
         self.layered = not any(_is_compiled(m) for m in self.modules.values())
 
@@ -71,7 +66,7 @@ class TorchSide:
         for network, optimizer in self.optimizers.items():
             if not isinstance(optimizer, torch.optim.Optimizer):
                 raise ConformanceError(
-                    f"optimizers: that of {network} is a {type(optimizer).__name__}, expected a torch.optim.Optimizer"
+                    f"optimizers: that of {network} is of the type {type(optimizer).__name__}, expected a torch.optim.Optimizer"
                 )
             there = {id(p) for p in _parameters(optimizer)}
             own = {path: p for path, p in self._arrays[network].items() if isinstance(p, torch.nn.Parameter)}
@@ -82,15 +77,24 @@ class TorchSide:
                 names = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
                 raise ConformanceError(f"optimizers: that of {network} does not have its parameters {names}{what}")
 
+    def adopt(self, values: Iterable[Any]) -> None:
+        """Take over the optimisers of these networks that are among some values, beside those that were given."""
+        for value in values:
+            new = isinstance(value, torch.optim.Optimizer) and value not in self._optimizers
+            if new and any(id(p) in self._owners for p in _parameters(value)):
+                self._optimizers.append(value)
+
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[None]:
         """Turn modules and optimisers into what is checked; afterwards they are as they were."""
         tensors = [t for m in self.modules.values() for t in (*m.parameters(), *m.buffers())]
         values = [(t, t.data, t.data.clone(), t.grad) for t in tensors]
-        states = {id(o): (o, o.state_dict()) for o in self.optimizers.values()}
+        states = {id(o): (o, o.state_dict()) for o in self._optimizers}
         copies = {key: _copied(state) for key, (_, state) in states.items()}
-        default = torch.get_default_dtype()
+        default, threads = torch.get_default_dtype(), torch.get_num_threads()
         torch.set_default_dtype(self.dtype)
+        if sum(t.numel() for t in tensors) < _FEW:
+            torch.set_num_threads(1)
         try:
             for t in tensors:
                 if t.is_floating_point():
@@ -98,6 +102,7 @@ class TorchSide:
             yield
         finally:
             torch.set_default_dtype(default)
+            torch.set_num_threads(threads)
             for t, data, copy, grad in values:
                 t.data = data
                 t.data.copy_(copy)
@@ -113,7 +118,7 @@ class TorchSide:
                 theirs = self.matches[network][path].theirs(values[path])
                 array.data.copy_(torch.from_numpy(theirs))
                 array.grad = None
-        for optimizer in self.optimizers.values():
+        for optimizer in self._optimizers:
             optimizer.state.clear()
 
     def batch(self, values: np.ndarray) -> Any:
@@ -157,10 +162,10 @@ class TorchSide:
             ):
                 stack.callback(handle.remove)
             stack.enter_context(replaying_numpy(observer.draw))
-            stack.enter_context(_gradients(observer, self))
+            stack.enter_context(differentiations(observer, self.to_numpy))
             stack.enter_context(Replay(observer.draw, self.device, observer.fail))
             if self.layered:
-                stack.enter_context(_Operations(observer, self))
+                stack.enter_context(Operations(observer, self.to_numpy, self.layer_of))
             yield
 
     def _before(self, observer: Observer, network: str) -> Any:
@@ -169,13 +174,13 @@ class TorchSide:
                 network, [self.to_numpy(a) for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
             )
 
-        return hook
+        return uncompiled(hook)
 
     def _after(self, observer: Observer) -> Any:
         def hook(module: Any, args: Any, output: Any) -> None:
             observer.leave(self.to_numpy(output) if isinstance(output, torch.Tensor) else None)
 
-        return hook
+        return uncompiled(hook)
 
     def _stepping(self, observer: Observer) -> Any:
         def hook(optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -185,10 +190,15 @@ class TorchSide:
                     network, path = self._owners[id(p)]
                     gradient = np.zeros(p.shape, self.to_numpy(p).dtype) if p.grad is None else self.to_numpy(p.grad)
                     found.setdefault(network, {})[path] = self.matches[network][path].ours(gradient)
+            if found and optimizer not in self._optimizers:
+                line, names = calling_line(), " and ".join(found)
+                raise observer.fail(
+                    f"{line}: an optimiser that is not known updates {names}; give it: optimizers={{...}}"
+                )
             if found:
                 observer.updating(found)
 
-        return hook
+        return uncompiled(hook)
 
     def _stepped(self, observer: Observer, ended: Any) -> Any:
         def hook(optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -196,7 +206,7 @@ class TorchSide:
             if own:
                 ended(sorted(own), self._moments(optimizer, observer))
 
-        return hook
+        return uncompiled(hook)
 
     def _moments(self, optimizer: Any, observer: Observer) -> dict[str, np.ndarray]:
         known = MOMENTS.get(type(optimizer).__name__, {})
@@ -240,49 +250,3 @@ def _copied(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     return [_copied(value) for value in state] if isinstance(state, list) else state
-
-
-class _Operations(TorchFunctionMode):
-    """Shows an observer what functions of PyTorch read and give, wherever they are called from."""
-
-    def __init__(self, observer: Observer, side: TorchSide) -> None:
-        super().__init__()
-        self.observer, self.side = observer, side
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kind = _KINDS.get(getattr(func, "__name__", ""))
-        if kind is None or not args:
-            return func(*args, **(kwargs or {}))
-        tensors = args[0] if isinstance(args[0], (tuple, list)) else args[:1]
-        before = [self.side.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]  # it may work in place
-        output = func(*args, **(kwargs or {}))
-        if isinstance(output, torch.Tensor):
-            own = self.side.layer_of([*args[1:], *(kwargs or {}).values()])
-            self.observer.operation(kind, own, before, self.side.to_numpy(output))
-        return output
-
-
-@contextlib.contextmanager
-def _gradients(observer: Observer, side: TorchSide) -> Iterator[None]:
-    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on."""
-    grad, backward = torch.autograd.grad, torch.autograd.backward
-
-    def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        found = grad(outputs, inputs, *args, **kwargs)
-        variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-        for variable, gradient in zip(variables, found, strict=False):
-            if isinstance(gradient, torch.Tensor) and not isinstance(variable, torch.nn.Parameter):
-                observer.input_gradient(side.to_numpy(variable), side.to_numpy(gradient))
-        return found
-
-    def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
-            if tensor.numel() == 1:
-                observer.differentiated(float(tensor.detach()))
-        return backward(tensors, *args, **kwargs)
-
-    torch.autograd.grad, torch.autograd.backward = seen_grad, seen_backward
-    try:
-        yield
-    finally:
-        torch.autograd.grad, torch.autograd.backward = grad, backward

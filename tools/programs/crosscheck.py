@@ -27,8 +27,9 @@ from ganspec.spec.training.checkpoint import CheckpointError, write_atomically
 from ganspec.spec.training.options import DTYPES
 from ganspec.tools import backends
 from ganspec.tools.agreement.bundle import Asked, read_bundle, write_bundle
-from ganspec.tools.agreement.crosscheck import WITNESSES, crosscheck_system, replay
+from ganspec.tools.agreement.crosscheck import crosscheck_system, replay
 from ganspec.tools.agreement.evidence import Evidence
+from ganspec.tools.agreement.given import WITNESSES
 from ganspec.tools.agreement.mutants.program import add_mutant_arguments, run_mutants
 from ganspec.tools.agreement.report import Comparison, Divergence, Report
 from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
@@ -103,13 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     print("\n".join(map(printable, render_terminal(report, arguments.verbose, against))), flush=True)
     for name, path in files.items():
         _write(path, _WRITERS[name](report, against), name)
-    worse = against is not None and _regressed(against, report)
+    worse = against is not None and compare_reports(against, report).regressed
     return AGREED if report.agrees and not worse else DISAGREED
-
-
-def _regressed(old: Report, new: Report) -> bool:
-    changes = compare_reports(old, new)
-    return changes.regressed or bool(changes.removed)
 
 
 def versions(witnesses: Iterable[str]) -> dict[str, str]:

@@ -172,8 +172,10 @@ def slope(said: float, gradients: Mapping[str, np.ndarray], direction: Mapping[s
 
 
 def group_of(name: str) -> str:
-    """Returns: the group of an array: its name without what is below a network or a quantity, "0.0.0/gradients/D"."""
-    return "/".join(name.split("/")[:3])
+    """Returns: the group of an array: its name as far as the network, of moments as far as the moment, "0.0.0/gradients/D"."""
+    parts = name.split("/")
+    length = 3 + (parts[0] == "state") + ("moments" in parts)
+    return "/".join(parts[:length])
 
 
 def allowances(exact: Mapping[str, np.ndarray], moved: list[Arrays]) -> dict[str, float]:

@@ -78,7 +78,7 @@ def contents_of(vectors: Sequence[Vector]) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     for name, group in sorted(groups.items()):
         contents[f"{name}.json"] = _json(
-            {"format": FORMAT, "columns": COLUMNS, "fold": FOLD, "cases": [_as_json(vector) for vector in group]}
+            {"format": FORMAT, "columns": COLUMNS, "fold": FOLD, "cases": [as_json(vector) for vector in group]}
         )
         contents[f"{name}.safetensors"] = save(tensors(group))
     contents[DESCRIPTIONS] = _json({"format": FORMAT, **descriptions()})
@@ -119,7 +119,8 @@ def _smallest(array: np.ndarray) -> np.ndarray:
     return np.asarray(small if np.array_equal(small.astype(np.float64), array) else array, order="C")
 
 
-def _as_json(vector: Vector) -> dict[str, Any]:
+def as_json(vector: Vector) -> dict[str, Any]:
+    """Returns: a vector without its numbers, as its file has it."""
     case = vector.case
     rows = [
         [name, list(e.shape), float(f"{np.linalg.norm(e.values.ravel()):.5g}"), e.within]

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from ganspec.spec import System, load_system, system_names
-from ganspec.spec.reference import Reference
+from ganspec.spec.reference import Trainer
 from ganspec.spec.reference.formulas import unit_direction
 from ganspec.spec.text.files import names, split_variant
 from ganspec.tools.vectors.case import CASES, SEED, Arrays, Case, Witness, slope
-from ganspec.tools.vectors.training import BACKEND, make_case, replay, train
+from ganspec.tools.vectors.training import BACKEND, evaluations, make_case, replay, train
 
 LOSS, SYSTEM = "loss", "system"
 ITERATIONS = {LOSS: 1, SYSTEM: 3}
@@ -65,10 +65,10 @@ def compute(backend: str, case: Case, given: Mapping[str, np.ndarray]) -> Arrays
 
 
 def refer(case: Case, expected: Mapping[str, np.ndarray]) -> Witness:
-    """Ask the reference. Returns: losses, reports and states, and the slopes of the losses of iteration 0."""
+    """Ask the reference. Returns: losses, reports, layers and states, and the slopes of the losses of iteration 0."""
     system = load(case.kind, case.facts["loaded"])
     said = replay(case, case.given, system)
-    reference = Reference(system, SEED, said.state, draws=said.draws)
+    reference = Trainer(system, SEED, said.state, draws=said.draws)
     batches = iter(said.batches)
     found: Arrays = {}
     slopes = {}
@@ -76,11 +76,15 @@ def refer(case: Case, expected: Mapping[str, np.ndarray]) -> Witness:
     for iteration in range(case.facts["iterations"]):
         for step, repeat in reference.repeats():
             place = f"{iteration}.{step}.{repeat}"
-            result = reference.compute(step, repeat, lambda: next(batches))
+            keep_layers = iteration == 0 and repeat == 0
+            result = reference.compute(step, repeat, lambda: next(batches), keep_layers=keep_layers)
             found |= {f"{place}/losses/{name}": np.array(value) for name, value in result.losses.items()}
             found |= {f"{place}/reports/{name}": np.array(value) for name, value in result.reports.items()}
+            for i, evaluation in evaluations(result.plan).items() if keep_layers else ():
+                found |= {f"{place}/layers/{evaluation}/{name}": a for name, a in result.layers[i].items()}
             own = {network: _under(every, f"{place}/gradients/{network}") for network in result.losses}
-            for network, arrays in own.items() if iteration == 0 else ():
+            for network in own if iteration == 0 else ():
+                arrays = _under(expected, f"{place}/gradients/{network}")
                 direction = unit_direction(reference.state(), network, 0)
                 own_direction = _under(direction, f"parameters/{network}")
                 slopes[f"{place}/gradients/{network}"] = slope(result.slope(network, direction), arrays, own_direction)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
+
 import chainer
 import chainer.functions as F
 import chainer.links as L
 import numpy as np
-
-import ganspec.impl_chainer.compat  # noqa: F401
 
 
 class Generator(chainer.Chain):

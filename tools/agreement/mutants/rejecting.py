@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from ganspec.spec import load_system
 from ganspec.spec.system import System
 from ganspec.tools import backends
-from ganspec.tools.agreement.crosscheck import Altered, crosscheck_system
+from ganspec.tools.agreement.crosscheck import crosscheck_system
 from ganspec.tools.agreement.evidence import Evidence
+from ganspec.tools.agreement.given import Altered
 from ganspec.tools.agreement.mutants.catalogue import Mutant
 from ganspec.tools.agreement.mutants.patches import patched
 from ganspec.tools.agreement.report import Divergence

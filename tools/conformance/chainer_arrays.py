@@ -1,0 +1,50 @@
+"""Arrays that a Chainer link keeps, and attributes replaced for a while."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an attribute another value for a while."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def persistent(link: Any) -> dict[str, Any]:
+    """Returns: the persistent values of a link and of those inside, by path."""
+    found = {}
+    for path, inner in link.namedlinks():
+        for name in sorted(inner._persistent):
+            found[f"{path}/{name}".strip("/")] = getattr(inner, name)
+    return found
+
+
+def put_persistent(link: Any, values: Mapping[str, Any]) -> None:
+    """Give a link copies of persistent values, by path."""
+    for path, inner in link.namedlinks():
+        for name in inner._persistent:
+            key = f"{path}/{name}".strip("/")
+            if key in values:
+                setattr(inner, name, copy.copy(values[key]))
+
+
+def targets(optimizer: Any) -> list[Any]:
+    """Returns: the parameters that an optimiser updates."""
+    target = getattr(optimizer, "target", None)
+    return [] if target is None else list(target.params())
+
+
+def floating(value: Any) -> bool:
+    """Returns: whether a value is an array of floating-point numbers."""
+    return hasattr(value, "dtype") and value.dtype.kind == "f" and bool(np.ndim(value))
