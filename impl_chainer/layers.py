@@ -107,8 +107,8 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
     gamma = parameters.get("gamma", _filled(mean, 1.0))
     beta = parameters.get("beta", _filled(mean, 0.0))
     epsilon = layer.settings["epsilon"]
-    if not mode.training:
-        return F.fixed_batch_normalization(x[0], gamma, beta, mean, variance, eps=epsilon)
+    if not mode.training:  # copies: the gradient reads them later, when an evaluation in training may have moved them
+        return F.fixed_batch_normalization(x[0], gamma, beta, mean.copy(), variance.copy(), eps=epsilon)
     return F.batch_normalization(
         x[0],
         gamma,

@@ -98,10 +98,13 @@ def one_hot(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode
 
 def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Normalise each channel, by the batch in training and by the running statistics in inference."""
+    mean, variance = statistics["mean"], statistics["variance"]
+    if not mode.training:  # copies: the gradient reads them later, when an evaluation in training may have moved them
+        mean, variance = mean.clone(), variance.clone()
     return F.batch_norm(
         x[0],
-        statistics["mean"],
-        statistics["variance"],
+        mean,
+        variance,
         weight=parameters.get("gamma"),
         bias=parameters.get("beta"),
         training=mode.training,

@@ -143,7 +143,7 @@ def losses():
     system = load_system("wgan_gp_mlp_mnist", reduced=True)
     trainer = backends.make_trainer("torch", system, 0, dtype="float64")
     result = trainer.compute(0, 0, lambda: {"x": np.full((system.run.batch, *system.data.shape), 0.5)})
-    return [float(result.values[i]) for i in result.plan.losses.values()]
+    return [result.values[i].item() for i in result.plan.losses.values()]
 
 
 MINE = """

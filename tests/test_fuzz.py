@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import Phase, given, settings
 from ganspec.spec import SpecError, load_system
 from ganspec.spec.layers import KINDS
 from ganspec.spec.plan.builder import FUNCTIONS
+from ganspec.tools.agreement import crosscheck_system
 from ganspec.tools.agreement.mutants.computing import replace_layer
 from ganspec.tools.agreement.mutants.patches import patched
 from ganspec.tools.errors import AGREED, DISAGREED
@@ -23,6 +25,7 @@ from ganspec.tools.fuzzing.search import failure
 from ganspec.tools.fuzzing.systems import problems, systems
 from ganspec.tools.fuzzing.writing import MAIN
 from support.programs import here
+from support.tiny_systems import NORMAL, write_system
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
@@ -40,6 +43,37 @@ def test_all_witnesses_agree_on_a_drawn_system(drawn):
 @given(systems())
 def test_all_witnesses_agree_on_many_drawn_systems(drawn):
     assert not failure(drawn)
+
+
+# What was found once: D's loss, the constants that it reads, and what was wrong.
+FOUND = {
+    "a gradient in inference read statistics that had moved since": ("mean(inference(D(x)) ^ 2) + mean(D(2 * x))", ""),
+    "Chainer's softplus refused a single number": ("mean(D(x)) + softplus(mean(D(x)))", ""),
+    "the reference forgot to repeat a derivative along the batch": ("sum(x - batch_mean(x * D(x)))", ""),
+    "the reference took D(x) and D(abs(x)) for one evaluation": ("mean(D(x)) + mean(D(abs(x)) ^ 2)", ""),
+    "the reference knew no exponent that is a constant": ("mean(D(x) ^ p)", "p = 2"),
+    "the reference did not differentiate by an expression": ("mean(norm(grad(D(2 * x), 2 * x)))", ""),
+    "the reference did not know a variable under another name": ("mean(grad(D(d) * D(x), d))", ""),
+}
+
+
+@pytest.mark.usefixtures("both_backends")
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_once_is_mended(name, tmp_path):
+    formula, constants = FOUND[name]
+    define = '[define]\nd = "1 * x"\n' if "D(d)" in formula else ""
+    constants = f"[constants]\n{constants}\n" if constants else ""
+    (tmp_path / "loss.toml").write_text(
+        f'title = "found"\nsource = "none"\n{constants}{define}[losses]\nD = "{formula}"\n'
+    )
+    layers = (
+        '{ kind = "flatten" }, { kind = "batch_norm", name = "bn", epsilon = 1e-3, momentum = 0.5, gamma = 1, beta = 0 }, '
+        f'{{ kind = "dropout", rate = 0.5 }}, {{ kind = "linear", name = "l", units = 1, {NORMAL} }}, {{ kind = "tanh" }}, '
+        '{ kind = "reshape", shape = [1, 1, 1] }'
+    )
+    system = write_system(tmp_path, "loss.toml", {"D": f"x = [1, 2, 2] | {layers}"}, draws="", batch=5)
+    comparison = crosscheck_system(replace(system, data=replace(system.data, range=(0.0, 1.0))), iterations=2)
+    assert comparison.agrees, comparison.first
 
 
 @settings(max_examples=60, phases=NO_SHRINKING)

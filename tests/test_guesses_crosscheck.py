@@ -5,14 +5,21 @@ import pytest
 from ganspec.spec import load_system
 from ganspec.tools import backends
 from ganspec.tools.agreement import crosscheck_system
-from support.breakers import biased_variance, flipped_mode, replace_layer, replace_operation, spectral_vector, total
+from ganspec.tools.agreement.mutants.computing import (
+    biased_variance,
+    flipped_mode,
+    replace_layer,
+    replace_operation,
+    spectral_vector,
+    sum_for_mean,
+)
 
 SYSTEM = "wgan_gp_mlp_mnist"
 MISTAKES = {
     "layer": (SYSTEM, replace_layer("batch_norm", flipped_mode), "batch norm is not in training mode"),
     "statistic": (SYSTEM, replace_layer("batch_norm", biased_variance), "the running variance takes the biased variance"),
     "vector": ("sndcgan_cifar10", spectral_vector(2), "moves 2 times in this step, not 1"),
-    "formula": (SYSTEM, replace_operation("mean", lambda right, node, a, graph: total(a[0])), "a sum over everything"),
+    "formula": (SYSTEM, replace_operation("mean", sum_for_mean), "a sum over everything"),
 }  # fmt: skip
 
 
@@ -20,10 +27,10 @@ MISTAKES = {
 @pytest.mark.parametrize(
     "what", ["statistic", *(pytest.param(w, marks=pytest.mark.slow) for w in MISTAKES if w != "statistic")]
 )
-def test_the_mistake_is_named(what, monkeypatch):
+def test_the_mistake_is_named(what, patch):
     name, mistake, words = MISTAKES[what]
     backends.load("chainer")
-    mistake(monkeypatch, "chainer")
+    mistake(patch, "chainer")
     first = crosscheck_system(load_system(name, reduced=True), iterations=1).first
     assert first.odd == "chainer"
     assert words in first.guess

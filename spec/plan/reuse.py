@@ -49,6 +49,8 @@ def reused(builder: Builder, evaluation: int) -> int:
                 f"{node.value} cannot be reused here: step {number}, {other.step.name}, has moved its parameters since, and "
                 "this step's gradient would be that of the network before"
             )
+        if node.value in other.step.reuse:  # it evaluates the network as little as this step does
+            continue
         meanings_there = other.graph.meanings(known)
         for i, candidate in enumerate(other.graph.nodes):
             same = candidate.op == "network" and candidate.value == node.value and other.step.always_runs

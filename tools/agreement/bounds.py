@@ -58,6 +58,10 @@ def allowance(kind: str, dtype: str, value: np.ndarray, moved: float) -> float:
 def norm(a: np.ndarray) -> float:
     """Returns: the Euclidean norm of all values of an array, computed in float64."""
     vector = a.astype(np.float64, copy=False).ravel()
-    return math.sqrt(
+    square = float(
         np.einsum("i,i->", vector, vector)
     )  # not by BLAS, whose threads wait for one another on a busy machine
+    if math.isfinite(square):
+        return math.sqrt(square)
+    largest = float(np.abs(vector).max())  # the squares of such numbers are infinite
+    return largest * norm(vector / largest) if math.isfinite(largest) else largest

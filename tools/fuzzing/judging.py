@@ -12,8 +12,9 @@ from ganspec.tools.agreement.report import Comparison, Difference
 from ganspec.tools.fuzzing.writing import Drawn
 
 _FORWARD = ("draw", "layer", "value", "loss")
-_BACKWARD = ("input gradient", "layer gradient", "parameter gradient", "slope", "moment", "parameter")
-_ROUNDING = 1e-14  # a few dozen roundings of the largest value on the way
+_SMALL = ("input gradient", "layer gradient", "parameter gradient", "slope", "statistic", "moment", "parameter")
+_ROUNDING = 1e-14  # a few dozen roundings of the largest value on the way, ...
+_LARGEST = 1e3  # ... or of this, so that one large value hides nothing
 
 
 def judged(drawn: Drawn) -> Comparison:
@@ -49,7 +50,7 @@ def _negligible(difference: Difference, scale: float) -> bool:
     """
     if difference.kind == "layer gradient" and difference.reason.startswith("only "):
         return True
-    return difference.kind in _BACKWARD and difference.error <= _ROUNDING * scale
+    return difference.kind in _SMALL and difference.error <= _ROUNDING * min(scale, _LARGEST)
 
 
 def _said(d: Difference, values: tuple[str, ...]) -> str:

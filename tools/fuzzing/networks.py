@@ -296,6 +296,5 @@ def _name_sparingly(sketch: Sketch, outputs: set[str]) -> None:
         source = layer.get("from", [])
         mentioned |= {source} if isinstance(source, str) else set(source)
     for layer in sketch.layers:
-        weighted = {"weight", "gamma", "beta", "use", "spectral_norm"} & set(layer)
-        if not weighted and layer["name"] not in mentioned:
+        if {"weight", "gamma", "beta", "use", "spectral_norm"}.isdisjoint(layer) and layer["name"] not in mentioned:
             del layer["name"]
