@@ -66,7 +66,9 @@ DAMAGE = {
     "a path out of the bundle": ({"system": "system/../../etc.toml"}, "expected a file in this bundle"),
     "an absolute path": ({"system": "/etc/hosts.toml"}, "expected a file in this bundle"),
     "witnesses": ({"witnesses": ["torch"]}, "expected a list of at least two names"),
-    "a witness that is none": ({"witnesses": ["torch", "os"]}, "expected a list of at least two names"),
+    "a witness twice": ({"witnesses": ["torch", "torch"]}, "expected a list of at least two names"),
+    "a first witness that does not train": ({"witnesses": ["reference", "torch"]}, "the first of which trains"),
+    "a witness that is none": ({"witnesses": ["torch", "os"]}, "backend 'os', which is not installed"),
 }
 
 

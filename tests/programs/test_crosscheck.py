@@ -1,6 +1,7 @@
 """`ganspec crosscheck`: its verdicts, its exit codes, its files."""
 
 import json
+import os
 from xml.etree import ElementTree
 
 import pytest
@@ -105,3 +106,35 @@ def test_witnesses_that_are_none_are_refused(text, capsys):
         main(["crosscheck", "began_mnist", "--witnesses", text])
     assert stop.value.code == 2
     assert "--witnesses" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", [[5, 0, 0], [0, 99, 0], [0, 0, 99]])
+def test_a_bundle_whose_record_does_not_fit_its_arrays_is_refused(place, tmp_path, patch, capsys):
+    wrong_abs(patch)
+    options = ["--iterations", "1", "--witnesses", "torch,chainer"]
+    assert main(["crosscheck", "began_mnist", *options, "--bundle", str(tmp_path)]) == 1
+    record = tmp_path / "began_mnist" / "bundle.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"place": place}))
+    capsys.readouterr()
+    assert main(["crosscheck", "--replay", str(record.parent)]) in (1, 2)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_report_replaces_no_pipe_and_no_link(tmp_path, capsys):
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "link").symlink_to("target")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        assert main(["crosscheck", "gan_mlp_mnist", "--json", str(tmp_path / name)]) == 2
+        assert "--json FILE" in capsys.readouterr().err
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "mine"
+
+
+def test_a_witness_that_breaks_is_no_disagreement(patch, capsys):
+    def breaks(right, node, a, create_graph):
+        raise ZeroDivisionError("boom")
+
+    replace_operation("abs", breaks)(patch, "chainer")
+    assert main(["crosscheck", "began_mnist", "--iterations", "1"]) == 2
+    assert "began_mnist: could not be compared: ZeroDivisionError: boom" in capsys.readouterr().err

@@ -39,6 +39,7 @@ ROUNDINGS: Mapping[str, float] = {
 }
 # The movement is measured a few times, in random directions; another order of sums errs in its own, in each of many sums.
 FACTOR = 40.0
+LEAST_SQUARE = 1e-280  # below it, squares lose digits
 
 
 def allowance(kind: str, dtype: str, value: np.ndarray, moved: float) -> float:
@@ -61,7 +62,9 @@ def norm(a: np.ndarray) -> float:
     square = float(
         np.einsum("i,i->", vector, vector)
     )  # not by BLAS, whose threads wait for one another on a busy machine
-    if math.isfinite(square):
+    if LEAST_SQUARE < square < math.inf:
         return math.sqrt(square)
-    largest = float(np.abs(vector).max())  # the squares of such numbers are infinite
-    return largest * norm(vector / largest) if math.isfinite(largest) else largest
+    largest = float(np.abs(vector).max(initial=0.0))  # the squares of such numbers are 0, or infinite, or they are NaN
+    if largest == 0.0 or not math.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm(vector / largest))

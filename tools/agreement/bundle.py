@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from ganspec.spec.description import describe
 from ganspec.spec.system import System, load_system
-from ganspec.spec.text.errors import printable
+from ganspec.spec.text.errors import expected_one_of, printable
 from ganspec.spec.training.checkpoint import (
     CheckpointError,
     Record,
@@ -144,6 +144,12 @@ def read_bundle(folder: Path) -> Bundle:
         if not check(content.get(key)):
             shown = printable(repr(content.get(key))[:80])
             raise UserError(f"{path}: {key} is {shown}, expected {expected}; write the bundle anew")
+    missing = [name for name in content["witnesses"] if name not in backends.names()]
+    if missing:
+        hint = expected_one_of(backends.names())
+        raise UserError(
+            f"{folder}: was written with the backend '{printable(missing[0])}', which is not installed; {hint}"
+        )
     own = content["system"].startswith(f"{_SYSTEM}/")
     if ".." in Path(content["system"]).parts or (".toml" in content["system"] and not own):
         raise UserError(f"{path}: system is {printable(content['system'])}, expected a file in this bundle")
@@ -234,8 +240,8 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "dtype": (lambda v: v in DTYPES, " or ".join(DTYPES)),
     "device": (lambda v: v in DEVICES, " or ".join(DEVICES)),
     "witnesses": (
-        lambda v: _is_texts(v) and len(v) > 1 and set(v) <= set(backends.names()),
-        "a list of at least two names of backends",
+        lambda v: _is_texts(v) and len(set(v)) == len(v) > 1 and v[0] != "reference",
+        "a list of at least two names of backends, the first of which trains",
     ),
     "place": (lambda v: isinstance(v, list) and len(v) == 3 and all(map(_is_count, v)), "iteration, step and repeat"),
     "name": (_is_text, "the name of a quantity"),

@@ -9,12 +9,14 @@ import argparse
 import os
 import platform
 import re
+import stat
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -160,9 +162,11 @@ def _compared(asked: list[Asked], arguments: argparse.Namespace) -> Iterator[Com
             except BrokenProcessPool:
                 message = "a process that compared a system was ended from outside, perhaps for want of memory"
                 raise UserError(f"{message}; use --jobs 1") from None
-            finally:
-                for future in waiting:
-                    future.cancel()
+            except BaseException:  # nobody waits for what is still computed
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in active_children():
+                    process.kill()
+                raise
 
 
 def compare(asked: Asked, iterations: int, bundles: Path | None) -> Comparison:
@@ -191,10 +195,16 @@ def compare(asked: Asked, iterations: int, bundles: Path | None) -> Comparison:
             return ""
         return str(folder)
 
-    comparison = crosscheck_system(
-        system, seed=asked.seed, dtype=asked.dtype, device=asked.device, iterations=iterations,
-        witnesses=asked.witnesses, on_divergence=write,
-    )  # fmt: skip
+    try:
+        comparison = crosscheck_system(
+            system, seed=asked.seed, dtype=asked.dtype, device=asked.device, iterations=iterations,
+            witnesses=asked.witnesses, on_divergence=write,
+        )  # fmt: skip
+    except UserError:
+        raise
+    except Exception as error:  # a backend of one's own raises what it likes: that is no disagreement
+        traceback.print_exc()
+        raise UserError(f"{system.name}: could not be compared: {type(error).__name__}: {error}") from None
     return replace(comparison, reduced=asked.reduced)
 
 
@@ -219,14 +229,14 @@ def _replayed(folder: Path) -> Comparison:
     bundle = read_bundle(folder)
     asked = bundle.asked
     print(f"{folder}: {bundle.name}, {bundle.evidence.place}", flush=True)
-    comparison = replay(
-        bundle.loaded,
-        bundle.evidence,
-        seed=asked.seed,
-        dtype=asked.dtype,
-        device=asked.device,
-        witnesses=asked.witnesses,
-    )
+    options = {"seed": asked.seed, "dtype": asked.dtype, "device": asked.device, "witnesses": asked.witnesses}
+    try:
+        comparison = replay(bundle.loaded, bundle.evidence, **options)
+    except UserError:
+        raise
+    except (ValueError, LookupError, TypeError, StopIteration, RuntimeError) as error:
+        why = printable(str(error)[:200]) or "it has too few batches"
+        raise UserError(f"{folder}: what it holds does not fit its system: {why}; write the bundle anew") from None
     return replace(comparison, reduced=asked.reduced, bundle=str(folder))
 
 
@@ -239,6 +249,10 @@ def _check_place(path: Path, option: str) -> None:
             raise FileNotFoundError(2, os.strerror(2))
         if not os.access(path.parent, os.W_OK):
             raise PermissionError(13, os.strerror(13))
+        if os.path.lexists(path) and not stat.S_ISREG(
+            path.lstat().st_mode
+        ):  # a device, a pipe, a link: it would be replaced
+            raise FileExistsError(17, os.strerror(17))
     except OSError as error:
         raise cannot_write(path, error, option=f"--{option} FILE") from None
 

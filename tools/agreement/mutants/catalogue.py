@@ -201,7 +201,7 @@ CATALOGUE: tuple[Mutant, ...] = (
     Mutant("Adam without bias correction", WGAN, t.adam_with(t.adam_without_correction), "parameter", "D", KINGMA),
     Mutant("Adam's count off by one", WGAN, t.adam_with(t.adam_counting_on), "parameter", "D", KINGMA),
     Mutant("Adam's count for each parameter", GROWING, t.count_for_each_parameter, "parameter", "", KINGMA, FADING),
-    _number("another learning rate", WGAN, "optimizers.learning_rate=1.01e-4", "parameter", "", "any default of a framework"),
+    _number("another learning rate", WGAN, "optimizers.learning_rate=1.01e-4", "initial", "", "any default of a framework"),
     _number(
         "RMSProp's epsilon outside the root", CGAN, (_EPSILON, "optimizers.epsilon_place=outside"), "parameter", "D",
         "inside in TensorFlow 1, outside elsewhere", (_EPSILON,),
