@@ -11,8 +11,11 @@ from ganspec.spec import load_system
 from ganspec.spec.training.state import array_shapes
 from ganspec.tools.agreement import crosscheck, crosscheck_system
 from ganspec.tools.agreement.bounds import ROUNDINGS
+from ganspec.tools.agreement.given import random_feed
 from ganspec.tools.agreement.judge import Judge, Witnessed, record_of
 from ganspec.tools.agreement.report import Place, Quantity
+from ganspec.tools.agreement.rounding import EPSILON
+from ganspec.tools.agreement.witnesses import Defined
 
 # Relative errors that must be seen, a few times what is allowed where nothing cancels: so no bound can be made wider unnoticed.
 SEEN = {
@@ -36,6 +39,7 @@ SEEN = {
     "state, all iterations": 1e-13,
     "sample, all iterations": 1e-11,
 }
+ITERATIONS = 3
 SYSTEMS = {"began_mnist": [], "dcgan_cifar10": ["averages.G=0.9"], "wgan_gp_mlp_mnist": ["schedule.critic_steps=2"]}
 
 
@@ -64,7 +68,9 @@ class Listener(Judge):
 def listened(system):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crosscheck, "Judge", Listener)
-        assert crosscheck_system(system, iterations=2).agrees
+        comparison = crosscheck_system(system, iterations=ITERATIONS)
+    assert comparison.agrees
+    Listener.newest.comparison = comparison
     return Listener.newest
 
 
@@ -83,10 +89,13 @@ def judge_again(listener, witness, difference, error):
 @pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("kind", ROUNDINGS)
 @pytest.mark.parametrize("size", ["ten times its allowance", "a tenth of its allowance", "of a known size"])
-def test_an_error_is_seen_in_its_row_and_in_no_other(kind, size, said):
+@pytest.mark.parametrize("witness", ["chainer", "reference"])
+def test_an_error_is_seen_in_its_row_and_in_no_other(kind, size, witness, said):
     """It is made in the last place of its kind, not in the first."""
+    if witness == "reference" and not Defined.computes(kind):
+        pytest.skip(f"the reference computes no {kind}")
     for listener in said.values():
-        found = [d for d in listener.found if d.kind == kind and "chainer" in d.pair]
+        found = [d for d in listener.found if d.kind == kind and witness in d.pair]
         if not found:
             continue
         if size == "of a known size":
@@ -97,17 +106,17 @@ def test_an_error_is_seen_in_its_row_and_in_no_other(kind, size, said):
             error = (10 if size.startswith("ten") else 0.1) * worst.allowance
         if not error and size.startswith("a tenth"):
             return  # nothing is allowed
-        judge = judge_again(listener, "chainer", worst, error or 1.0)
+        judge = judge_again(listener, witness, worst, error or 1.0)
         wrong = {(row.kind, row.pair): row.wrong for row in judge.rows if row.wrong}
         if size.startswith("a tenth"):
             assert wrong == {}
             assert judge.first is None
             return
         assert {k for k, _ in wrong} == {kind}
-        assert all("chainer" in pair and count == 1 for (_, pair), count in wrong.items())
+        assert all(witness in pair and count == 1 for (_, pair), count in wrong.items())
         assert (judge.first.difference.name, judge.first.difference.place) == (worst.name, worst.place)
         if len(wrong) == 2:
-            assert judge.first.odd == "chainer"
+            assert judge.first.odd == witness
         return
     pytest.fail(f"no system has a quantity of the kind {kind}")
 
@@ -118,24 +127,101 @@ def test_everything_is_compared(said):
     for name, listener in said.items():
         system = load_system(name, SYSTEMS[name], reduced=True)
         rows = {(row.kind, row.pair): row.compared for row in listener.rows}
-        steps = [step for step in system.plan.steps for _ in range(2 * step.step.repeat)]  # of two iterations
+        steps = [step for step in system.plan.steps for _ in range(ITERATIONS * step.step.repeat)]
         layers = sum(
             len(system.networks[node.value].layers) for step in steps for node in step.nodes if node.op == "network"
         )
-        state = {role: sum(a.startswith(role) for a in array_shapes(system)) for role in ("parameters", "moments")}
+        shapes = array_shapes(system)
+
+        def of(role, shapes=shapes):
+            return sum(name.startswith(f"{role}/") for name in shapes)
+
         gradients = sum(len(system.networks[n].parameter_paths()) for step in steps for n in step.losses)
         for pair in (("torch", "chainer"), ("torch", "reference"), ("chainer", "reference")):
             assert rows["layer", pair] == layers
-            assert rows["parameter", pair] == state["parameters"] * len(steps)
-            assert rows["moment", pair] == state["moments"] * len(steps)
+            assert rows["parameter", pair] == of("parameters") * len(steps)
+            assert rows["moment", pair] == of("moments") * len(steps)
             assert rows["slope", pair] == sum(len(step.losses) for step in steps)
             assert rows["loss", pair] == sum(len(set(step.losses.values())) for step in steps)
             assert rows["schedule", pair] == len(steps)
+            assert rows["draw", pair] == sum(len(step.draws()) for step in steps)
+            assert rows.get(("statistic", pair), 0) == of("statistics") * len(steps)
+            assert rows.get(("average", pair), 0) == of("averages") * ITERATIONS
+            assert rows.get(("carried", pair), 0) == of("carried") * len(steps)
+            formulas = sum(kinds_of(step) for step in steps)
+            assert sum(rows.get((kind, pair), 0) for kind in ("value", "input gradient", "loss", "report")) == formulas
             assert rows["initial", pair] == len(array_shapes(system)) + len(system.optimizers)
         assert rows["parameter gradient", ("torch", "chainer")] == gradients
-        assert rows["report, all iterations", ("torch", "chainer")] == 2 * len(system.plan.columns())
+        behind = sum(
+            len(system.networks[node.value].layers) * len(step.losses)
+            for step in steps for i, node in enumerate(step.nodes) if node.op == "network" and i in step.tracked
+        )  # fmt: skip
+        assert rows["layer gradient", ("torch", "chainer")] == behind
+        assert rows["report, all iterations", ("torch", "chainer")] == ITERATIONS * len(system.plan.columns())
+        assert len(listener.comparison.samples["torch"]) == 8
+        for kind in {kind for kind, _ in rows} - {"schedule"}:  # and not zeros with zeros
+            assert max(d.size for d in listener.found if d.kind == kind) > 0
+        assert len({d.size for d in listener.found if d.name == "report loss_D"}) >= ITERATIONS
         arrays = [a for a in array_shapes(system) if not a.startswith("reports/")]
         assert rows["state, all iterations", ("torch", "chainer")] == len(arrays)
+
+
+def kinds_of(step):
+    """Returns: the number of a step's nodes that hold a number of their own."""
+    roles = {*step.losses.values(), *step.reports.values(), *step.carried.values()}
+    return sum(
+        i in roles or node.op not in ("draw", "network", "constant", "output", "expand")
+        for i, node in enumerate(step.nodes)
+    )
+
+
+def test_batches_differ_and_fill_the_range():
+    system = load_system("cgan_mlp_mnist", reduced=True)
+    feed = random_feed(system, 0)
+    first, second = feed(), feed()
+    assert (first["x"] != second["x"]).all()
+    low, high = system.data.range
+    assert low <= first["x"].min() < low + 0.3 * (high - low) < high - 0.3 * (high - low) < first["x"].max() <= high
+    assert set(np.concatenate([feed()["y"] for _ in range(50)])) == set(range(system.data.labels))
+
+
+def test_the_roundings_are_those_of_the_dtypes():
+    assert {name: np.finfo(name).eps for name in ("float32", "float64")} == EPSILON
+    for dtype, most in (("float32", 5e-6), ("float64", 1e-14)):  # relative, of numbers that a rounding does not move
+        judge = Judge(("a", "b"), {"a": "float64", "b": dtype})
+        records = {"a": record_of([quantity(RIGHT)]), "b": record_of([quantity((RIGHT * (1 + most)).astype(dtype))])}
+        judge.add(Witnessed(records, records["a"], [records["a"]]))
+        assert judge.first is not None
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e-20, 1e160, 1e300])
+def test_numbers_of_any_size_are_compared(size):
+    assert one(a=RIGHT * size, b=RIGHT * size).first is None
+    assert one(a=RIGHT * size, b=RIGHT * size * (1 + 1e-6)).first is not None
+    assert one(a=RIGHT * size, b=-RIGHT * size).first is not None
+
+
+def test_a_movement_that_is_not_finite_allows_nothing():
+    judge = Judge(("a", "b"), {"a": "float64", "b": "float64"})
+    records = {"a": record_of([quantity(RIGHT)]), "b": record_of([quantity(RIGHT * (1 + 1e-6))])}
+    judge.add(Witnessed(records, records["a"], [record_of([quantity(RIGHT * np.inf)])]))
+    assert judge.first is not None
+
+
+def test_what_moved_long_ago_and_what_another_quantity_moves_is_not_allowed():
+    judge = Judge(("a", "b"), {"a": "float64", "b": "float64"})
+    for iteration in range(60):
+        right = record_of([quantity(1.0, iteration=iteration), quantity(1.0, "other", iteration=iteration)])
+        moved = record_of([quantity(1.0 + 1e-9 * (iteration == 0), iteration=iteration)])
+        error = 1e-12 * (iteration == 59)
+        wrong = record_of([quantity(1.0 + error, iteration=iteration), quantity(1.0, "other", iteration=iteration)])
+        judge.add(Witnessed({"a": right, "b": wrong}, right, [moved]))
+    assert judge.first is not None
+    judge = Judge(("a", "b"), {"a": "float64", "b": "float64"})
+    right = record_of([quantity(1.0), quantity(1.0, "other")])
+    wrong = record_of([quantity(1.0), quantity(1.0 + 1e-12, "other")])
+    judge.add(Witnessed({"a": right, "b": wrong}, right, [record_of([quantity(1.0 + 1e-6)])]))
+    assert judge.first is not None
 
 
 def quantity(value, name="a", kind="loss", iteration=0):
