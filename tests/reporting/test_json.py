@@ -24,7 +24,7 @@ JSON_VALUES = (
 def test_any_report_comes_back_equal(made: Report) -> None:
     text = render_json(made)
     assert text.isascii()
-    assert read_json(text) == made
+    assert repr(read_json(text)) == repr(made)  # a NaN is not equal to itself
 
 
 def test_report_in_a_file_comes_back_equal_also_with_what_changed(tmp_path: Path) -> None:
