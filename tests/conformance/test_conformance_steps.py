@@ -51,6 +51,36 @@ def test_wgan_gp_in_torch_agrees_in_every_kind_of_quantity(gans):
     assert kinds["layer"] == 2 * (2 * (12 + 3 * 11) + 12 + 11)
 
 
+def test_same_function_by_other_layers_agrees_and_the_report_says_so(gans):
+    import torch.nn.functional as F
+
+    class OtherLayers(gans.Critic):
+        """Drops before the activation, which commutes with a scale that is not negative."""
+
+        slopes = (0.3, 0.3, 0.3)
+
+        def forward(self, x):
+            h = x.flatten(1)
+            for layer, slope in zip((self.fc1, self.fc2, self.fc3), self.slopes, strict=True):
+                h = F.leaky_relu(F.dropout(layer(h), self.dropout, self.training), slope)
+            return self.fc4(h)
+
+    class OtherFunction(OtherLayers):
+        slopes = (0.3, 0.3, 0.31)
+
+    report = wgan_gp(gans, critic=OtherLayers(36, 7), iterations=2)
+    assert report.agrees, report
+    kinds = {row.kind for row in report.comparison.rows}
+    assert {"parameter gradient", "parameter", "report"} <= kinds
+    assert "layer" not in kinds
+    assert report.notes[-1].startswith(
+        "inner layers differ and were left out, first %2 D(%1): leaky_relu_1 at iteration 0"
+    )
+    wrong = wgan_gp(gans, critic=OtherFunction(36, 7))
+    assert wrong.first.kind == "layer", wrong
+    assert not wrong.notes
+
+
 def test_wgan_gp_agrees_in_float32(gans):
     report = wgan_gp(gans, dtype="float32")
     assert report.agrees, report

@@ -14,6 +14,7 @@ from ganspec.spec import SpecError, load_system
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.options import DTYPES
+from ganspec.tools.agreement.bounds import ROUNDINGS
 from ganspec.tools.agreement.judge import Judge
 from ganspec.tools.agreement.report import Comparison
 from ganspec.tools.conformance.conventions import Conventions, alternatives, read_conventions
@@ -25,6 +26,7 @@ from ganspec.tools.conformance.session import Asked, run
 from ganspec.tools.conformance.sides import Side, make_side
 
 MAX_ITERATIONS = 1000
+_FUNCTION = {"parameter gradient"}  # kinds that show a network's function without its layers
 
 
 def check(
@@ -109,6 +111,8 @@ def compare(
         restore = reachable.snapshot()
         try:
             found, judge = run(asked, side, reachable, declared)
+            if judge.first is not None and judge.first.difference.kind == "layer":
+                found, judge = _without_layers(asked, side, reachable, declared, restore, (found, judge))
             suggestion = ""
             if judge.first is not None and suggest:
                 suggestion = _suggestion(asked, side, reachable, declared, restore, judge)
@@ -147,6 +151,36 @@ def match_all(system: System, side: Side, mapping: Mapping[str, Mapping[str, str
                 + (f"; {hint}" if hint else "")
             )
     side.check({n: match_arrays(system.networks[n], side.held(n), mapping.get(n), n) for n in side.modules})
+
+
+def _without_layers(
+    asked: Asked,
+    side: Side,
+    reachable: Reachable,
+    declared: Conventions,
+    restore: Callable[[], None],
+    seen: tuple[list[str], Judge],
+) -> tuple[list[str], Judge]:
+    """Compare again without layers, for code may compute the same function by other ones, such as a dropout before a leaky ReLU.
+
+    Returns: notes and the judge of that, if everything agrees then; else what was seen before.
+    """
+    layer = seen[1].first.difference if seen[1].first is not None else None
+    assert layer is not None
+    restore()
+    kinds = [kind for kind in (asked.kinds if asked.kinds is not None else ROUNDINGS) if kind != "layer"]
+    try:
+        notes, judge = run(replace(asked, kinds=kinds), side, reachable, declared)
+    except ConformanceError:
+        return seen
+    if judge.first is not None or not {row.kind for row in judge.rows} & _FUNCTION:
+        return seen
+    source = f", defined at {layer.source}" if layer.source else ""
+    note = (
+        f"inner layers differ and were left out, first {layer.name} at {layer.place}{source}; everything else agrees, so the"
+        " networks are the same functions by other layers"
+    )
+    return [*notes, note], judge
 
 
 def _suggestion(
