@@ -118,6 +118,72 @@ def test_everything_is_as_it_was_afterwards(gans):
     assert torch.equal(torch.get_rng_state(), kept)
 
 
+def test_modes_and_switches_are_put_back(gans):
+    import torch
+
+    generator, critic = gans.Generator(5, 8, 36), gans.Critic(36, 7).eval()
+    generator.body[3].bias.requires_grad_(False)
+
+    class Switching(gans.WganGp):
+        """Leaves everything in another state than it found it in."""
+
+        def __call__(self, x):
+            self.critic.train()
+            self.generator.body[3].bias.requires_grad_(True)
+            reports = super().__call__(x)
+            self.generator.eval()
+            for parameter in self.critic.parameters():
+                parameter.requires_grad_(False)
+            self.critic.fc1.bias = torch.nn.Parameter(torch.ones(7))
+            self.generator.body[2].running_mean = torch.ones(8)
+            torch.set_grad_enabled(False)
+            return reports
+
+    step = Switching(generator, critic, 5)
+    step.critic_steps = 2
+    held = {name: id(t) for m in (generator, critic) for name, t in [*m.named_parameters(), *m.named_buffers()]}
+    report = conformance.check(
+        "wgan_gp_mlp_mnist", step, G=generator, D=critic, settings=QUICK, reduced=True, iterations=1
+    )
+    recording = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    assert recording
+    assert report.agrees, report
+    assert all(m.training for m in generator.modules())
+    assert not any(m.training for m in critic.modules())
+    frozen = [n for m in (generator, critic) for n, p in m.named_parameters() if not p.requires_grad]
+    assert frozen == ["body.3.bias"]
+    assert held == {n: id(t) for m in (generator, critic) for n, t in [*m.named_parameters(), *m.named_buffers()]}
+
+
+def test_switches_of_chainer_are_put_back():
+    if find_spec("chainer") is None:
+        pytest.skip("needs chainer")
+    from support.conformance import gan_chainer
+
+    chainer = gan_chainer.chainer
+    generator, critic = gan_chainer.Generator(5, 8, 36), gan_chainer.Critic(36, 7)
+
+    class Switching(gan_chainer.WganGp):
+        def __call__(self, x):
+            reports = super().__call__(x)
+            self.critic.disable_update()
+            chainer.config.train = False
+            chainer.config.enable_backprop = False
+            return reports
+
+    step = Switching(generator, critic, 5)
+    critic.fc1.W.update_rule.enabled = False
+    with chainer.using_config("train", True), chainer.using_config("enable_backprop", True):
+        conformance.check(
+            "wgan_gp_mlp_mnist", step, G=generator, D=critic, optimizers={"G": step.opt_g, "D": step.opt_d}, reduced=True,
+            settings=["optimizers.epsilon=1e-30", "run.batch=4"], iterations=1,
+        )  # fmt: skip
+        assert chainer.config.train
+        assert chainer.config.enable_backprop
+    assert [p.name for p in critic.params() if not p.update_rule.enabled] == ["W"]
+
+
 def test_began_agrees_and_its_k_is_put_back(gans):
     from torch import nn
 
