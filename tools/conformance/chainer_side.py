@@ -45,7 +45,7 @@ class ChainerSide:
     def __init__(self, modules: Mapping[str, Any], optimizers: Mapping[str, Any], dtype: str) -> None:
         self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), np.dtype(dtype)
         self.matches: dict[str, dict[str, Match]] = {}
-        self._optimizers: list[Any] = list(dict.fromkeys(self.optimizers.values()))
+        self._optimizers: list[Any] = list({id(o): o for o in self.optimizers.values()}.values())
         self.notes: list[str] = []
         self._put_back: Callable[[], None] = lambda: None
         first = next(iter(self.modules.values()))

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ import numpy as np
 from ganspec.spec import SpecError, load_system
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
-from ganspec.spec.training.options import DTYPES
 from ganspec.tools.agreement.bounds import ROUNDINGS
 from ganspec.tools.agreement.judge import Judge
 from ganspec.tools.agreement.report import Comparison
+from ganspec.tools.conformance import arguments
 from ganspec.tools.conformance.conventions import Conventions, alternatives, read_conventions
 from ganspec.tools.conformance.errors import ConformanceError
 from ganspec.tools.conformance.mapping import match_arrays
@@ -79,10 +80,11 @@ def check(
     """
     start = time.perf_counter()
     loaded = load(system, settings, reduced)
-    if dtype not in DTYPES:
-        raise ConformanceError(f"dtype is {dtype!r}, {expected_one_of(DTYPES)}")
-    if not 1 <= iterations <= MAX_ITERATIONS:
-        raise ConformanceError(f"iterations is {iterations}, expected a number from 1 to {MAX_ITERATIONS}")
+    arguments.run_options(seed, dtype)
+    arguments.whole_number("iterations", iterations, 1, MAX_ITERATIONS)
+    arguments.by_network(optimizers, mapping)
+    arguments.returned_names(reports)
+    arguments.shape("x_shape", x_shape, loaded.data.shape)
     if not callable(step):
         raise ConformanceError(
             f"the step is of the type {type(step).__name__}, expected a function that trains one iteration"
@@ -127,12 +129,15 @@ def compare(
 
 def load(system: str | System, settings: Sequence[str] = (), reduced: bool = False) -> System:
     """Returns: a system by name, with settings. Raises: ConformanceError: there is none, or it is wrong."""
+    arguments.changes(settings)
     if isinstance(system, System):
         if settings or reduced:
             raise ConformanceError("settings and reduced are for a system's name; give them to load_system")
         return system
+    if not isinstance(system, (str, Path)):
+        raise arguments.wrong("system", system, "a system's name, the path of a TOML file, or a loaded system")
     try:
-        return load_system(system, settings, reduced=reduced)
+        return load_system(str(system), settings, reduced=reduced)
     except SpecError as error:
         raise ConformanceError(str(error)) from None
 

@@ -38,7 +38,7 @@ class TorchSide:
         self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), getattr(torch, dtype)
         self.device = next((p.device for m in self.modules.values() for p in m.parameters()), torch.device("cpu"))
         self.matches: dict[str, dict[str, Match]] = {}
-        self._optimizers: list[Any] = list(dict.fromkeys(self.optimizers.values()))
+        self._optimizers: list[Any] = list({id(o): o for o in self.optimizers.values()}.values())
         self.notes: list[str] = []
         self._put_back: Callable[[], None] = lambda: None
         self.layered = not any(_is_compiled(m) for m in self.modules.values())
