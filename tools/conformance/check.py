@@ -169,15 +169,15 @@ def _without_layers(
     """Compare again without layers, for code may compute the same function by other ones, such as a dropout before a leaky ReLU.
 
     Returns: notes and the judge of that, if everything agrees then; else what was seen before.
+
+    Raises:
+        ConformanceError: everything else agrees up to a place from which the code cannot be compared.
     """
     layer = seen[1].first.difference if seen[1].first is not None else None
     assert layer is not None
     restore()
     kinds = [kind for kind in (asked.kinds if asked.kinds is not None else ROUNDINGS) if kind != "layer"]
-    try:
-        notes, judge = run(replace(asked, kinds=kinds), side, reachable, declared)
-    except ConformanceError:
-        return seen
+    notes, judge = run(replace(asked, kinds=kinds), side, reachable, declared)
     if judge.first is not None or not {row.kind for row in judge.rows} & _FUNCTION:
         return seen
     source = f", defined at {layer.source}" if layer.source else ""
