@@ -177,7 +177,7 @@ def test_switches_of_chainer_are_put_back():
     with chainer.using_config("train", True), chainer.using_config("enable_backprop", True):
         conformance.check(
             "wgan_gp_mlp_mnist", step, G=generator, D=critic, optimizers={"G": step.opt_g, "D": step.opt_d}, reduced=True,
-            settings=["optimizers.epsilon=1e-30", "run.batch=4"], iterations=1,
+            settings=["optimizers.epsilon=1e-30", "run.batch=16"], iterations=1, suggest=False,
         )  # fmt: skip
         assert chainer.config.train
         assert chainer.config.enable_backprop
