@@ -141,6 +141,21 @@ def test_optimiser_of_torch_is_compared_update_by_update(changes, first):
     assert (report.first.name if report.first else None) == first, report
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"updates": 0}, "updates is 0, expected a whole number from 1 to 1000"),
+        ({"updates": 2.5}, "updates is 2.5, expected a whole number from 1 to 1000"),
+        ({"seed": "a"}, "seed is 'a', expected a whole number from 0 to 2^63 - 1"),
+        ({"dtype": "float16"}, "dtype is 'float16', expected one of 'float32', 'float64'"),
+    ],
+)
+def test_argument_of_another_kind_is_named(options, message):
+    with pytest.raises(conformance.ConformanceError) as error:
+        conformance.check_optimizer("wgan_gp_mlp_mnist", "D", lambda p: None, reduced=True, **options)
+    assert str(error.value) == message
+
+
 def test_place_of_chainers_epsilon_is_seen(chainer_gans):
     make = lambda: chainer_gans.chainer.optimizers.Adam(1e-4, beta1=0.0, beta2=0.9, eps=1e-8)  # noqa: E731
     settings = ["optimizers.epsilon_place=uncorrected"]

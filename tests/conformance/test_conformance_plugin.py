@@ -100,6 +100,16 @@ def test_junit_properties_say_what_was_found(ran):
     assert wrong["ganspec.source"].startswith("architectures/mlp_discriminator.toml:")
 
 
+def test_fixture_warns_in_no_family_of_junit_files(tmp_path):
+    if find_spec("torch") is None:
+        pytest.skip("needs torch")
+    (tmp_path / "test_theirs.py").write_text(TEST_FILE)
+    found = tmp_path / "found.xml"
+    done = pytest_run(tmp_path, "-W", "error", f"--junitxml={found}", "-o", "junit_family=xunit2", "-k", "test_right")
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert '"ganspec.agrees" value="True"' in found.read_text()
+
+
 def test_plugin_loads_nothing_heavy_and_other_tests_run_as_ever(tmp_path):
     (tmp_path / "test_other.py").write_text(
         "import sys\n\ndef test_other():\n    heavy = {'torch', 'chainer', 'numpy', 'ganspec.spec', 'ganspec.conformance'}\n"

@@ -51,6 +51,36 @@ def test_wgan_gp_in_torch_agrees_in_every_kind_of_quantity(gans):
     assert kinds["layer"] == 2 * (2 * (12 + 3 * 11) + 12 + 11)
 
 
+def test_same_function_by_other_layers_agrees_and_the_report_says_so(gans):
+    import torch.nn.functional as F
+
+    class OtherLayers(gans.Critic):
+        """Drops before the activation, which commutes with a scale that is not negative."""
+
+        slopes = (0.3, 0.3, 0.3)
+
+        def forward(self, x):
+            h = x.flatten(1)
+            for layer, slope in zip((self.fc1, self.fc2, self.fc3), self.slopes, strict=True):
+                h = F.leaky_relu(F.dropout(layer(h), self.dropout, self.training), slope)
+            return self.fc4(h)
+
+    class OtherFunction(OtherLayers):
+        slopes = (0.3, 0.3, 0.31)
+
+    report = wgan_gp(gans, critic=OtherLayers(36, 7), iterations=2)
+    assert report.agrees, report
+    kinds = {row.kind for row in report.comparison.rows}
+    assert {"parameter gradient", "parameter", "report"} <= kinds
+    assert "layer" not in kinds
+    assert report.notes[-1].startswith(
+        "inner layers differ and were left out, first %2 D(%1): leaky_relu_1 at iteration 0"
+    )
+    wrong = wgan_gp(gans, critic=OtherFunction(36, 7))
+    assert wrong.first.kind == "layer", wrong
+    assert not wrong.notes
+
+
 def test_wgan_gp_agrees_in_float32(gans):
     report = wgan_gp(gans, dtype="float32")
     assert report.agrees, report
@@ -86,6 +116,72 @@ def test_everything_is_as_it_was_afterwards(gans):
     assert torch.get_default_dtype() == torch.float32
     assert np.array_equal(np.random.get_state()[1], numbers)
     assert torch.equal(torch.get_rng_state(), kept)
+
+
+def test_modes_and_switches_are_put_back(gans):
+    import torch
+
+    generator, critic = gans.Generator(5, 8, 36), gans.Critic(36, 7).eval()
+    generator.body[3].bias.requires_grad_(False)
+
+    class Switching(gans.WganGp):
+        """Leaves everything in another state than it found it in."""
+
+        def __call__(self, x):
+            self.critic.train()
+            self.generator.body[3].bias.requires_grad_(True)
+            reports = super().__call__(x)
+            self.generator.eval()
+            for parameter in self.critic.parameters():
+                parameter.requires_grad_(False)
+            self.critic.fc1.bias = torch.nn.Parameter(torch.ones(7))
+            self.generator.body[2].running_mean = torch.ones(8)
+            torch.set_grad_enabled(False)
+            return reports
+
+    step = Switching(generator, critic, 5)
+    step.critic_steps = 2
+    held = {name: id(t) for m in (generator, critic) for name, t in [*m.named_parameters(), *m.named_buffers()]}
+    report = conformance.check(
+        "wgan_gp_mlp_mnist", step, G=generator, D=critic, settings=QUICK, reduced=True, iterations=1
+    )
+    recording = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    assert recording
+    assert report.agrees, report
+    assert all(m.training for m in generator.modules())
+    assert not any(m.training for m in critic.modules())
+    frozen = [n for m in (generator, critic) for n, p in m.named_parameters() if not p.requires_grad]
+    assert frozen == ["body.3.bias"]
+    assert held == {n: id(t) for m in (generator, critic) for n, t in [*m.named_parameters(), *m.named_buffers()]}
+
+
+def test_switches_of_chainer_are_put_back():
+    if find_spec("chainer") is None:
+        pytest.skip("needs chainer")
+    from support.conformance import gan_chainer
+
+    chainer = gan_chainer.chainer
+    generator, critic = gan_chainer.Generator(5, 8, 36), gan_chainer.Critic(36, 7)
+
+    class Switching(gan_chainer.WganGp):
+        def __call__(self, x):
+            reports = super().__call__(x)
+            self.critic.disable_update()
+            chainer.config.train = False
+            chainer.config.enable_backprop = False
+            return reports
+
+    step = Switching(generator, critic, 5)
+    critic.fc1.W.update_rule.enabled = False
+    with chainer.using_config("train", True), chainer.using_config("enable_backprop", True):
+        conformance.check(
+            "wgan_gp_mlp_mnist", step, G=generator, D=critic, optimizers={"G": step.opt_g, "D": step.opt_d}, reduced=True,
+            settings=["optimizers.epsilon=1e-30", "run.batch=16"], iterations=1, suggest=False,
+        )  # fmt: skip
+        assert chainer.config.train
+        assert chainer.config.enable_backprop
+    assert [p.name for p in critic.params() if not p.update_rule.enabled] == ["W"]
 
 
 def test_began_agrees_and_its_k_is_put_back(gans):

@@ -8,6 +8,8 @@ from ganspec import conformance
 
 pytest.importorskip("torch")
 
+import torch
+
 from support.conformance import gan_torch, wrong_torch
 
 WGAN = {
@@ -91,6 +93,45 @@ def test_wrong_step_is_rejected_at_its_place(name):
     assert WGAN[name] in text, text
     if name in ("OneEpsForTheBatch", "EpsForEachPixel", "NormalNoise"):
         assert "wrong_torch.py:" in text.split("\n")[0]  # the line that asked
+
+
+def with_a_wrong_draw_in_the_second_repeat(port):
+    """Returns: a step like another, whose second critic step draws once too often."""
+
+    class Drawing(port):
+        calls = 0
+
+        def critic_step(self, x):
+            self.calls += 1
+            if self.calls == 2:
+                torch.rand(len(x), 17)
+            return super().critic_step(x)
+
+    return Drawing
+
+
+def test_what_differs_in_an_earlier_repeat_is_reported_before_a_draw_that_does_not_fit():
+    class InferenceMode(gan_torch.WganGp):
+        def fakes(self, x):
+            self.generator.eval()
+            fake = super().fakes(x)
+            self.generator.train()
+            return fake
+
+    step = with_a_wrong_draw_in_the_second_repeat
+    assert "iteration 0, step 0, repeat 0: layer %1 G(%0): bn1" in wgan_gp(step(InferenceMode))
+    for wrong, wanted in (("SumForMean", "loss %25 loss_D"), ("WrongReport", "torch.rand([3, 17])")):
+        assert wanted in wgan_gp(step(getattr(wrong_torch, wrong)))
+    assert "torch.rand([3, 17])" in wgan_gp(step(gan_torch.WganGp))  # nothing differs before it
+
+
+def test_report_says_why_nothing_was_compared_after_the_first_difference():
+    generator, critic = gan_torch.Generator(5, 8, 36), gan_torch.Critic(36, 7)
+    step = with_a_wrong_draw_in_the_second_repeat(wrong_torch.SumForMean)(generator, critic, 5)
+    step.critic_steps = 2
+    text = said("wgan_gp_mlp_mnist", step, ["schedule.critic_steps=2", "run.batch=3"], G=generator, D=critic)
+    assert "note: after that nothing could be compared: " in text
+    assert "no draw of the spec fits this one at iteration 0, step 0, repeat 1" in text
 
 
 @pytest.mark.parametrize(("changes", "wanted"), OPTIMIZERS, ids=str)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
+import chainer
 import numpy as np
 
 
@@ -37,6 +41,23 @@ def put_persistent(link: Any, values: Mapping[str, Any]) -> None:
             key = f"{path}/{name}".strip("/")
             if key in values:
                 setattr(inner, name, copy.copy(values[key]))
+
+
+def switches(links: Iterable[Any]) -> Callable[[], None]:
+    """Note how links stand, and Chainer's mode.
+
+    Returns: a function that puts back whether each parameter is updated, training or inference, and whether gradients are
+        recorded.
+    """
+    rules = [(p.update_rule, p.update_rule.enabled) for link in links for p in link.params() if p.update_rule]
+    train, backprop = chainer.config.train, chainer.config.enable_backprop
+
+    def put_back() -> None:
+        for rule, enabled in rules:
+            rule.enabled = enabled
+        chainer.config.train, chainer.config.enable_backprop = train, backprop
+
+    return put_back
 
 
 def targets(optimizer: Any) -> list[Any]:

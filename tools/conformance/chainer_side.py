@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ganspec.impl_chainer.compat  # noqa: F401
@@ -13,7 +13,7 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 import numpy as np
 
-from ganspec.tools.conformance.chainer_arrays import floating, persistent, put_persistent, replaced, targets
+from ganspec.tools.conformance.chainer_arrays import floating, persistent, put_persistent, replaced, switches, targets
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held, Match, natural_order
 from ganspec.tools.conformance.numpy_random import replaying
@@ -45,8 +45,9 @@ class ChainerSide:
     def __init__(self, modules: Mapping[str, Any], optimizers: Mapping[str, Any], dtype: str) -> None:
         self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), np.dtype(dtype)
         self.matches: dict[str, dict[str, Match]] = {}
-        self._optimizers: list[Any] = list(dict.fromkeys(self.optimizers.values()))
+        self._optimizers: list[Any] = list({id(o): o for o in self.optimizers.values()}.values())
         self.notes: list[str] = []
+        self._put_back: Callable[[], None] = lambda: None
         first = next(iter(self.modules.values()))
         self.device = first.device
         for name, link in self.modules.items():
@@ -115,6 +116,7 @@ class ChainerSide:
             for p, _, _ in parameters
             if p.update_rule
         ]
+        self._put_back = switches(self.modules.values())
         counts = [(o, o.t) for o in self._optimizers]
         norms = [
             (link, link._highprec_dtype) for m in self.modules.values() for link in m.links() if hasattr(link, "_highprec_dtype")
@@ -132,6 +134,7 @@ class ChainerSide:
                     link._highprec_dtype = self.dtype
                 yield
         finally:
+            self._put_back()
             for p, array, grad in parameters:
                 p.cleargrad()
                 p.array = array
@@ -148,6 +151,7 @@ class ChainerSide:
 
     def start(self, arrays: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Give networks their first values, by network and path, and optimisers a fresh state."""
+        self._put_back()
         for network, values in arrays.items():
             statistics = {}
             for path, match in self.matches[network].items():

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import numpy as np
 from ganspec.spec import SpecError, load_system
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
-from ganspec.spec.training.options import DTYPES
+from ganspec.tools.agreement.bounds import ROUNDINGS
 from ganspec.tools.agreement.judge import Judge
 from ganspec.tools.agreement.report import Comparison
+from ganspec.tools.conformance import arguments
 from ganspec.tools.conformance.conventions import Conventions, alternatives, read_conventions
 from ganspec.tools.conformance.errors import ConformanceError
 from ganspec.tools.conformance.mapping import match_arrays
@@ -25,6 +27,7 @@ from ganspec.tools.conformance.session import Asked, run
 from ganspec.tools.conformance.sides import Side, make_side
 
 MAX_ITERATIONS = 1000
+_FUNCTION = {"parameter gradient"}  # kinds that show a network's function without its layers
 
 
 def check(
@@ -77,10 +80,11 @@ def check(
     """
     start = time.perf_counter()
     loaded = load(system, settings, reduced)
-    if dtype not in DTYPES:
-        raise ConformanceError(f"dtype is {dtype!r}, {expected_one_of(DTYPES)}")
-    if not 1 <= iterations <= MAX_ITERATIONS:
-        raise ConformanceError(f"iterations is {iterations}, expected a number from 1 to {MAX_ITERATIONS}")
+    arguments.run_options(seed, dtype)
+    arguments.whole_number("iterations", iterations, 1, MAX_ITERATIONS)
+    arguments.by_network(optimizers, mapping)
+    arguments.returned_names(reports)
+    arguments.shape("x_shape", x_shape, loaded.data.shape)
     if not callable(step):
         raise ConformanceError(
             f"the step is of the type {type(step).__name__}, expected a function that trains one iteration"
@@ -109,6 +113,8 @@ def compare(
         restore = reachable.snapshot()
         try:
             found, judge = run(asked, side, reachable, declared)
+            if judge.first is not None and judge.first.difference.kind == "layer":
+                found, judge = _without_layers(asked, side, reachable, declared, restore, (found, judge))
             suggestion = ""
             if judge.first is not None and suggest:
                 suggestion = _suggestion(asked, side, reachable, declared, restore, judge)
@@ -123,12 +129,15 @@ def compare(
 
 def load(system: str | System, settings: Sequence[str] = (), reduced: bool = False) -> System:
     """Returns: a system by name, with settings. Raises: ConformanceError: there is none, or it is wrong."""
+    arguments.changes(settings)
     if isinstance(system, System):
         if settings or reduced:
             raise ConformanceError("settings and reduced are for a system's name; give them to load_system")
         return system
+    if not isinstance(system, (str, Path)):
+        raise arguments.wrong("system", system, "a system's name, the path of a TOML file, or a loaded system")
     try:
-        return load_system(system, settings, reduced=reduced)
+        return load_system(str(system), settings, reduced=reduced)
     except SpecError as error:
         raise ConformanceError(str(error)) from None
 
@@ -147,6 +156,36 @@ def match_all(system: System, side: Side, mapping: Mapping[str, Mapping[str, str
                 + (f"; {hint}" if hint else "")
             )
     side.check({n: match_arrays(system.networks[n], side.held(n), mapping.get(n), n) for n in side.modules})
+
+
+def _without_layers(
+    asked: Asked,
+    side: Side,
+    reachable: Reachable,
+    declared: Conventions,
+    restore: Callable[[], None],
+    seen: tuple[list[str], Judge],
+) -> tuple[list[str], Judge]:
+    """Compare again without layers, for code may compute the same function by other ones, such as a dropout before a leaky ReLU.
+
+    Returns: notes and the judge of that, if everything agrees then; else what was seen before.
+
+    Raises:
+        ConformanceError: everything else agrees up to a place from which the code cannot be compared.
+    """
+    layer = seen[1].first.difference if seen[1].first is not None else None
+    assert layer is not None
+    restore()
+    kinds = [kind for kind in (asked.kinds if asked.kinds is not None else ROUNDINGS) if kind != "layer"]
+    notes, judge = run(replace(asked, kinds=kinds), side, reachable, declared)
+    if judge.first is not None or not {row.kind for row in judge.rows} & _FUNCTION:
+        return seen
+    source = f", defined at {layer.source}" if layer.source else ""
+    note = (
+        f"inner layers differ and were left out, first {layer.name} at {layer.place}{source}; everything else agrees, so the"
+        " networks are the same functions by other layers"
+    )
+    return [*notes, note], judge
 
 
 def _suggestion(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
+from ganspec.tools.conformance.arguments import wrong
 from ganspec.tools.conformance.errors import ConformanceError
 
 MASKS = ("above", "below")
@@ -51,6 +52,8 @@ def read_conventions(system: System, given: Mapping[str, object] | None) -> Conv
     Raises:
         ConformanceError: a symbol or a convention does not exist.
     """
+    if given is not None and not isinstance(given, Mapping):
+        raise wrong("conventions", given, 'a dictionary by symbol, such as {"eps": "complement"}')
     maps: dict[str, tuple[float, float]] = {}
     mirrored: set[str] = set()
     swapped: list[tuple[str, str]] = []

@@ -22,7 +22,8 @@ from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.agreement.judge import Judge, Record, Witnessed, record_of
 from ganspec.tools.agreement.report import Comparison, Place, Quantity
 from ganspec.tools.agreement.rounding import Rounding
-from ganspec.tools.conformance.check import compare, load, match_all
+from ganspec.tools.conformance.arguments import run_options, texts, whole_number
+from ganspec.tools.conformance.check import MAX_ITERATIONS, compare, load, match_all
 from ganspec.tools.conformance.errors import ConformanceError
 from ganspec.tools.conformance.formulas import names_in, value_of
 from ganspec.tools.conformance.probes import BATCH, CARRIED, loss_system, network_system
@@ -71,6 +72,8 @@ def check_network(
         ConformanceError: the network cannot be compared.
     """
     start = time.perf_counter()
+    run_options(seed, dtype)
+    texts("mapping", mapping, '{"l1": "fc1"}')
     architecture = _architecture(load(system, settings, reduced), name)
     probe = network_system(load(system, settings, reduced), name, architecture, batch)
     framework = framework_of(network)
@@ -124,6 +127,8 @@ def check_loss(
         ConformanceError: the function cannot be called, or its value is not one number.
     """
     start = time.perf_counter()
+    run_options(seed, dtype)
+    texts("arguments", arguments, '{"x_fake": "G(z)"}')
     loaded = load(system, settings, reduced)
     _architecture(loaded, name)
     try:
@@ -189,6 +194,8 @@ def check_optimizer(
         ConformanceError: the system trains no such network, or the factory makes no optimiser.
     """
     start = time.perf_counter()
+    run_options(seed, dtype)
+    whole_number("updates", updates, 1, MAX_ITERATIONS)
     loaded = load(system, settings, reduced)
     if name not in loaded.optimizers:
         hint = did_you_mean(name, loaded.optimizers)
@@ -201,9 +208,8 @@ def check_optimizer(
         {p: _SIZES[t % len(_SIZES)] * streams.normal(f"probe/gradient/{p}", Position(t), s) for p, s in shapes.items()}
         for t in range(updates)
     ]  # fmt: skip
-    kept = np.dtype(dtype)
     records = {
-        OURS: _updated(loaded, name, first, gradients, kept),
+        OURS: _updated(loaded, name, first, gradients, np.dtype(dtype)),
         YOURS: _bench(framework).updated(loaded.optimizers[name], name, factory, first, gradients, dtype),
     }
     exact = _updated(loaded, name, first, gradients, np.dtype("float64"))

@@ -56,7 +56,7 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
     Returns: notes on what was not compared, and the judge.
 
     Raises:
-        ConformanceError: the code cannot be compared.
+        ConformanceError: the code cannot be compared, and agrees up to there.
     """
     system = asked.system
     expected = Expected(
@@ -72,9 +72,18 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
         places = [(r.place.step, r.place.repeat) for r in repeats if r.place.step is not None]
         tape = Tape(system, asked.seed, iteration, places, conventions)  # type: ignore[arg-type]
         observer = Observer(system, repeats, tape, side.blind)
-        returned = _train(asked, side, reachable, observer, feed)
-        add_returned(asked.system, asked.reports, repeats, observer, returned, notes, side)
-        for repeat, theirs in zip(repeats, observer.records, strict=True):
+        stopped: ConformanceError | None = None
+        try:
+            returned = _train(asked, side, reachable, observer, feed)
+        except ConformanceError as error:
+            if observer.failure is None:
+                raise
+            stopped = error
+        else:
+            add_returned(asked.system, asked.reports, repeats, observer, returned, notes, side)
+        # Where the code could not go on, the repeats that it has finished are judged: what went wrong there comes first.
+        finished = len(repeats) if stopped is None else observer.current
+        for repeat, theirs in zip(repeats[:finished], observer.records[:finished], strict=True):
             kinds = asked.kinds
             ours = {k: q for k, q in repeat.record.items() if k in theirs and (kinds is None or q.kind in kinds)}
             judge.add(Witnessed({OURS: ours, YOURS: {key: theirs[key] for key in ours}}, repeat.exact, repeat.moved))
@@ -85,8 +94,10 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
                 judge.first = (
                     found if guessed.guess.startswith(f"if {YOURS}") else guessed
                 )  # ganspec's word is the spec's
-                return notes, judge
+                return [*notes, *([f"after that nothing could be compared: {stopped}"] if stopped else [])], judge
             earlier |= {(repeat.place.step, name): quantity.value for (_, name), quantity in repeat.exact.items()}
+        if stopped is not None:
+            raise stopped
     return notes, judge
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ganspec.tools.conformance.mapping import Held, Match
 from ganspec.tools.conformance.numpy_random import replaying as replaying_numpy
 from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.conformance.torch_random import Replay
-from ganspec.tools.conformance.torch_watch import Operations, differentiations, uncompiled
+from ganspec.tools.conformance.torch_watch import Operations, differentiations, switches, uncompiled
 
 _FEW = 1_000_000  # numbers in networks; so few are computed by one thread, which waits for no other on a busy machine
 # An optimiser's arrays for a parameter, by the spec's kind of optimiser and name of the moment.
@@ -38,8 +38,9 @@ class TorchSide:
         self.modules, self.optimizers, self.dtype = dict(modules), dict(optimizers), getattr(torch, dtype)
         self.device = next((p.device for m in self.modules.values() for p in m.parameters()), torch.device("cpu"))
         self.matches: dict[str, dict[str, Match]] = {}
-        self._optimizers: list[Any] = list(dict.fromkeys(self.optimizers.values()))
+        self._optimizers: list[Any] = list({id(o): o for o in self.optimizers.values()}.values())
         self.notes: list[str] = []
+        self._put_back: Callable[[], None] = lambda: None
         self.layered = not any(_is_compiled(m) for m in self.modules.values())
 
     @property
@@ -91,6 +92,7 @@ class TorchSide:
         values = [(t, t.data, t.data.clone(), t.grad) for t in tensors]
         states = {id(o): (o, o.state_dict()) for o in self._optimizers}
         copies = {key: _copied(state) for key, (_, state) in states.items()}
+        self._put_back = switches(self.modules.values())
         default, threads = torch.get_default_dtype(), torch.get_num_threads()
         torch.set_default_dtype(self.dtype)
         if sum(t.numel() for t in tensors) < _FEW:
@@ -103,6 +105,7 @@ class TorchSide:
         finally:
             torch.set_default_dtype(default)
             torch.set_num_threads(threads)
+            self._put_back()
             for t, data, copy, grad in values:
                 t.data = data
                 t.data.copy_(copy)
@@ -113,6 +116,7 @@ class TorchSide:
 
     def start(self, arrays: Mapping[str, Mapping[str, np.ndarray]]) -> None:
         """Give networks their first values, by network and path, and optimisers a fresh state."""
+        self._put_back()
         for network, values in arrays.items():
             for path, array in self._arrays[network].items():
                 theirs = self.matches[network][path].theirs(values[path])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,29 @@ class Operations(TorchFunctionMode):
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns: a function that the compiler calls and does not look into, if there is a compiler."""
     return torch.compiler.disable(function) if "torch._dynamo" in sys.modules else function
+
+
+def switches(modules: Iterable[torch.nn.Module]) -> Callable[[], None]:
+    """Note how modules stand, and whether gradients are recorded.
+
+    Returns: a function that puts back each module's mode and the very parameters and buffers that it holds, whether each
+        parameter is differentiated, and whether PyTorch records gradients.
+    """
+    held = [(m, m.training, dict(m._parameters), dict(m._buffers)) for module in modules for m in module.modules()]
+    differentiated = [(p, p.requires_grad) for _, _, own, _ in held for p in own.values() if p is not None]
+    recording = torch.is_grad_enabled()
+
+    def put_back() -> None:
+        torch.set_grad_enabled(recording)
+        for module, training, parameters, buffers in held:
+            module.training = training
+            for now, before in ((module._parameters, parameters), (module._buffers, buffers)):
+                now.clear()
+                now.update(before)
+        for parameter, requires_grad in differentiated:
+            parameter.requires_grad_(requires_grad)
+
+    return put_back
 
 
 @contextlib.contextmanager
