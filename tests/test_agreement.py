@@ -46,8 +46,10 @@ def test_witnesses_agree_on_any_wgan_gp(data, tmp_path_factory):
         "schedule.critic_steps": draw(st.integers(1, 3)),
         "optimizers.D.epsilon_place": draw(st.sampled_from(["corrected", "uncorrected"])),
         "optimizers.learning_rate": draw(st.floats(1e-5, 1e-2)),
-        "optimizers.epsilon": draw(st.sampled_from([1e-12, 1e-8, 1e-2])),
-        "run.batch": draw(st.integers(2, 7)),
+        # A batch norm over two samples gives 1 and -1, whatever it is given: its gradient is rounding that no movement shows, and
+        # Adam with a small epsilon steps along it.
+        "optimizers.epsilon": draw(st.sampled_from([1e-6, 1e-2])),
+        "run.batch": draw(st.integers(4, 7)),
     }
     folder, seed = tmp_path_factory.mktemp("drawn"), draw(st.integers(0, 2**40))
     file = write_variant(folder, "wgan_gp_mlp_mnist", chosen)

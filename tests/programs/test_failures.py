@@ -185,7 +185,7 @@ def test_pytorch_says_of_its_own_that_memory_ran_out():
 
 
 def test_memory_that_runs_out_at_once_gives_one_message(monkeypatch, capsys):
-    def greedy(name):
+    def greedy(name, **options):
         raise memory_error("torch", "allocator")
 
     monkeypatch.setattr(backends, "load", greedy)

@@ -189,7 +189,7 @@ CATALOGUE: tuple[Mutant, ...] = (
     Mutant("spectral norm: u moves twice", SPECTRAL, c.spectral_vector(2), "statistic", "D", MIYATO),
     Mutant(
         "spectral norm: u drawn from another distribution", SPECTRAL,
-        c.replace_initial("/u", lambda right, s, d, n, p, shape: s.uniform(n, p, shape)), "statistic", "D", MIYATO,
+        c.replace_initial("/u", lambda right, s, d, n, p, shape: s.uniform(n, p, shape)), "initial", "D", MIYATO,
     ),
     _words("the denoiser in training mode", "dfm_cifar10", "inference(R(f_fake))", "R(f_fake)", "layer", "R",
            "Warde-Farley and Bengio 2017, and Chainer-GAN-lib's dfm/updater.py"),
@@ -206,7 +206,7 @@ CATALOGUE: tuple[Mutant, ...] = (
         "RMSProp's epsilon outside the root", CGAN, (_EPSILON, "optimizers.epsilon_place=outside"), "parameter", "D",
         "inside in TensorFlow 1, outside elsewhere", (_EPSILON,),
     ),
-    _number("RMSProp from 0 for 1", CGAN, "optimizers.start=0", "moment", "", "TensorFlow 1 starts from 1"),
+    _number("RMSProp from 0 for 1", CGAN, "optimizers.start=0", "initial", "", "TensorFlow 1 starts from 1"),
     _number("weights clipped before the step", WARMUP, "optimizers.D.clip.when=before", "layer", "D", ARJOVSKY, iterations=1),
     _number(
         "weights clipped after the step", WARMUP, "optimizers.D.clip.when=after", "layer", "D", ARJOVSKY,
