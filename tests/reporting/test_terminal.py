@@ -39,7 +39,9 @@ def test_terminal_text_is_the_golden_one(name: str) -> None:
 def test_any_report_fits_a_terminal_and_ends_in_its_verdict(made: Report, older: Report) -> None:
     for verbose in (False, True):
         lines = render_terminal(made, verbose, older)
-        assert all(len(line) <= WIDTH and line.isascii() and line.isprintable() for line in lines)
+        assert all(line.isascii() and line.isprintable() for line in lines)
+        # A command is copied, so it stays on one line, however long it is.
+        assert all(len(line) <= WIDTH for line in lines if "ganspec crosscheck --replay" not in line)
         last = " ".join(lines[len(lines) - lines[::-1].index("") :] if "" in lines else lines)
         said_otherwise = any(word in last for word in ("DISAGREE", "training diverged", "nothing was compared"))
         assert said_otherwise or made.agrees
