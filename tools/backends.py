@@ -81,6 +81,7 @@ def make_trainer(name: str, *arguments: Any, **options: Any) -> Any:
 def versions(name: str) -> dict[str, str]:
     """Returns: the version of a backend's framework, or of the package that brings the backend, by its name."""
     if name in NAMES:
+        load(name)  # which mends Chainer first
         return {name: str(importlib.import_module(name).__version__)}
     return {point.dist.name: point.dist.version for point in other_backends().get(name, ()) if point.dist}
 
