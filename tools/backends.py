@@ -7,7 +7,7 @@ ganspec's own are "torch", "chainer" and "reference". Other packages add theirs 
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from typing import Any, cast
 
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
@@ -81,8 +81,7 @@ def make_trainer(name: str, *arguments: Any, **options: Any) -> Any:
 def versions(name: str) -> dict[str, str]:
     """Returns: the version of a backend's framework, or of the package that brings the backend, by its name."""
     if name in NAMES:
-        load(name)  # which mends Chainer first
-        return {name: str(importlib.import_module(name).__version__)}
+        return {name: version(name)}
     return {point.dist.name: point.dist.version for point in other_backends().get(name, ()) if point.dist}
 
 

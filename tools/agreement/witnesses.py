@@ -16,6 +16,7 @@ from ganspec.spec.reference.formulas import unit_direction
 from ganspec.spec.system import System
 from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.draws import DrawSource
+from ganspec.spec.training.protocol import REFERENCE
 from ganspec.spec.training.results import StepResult
 from ganspec.spec.training.state import StateError, TrainingState
 from ganspec.tools import backends
@@ -23,7 +24,6 @@ from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Place, Quantity
 
 Gradients = Mapping[str, Mapping[str, np.ndarray]]  # of each updated network's loss, by network and path
-REFERENCE = "reference"
 
 
 class Witness(Protocol):
