@@ -28,8 +28,8 @@ FLOORS = {
         "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training", "reference",
     ],
     "tools": [
-        "errors", "backends", "data", "baselines", "sampling", "pictures", "agreement", "reporting", "fuzzing", "vectors",
-        "conformance", "run", "programs", "__main__",
+        "errors", "processes", "backends", "data", "baselines", "sampling", "pictures", "agreement", "reporting", "fuzzing",
+        "vectors", "conformance", "run", "programs", "__main__",
     ],
 }  # fmt: skip
 

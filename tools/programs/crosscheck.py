@@ -13,10 +13,8 @@ import stat
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import active_children, get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +35,7 @@ from ganspec.tools.agreement.mutants.program import add_mutant_arguments, run_mu
 from ganspec.tools.agreement.report import Comparison, Divergence, Report
 from ganspec.tools.agreement.witnesses import REFERENCE
 from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
+from ganspec.tools.processes import spread
 from ganspec.tools.programs import options as shared
 from ganspec.tools.reporting import (
     compare_reports,
@@ -146,27 +145,8 @@ def _compared(asked: list[Asked], arguments: argparse.Namespace) -> Iterator[Com
     jobs = min(arguments.jobs or len(os.sched_getaffinity(0)), len(asked))
     if jobs > 1 or not arguments.full:  # threads of arrays this small would wait for one another
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    common = (arguments.iterations, arguments.bundle)
-    with tqdm(total=len(asked), desc="systems", disable=len(asked) == 1, leave=False) as bar:
-        if jobs == 1:
-            for each in asked:
-                yield compare(each, *common)
-                bar.update()
-            return
-        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-            waiting = [pool.submit(compare, each, *common) for each in asked]
-            try:
-                for future in waiting:
-                    yield future.result()
-                    bar.update()
-            except BrokenProcessPool:
-                message = "a process that compared a system was ended from outside, perhaps for want of memory"
-                raise UserError(f"{message}; use --jobs 1") from None
-            except BaseException:  # nobody waits for what is still computed
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in active_children():
-                    process.kill()
-                raise
+    one = partial(compare, iterations=arguments.iterations, bundles=arguments.bundle)
+    yield from tqdm(spread(one, asked, jobs), total=len(asked), desc="systems", disable=len(asked) == 1, leave=False)
 
 
 def compare(asked: Asked, iterations: int, bundles: Path | None) -> Comparison:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Iterable
 
 from tqdm import tqdm
 
@@ -17,6 +15,7 @@ from ganspec.tools.agreement.mutants.catalogue import BY_NAME, CATALOGUE
 from ganspec.tools.agreement.mutants.noticing import MISSED, NOTICED, UNTOUCHED, Notice, noticed_by_pytest
 from ganspec.tools.agreement.mutants.rejecting import Rejection, reject
 from ganspec.tools.errors import AGREED, DISAGREED, UserError
+from ganspec.tools.processes import spread
 
 _REJECTED, _ELSEWHERE, _PASSED = "rejected", "ELSEWHERE", "PASSED"
 
@@ -55,15 +54,7 @@ def run_mutants(arguments: argparse.Namespace) -> int:
     for name in backends.NAMES:
         backends.load(name)  # what is missing is said before anything runs
     asked = [(mutant.name, backend) for mutant in mutants for backend in backends.NAMES]
-    return _say_rejections(tqdm(_rejections(asked, jobs), total=len(asked), disable=None))
-
-
-def _rejections(asked: list[tuple[str, str]], jobs: int) -> Iterator[tuple[str, str, str, str]]:
-    if jobs == 1:
-        yield from map(_try, asked)
-        return
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        yield from pool.map(_try, asked)
+    return _say_rejections(tqdm(spread(_try, asked, jobs), total=len(asked), disable=None))
 
 
 def _try(asked: tuple[str, str]) -> tuple[str, str, str, str]:
