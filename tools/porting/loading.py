@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import importlib
 import inspect
@@ -101,7 +102,11 @@ class Original:
         if function is None:
             hint = did_you_mean(method, [n for n in dir(type(link)) if not n.startswith("_")])
             raise PortError(f"{self.place()}: {self.name} has no method {method!r}" + (f"; {hint}" if hint else ""))
-        names = _parameters(getattr(type(link), method or ("__call__" if "__call__" in _own(type(link)) else "forward")))
+        called = getattr(type(link), method or ("__call__" if "__call__" in _own(type(link)) else "forward"), None)
+        if called is None:
+            own = [n for n in _own(type(link)) if not n.startswith("_") and callable(getattr(type(link), n, None))]
+            raise PortError(f"{self.place()}: {self.name} has neither __call__ nor forward; name a method with --call: {', '.join(sorted(own))}")
+        names = _parameters(called)
         further = dict(keywords or {})
         by_name = all(name in names for name in inputs)
         with self.running(dtype), chainer.using_config("train", training):
@@ -162,6 +167,8 @@ class Original:
             case ast.Name(id=name):
                 if name in vars(self.module):
                     return vars(self.module)[name]
+                if name in ("dict", "list", "tuple", "range", "set"):
+                    return getattr(builtins, name)
                 if name in _ROOTS:
                     return importlib.import_module(_ROOTS[name])
                 raise PortError(f"--args: {name!r} is neither a name of {self.path} nor one of {', '.join(_ROOTS)}")

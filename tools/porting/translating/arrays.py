@@ -48,7 +48,7 @@ NUMPY: dict[str, tuple[str, Rule, str]] = {
     "sum": ("x, axis=None, keepdims=False", functions._reduced("sum"), "sum(x)"), "mean": ("x, axis=None, keepdims=False", functions._reduced("mean"), ""),
     "prod": ("x, axis=None, keepdims=False", "_prod(x, axis, keepdims)", "math.prod(x)"), "max": ("x, axis=None, keepdims=False", functions.FUNCTIONS["max"], "max(x)"),
     "min": ("x, axis=None, keepdims=False", functions.FUNCTIONS["min"], "min(x)"), "argmax": ("x, axis=None", functions._of_one_axis("argmax"), ""), "argmin": ("x, axis=None", functions._of_one_axis("argmin"), ""),
-    "cumsum": ("x, axis=None", "_cumsum(x, axis)", ""), "linalg.norm": ("x, ord=None, axis=None, keepdims=False", "torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims)", ""),
+    "cumsum": ("x, axis=None", "_cumsum(x, axis)", "list(itertools.accumulate(x))"), "linalg.inv": ("x", "torch.linalg.inv(x)", ""), "linalg.det": ("x", "torch.linalg.det(x)", ""), "linalg.qr": ("x", "torch.linalg.qr(x)", ""), "linalg.norm": ("x, ord=None, axis=None, keepdims=False", "torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims)", ""),
     "copy": ("x", "x.clone()", ""), "ascontiguousarray": ("x, dtype=None", "x.contiguous()", ""), "zeros_like": ("x, dtype=None", "torch.zeros_like(x)", ""), "ones_like": ("x, dtype=None", "torch.ones_like(x)", ""),
     "full_like": ("x, fill_value, dtype=None", "torch.full_like(x, fill_value)", ""), "empty_like": ("x, dtype=None", "torch.zeros_like(x)", ""), "finfo": ("dtype", "torch.finfo(torch.get_default_dtype())", ""),
     "logical_and": ("a, b", "torch.logical_and(a, b)", ""), "logical_not": ("a", "torch.logical_not(a)", ""), "logical_or": ("a, b", "torch.logical_or(a, b)", ""), "isscalar": ("x", "not torch.is_tensor(x)", ""),
@@ -130,8 +130,6 @@ def attribute(writer: Expressions, node: ast.Attribute) -> ast.expr:
     """Translate an attribute of a tensor."""
     if node.attr == "xp":
         return filled("torch")
-    if node.attr in ("data", "array") and writer.seen(node.value).is_all("array", "scalar"):
-        raise Unfit(f".{node.attr} of an array is a block of memory", "use the array itself")
     if node.attr not in ATTRIBUTES:
         raise Unfit(f"the attribute .{node.attr} of a variable or an array has no counterpart")
     if node.attr == "T" and not writer.seen(node.value).ndims <= {0, 1, 2}:

@@ -84,11 +84,17 @@ class Expressions:
 
     def expr(self, node: ast.expr) -> ast.expr:
         """Translate an expression."""
+        if isinstance(node, ast.Call | ast.Attribute) and self._is_initializer(node):
+            return constant(None)  # initial values are carried, not drawn
         special = getattr(self, f"_{type(node).__name__.lower()}", None)
         try:
             return special(node) if special else self._generic(node)
         except Unfit as error:
             return self.refuse(node, str(error), error.remedy)
+
+    def _is_initializer(self, node: ast.expr) -> bool:
+        things = self.seen(node).things
+        return bool(things) and self.seen(node).is_all("object") and all(isinstance(t, chainer.Initializer) for t in things)
 
     def _generic(self, node: ast.AST) -> Any:
         """Translate the parts, and keep the form."""

@@ -108,6 +108,10 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
     owner = writer.expr(node.func.value)
     if name in ("__call__", "forward"):
         return ast.Call(owner, [writer.expr(a) for a in node.args], [writer._generic(k) for k in node.keywords])
+    if name == "add_link" and len(node.args) == 1 and isinstance(node.args[0], ast.Starred):
+        return ast.Call(ast.Attribute(owner, "add_module", ast.Load()), [writer.expr(node.args[0])], [])
+    if name == "__setattr__":
+        return call("setattr", owner, *(writer.expr(a) for a in node.args))
     if name not in METHODS:
         raise Unfit(f"the method .{name}() of a link has no counterpart in a model", "move it out of the model's code")
     parameters, text = METHODS[name]
@@ -171,6 +175,12 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     if not issubclass(cls, chainer.Link):
         return _other(writer, node, cls)
     rule = LINKS.get(cls)
+    if cls in STARRED and cls in _MODULES and (any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords)):
+        writer.writer.use(STARRED[cls])
+        name = _batch_norm_class(writer.seen(node).things, writer.writer) if cls is L.BatchNormalization else _MODULES[cls]
+        writer.writer.use_in(filled(name))
+        given = ast.Call(filled(STARRED[cls]), [writer.expr(a) for a in node.args], [writer._generic(k) for k in node.keywords])
+        return ast.Call(filled(name), [ast.Starred(given, ast.Load())], [])
     if rule is None:
         raise Unfit(f"the link chainer.links.{cls.__name__} is not among those that can be ported")
     made = rule(_arguments(writer, node, cls), writer.seen(node).things)
@@ -195,6 +205,10 @@ def superclass(writer: Expressions, node: ast.Call, cls: type, links: list[Any])
         links: the links that were constructed with it.
     """
     rule = LINKS.get(cls)
+    if cls in STARRED and (any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords)):
+        writer.writer.use(STARRED[cls])
+        given = ast.Call(filled(STARRED[cls]), [writer.expr(a) for a in node.args], [writer._generic(k) for k in node.keywords])
+        return ast.Call(filled("super().__init__"), [ast.Starred(given, ast.Load())], [])
     if rule is None:
         raise Unfit(f"a class that derives from chainer.links.{cls.__name__} cannot be ported")
     made = rule(_arguments(writer, node, cls), links)
@@ -314,7 +328,7 @@ def _embedding(a: Arguments, links: list[Any]) -> ast.expr:
 def _batch_norm_class(links: list[Any], writer: Any) -> str:
     ndims = set().union(*(writer.trace.ndims.get(id(link), set()) for link in links)) if links else set()
     if not ndims:
-        raise Unfit("a batch normalization that was never called: whether it takes 2, 3, 4 or 5 axes is not known", "call it in the traced run")
+        return "_BatchNorm"
     found = {{2: "nn.BatchNorm1d", 3: "nn.BatchNorm1d", 4: "nn.BatchNorm2d", 5: "nn.BatchNorm3d"}.get(n, "") for n in ndims}
     return found.pop() if len(found) == 1 else "_BatchNorm"
 
@@ -374,6 +388,9 @@ LINKS: dict[type, Rule] = {
     L.Deconvolution1D: _convolution(True, 1), L.Deconvolution3D: _convolution(True, 3), L.DilatedConvolution2D: _dilated, L.EmbedID: _embedding,
     L.BatchNormalization: _batch_norm, L.LayerNormalization: _layer_norm, L.GroupNormalization: _group_norm, L.PReLU: _written("_PReLU", "shape"),
 }  # fmt: skip
+# What turns arguments that are only known as *args and **kwargs into those of torch's class.
+STARRED = {L.Linear: "_linear_arguments", L.Convolution2D: "_convolution_arguments", L.Deconvolution2D: "_deconvolution_arguments",
+           L.EmbedID: "_embedding_arguments", L.BatchNormalization: "_batch_norm_arguments", L.LayerNormalization: "_layer_norm_arguments"}  # fmt: skip
 _MODULES = {
     L.Linear: "nn.Linear", L.Convolution2D: "nn.Conv2d", L.Deconvolution2D: "nn.ConvTranspose2d", L.EmbedID: "nn.Embedding", L.BatchNormalization: "nn.BatchNorm2d",
     L.LayerNormalization: "nn.LayerNorm", L.GroupNormalization: "nn.GroupNorm", L.DilatedConvolution2D: "nn.Conv2d", L.PReLU: "_PReLU",

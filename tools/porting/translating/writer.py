@@ -330,7 +330,7 @@ class Writer:
         build.body = [ast.Expr(ast.Constant("Returns: the model as it was ported, with new initial values.")), ast.Return(building)]
         code = [written.text(self._used), *(self._text(w) for w in self._wrappers.values()), *body, self._text(build)]
         whole = "\n\n\n".join(c for c in code if c)
-        imports = [f"import {name}" for name in sorted(self._imports | {n for n in ("math",) if re.search(rf"\b{n}\.", whole)})]
+        imports = [f"import {name}" for name in sorted(self._imports | {n for n in ("math", "itertools") if re.search(rf"\b{n}\.", whole)})]
         torch_imports = ["import torch"] + (["from torch import nn"] if re.search(r"\bnn\.", whole) else []) + (["import torch.nn.functional as F"] if re.search(r"\bF\.", whole) else [])
         if len(torch_imports) == 1 and not re.search(r"\btorch\.", whole):
             torch_imports = []

@@ -84,3 +84,43 @@ class _SizedDeconvolution(nn.Module):
 
     def forward(self, x):
         return _deconvolution(x, self.weight, self.bias, self.stride, self.padding, self.outsize, self.groups, self.dilation)
+
+
+def _linear_arguments(in_size, out_size=None, nobias=False, initialW=None, initial_bias=None):
+    """Chainer's arguments of Linear as torch's."""
+    return in_size, out_size, not nobias
+
+
+def _convolution_arguments(
+    in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, initialW=None, initial_bias=None, dilate=1, groups=1
+):
+    """Chainer's arguments of Convolution2D as torch's."""
+    return in_channels, out_channels, ksize, stride, pad, dilate, groups, not nobias
+
+
+def _deconvolution_arguments(
+    in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, outsize=None, initialW=None, initial_bias=None, dilate=1, groups=1
+):
+    """Chainer's arguments of Deconvolution2D as torch's."""
+    if outsize is not None:
+        raise ValueError("outsize has no counterpart here")
+    return in_channels, out_channels, ksize, stride, pad, 0, groups, not nobias, dilate
+
+
+def _embedding_arguments(in_size, out_size, initialW=None, ignore_label=None):
+    """Chainer's arguments of EmbedID as torch's."""
+    if ignore_label is not None:
+        raise ValueError("ignore_label has no counterpart here")
+    return in_size, out_size
+
+
+def _batch_norm_arguments(size, decay=0.9, eps=2e-5, dtype=None, use_gamma=True, use_beta=True, **initial):
+    """Chainer's arguments of BatchNormalization as torch's."""
+    if use_gamma != use_beta:
+        raise ValueError("only one of gamma and beta has no counterpart here")
+    return size, eps, 1 - decay, use_gamma
+
+
+def _layer_norm_arguments(size, eps=1e-6, initial_gamma=None, initial_beta=None):
+    """Chainer's arguments of LayerNormalization as torch's."""
+    return size, eps
