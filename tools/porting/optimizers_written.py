@@ -185,7 +185,8 @@ def optimizer_source(optimizer: Written, hooks: Sequence[Written] = ()) -> str:
     lines = ["model.named_parameters(remove_duplicate=False),"]
     for key, value in values.items():
         chainers = "alpha" if (name, key) == ("Adam", "lr") else key
-        remark = "  # not given: the default of Chainer 7.8.1" if chainers in optimizer.assumed else ""
+        remark = "" if key == chainers else "  # alpha"
+        remark = "  # not given: the default of Chainer 7.8.1" if chainers in optimizer.assumed else remark
         lines.append(f"{key}={value!r},{remark}")
     if hooks:
         lines.append(f"hooks=[{', '.join(map(str, hooks))}],")
@@ -228,8 +229,8 @@ def torchs_own(optimizer: Written) -> list[str]:
         return []
     call, state = calls[optimizer.name]
     return [
-        f"Where every parameter has a gradient in each update, torch.optim.{call()} computes the same"
-        + (";" if state else "."),
+        f"torch.optim.{call()}",
+        "computes the same where every parameter has a gradient in each update" + (";" if state else "."),
         *([f"its state: {state}."] if state else []),
     ]
 
