@@ -29,6 +29,7 @@ LAYER_NAMES: dict[str, dict[str, str]] = {
     "Deconvolution2D": _WEIGHT,
     "DeconvolutionND": _WEIGHT,
     "DilatedConvolution2D": _WEIGHT,
+    "DepthwiseConvolution2D": _WEIGHT,
     "EmbedID": _WEIGHT,
     "PReLU": _WEIGHT,
     "BatchNormalization": _SCALE | _STATISTICS,
