@@ -91,12 +91,6 @@ def parse_optimizer(text: str, option: str = "--optimizer") -> Written:
 
 def parse_hook(text: str, option: str = "--hook") -> Written:
     """Read a hook of an optimiser, as `parse_optimizer` does."""
-    if text.rpartition(".")[2].startswith("GradientNoise") or text.startswith("GradientNoise"):
-        raise CarryError(
-            "GradientNoise cannot be continued: its noise comes from NumPy's global generator, which is in no snapshot",
-            option,
-            "leave it out, and add noise of your own to the gradients",
-        )
     return _parse(text, option, HOOKS, "hook that can be carried")
 
 
@@ -114,6 +108,12 @@ def _parse(text: str, option: str, classes: Mapping[str, Mapping[str, float | bo
             call = ast.Call(call, [], [])
         case _:
             raise CarryError(f"{shown} is no call", option, example)
+    if classes is HOOKS and name == "GradientNoise":
+        raise CarryError(
+            "GradientNoise cannot be continued: its noise comes from NumPy's global generator, which is in no snapshot",
+            option,
+            "leave it out, and add noise of your own to the gradients",
+        )
     if name not in classes:
         raise CarryError(
             f"{printable(name)} is no {kind}{meant(name, classes)}",
