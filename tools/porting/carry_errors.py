@@ -35,3 +35,8 @@ def meant(name: str, names: Iterable[str]) -> str:
     """Returns: " (did you mean ...?)" with the name that is nearest to the given one, or "" where none is near."""
     near = difflib.get_close_matches(name, list(names), 1)
     return f" (did you mean {printable(near[0])}?)" if near else ""
+
+
+def counted(count: int) -> str:
+    """Returns: a number of arrays in words."""
+    return f"{count:,} array{'' if count == 1 else 's'}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,35 @@ from safetensors.numpy import save
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.errors import cannot_write
 from ganspec.tools.porting.carry_errors import CarryError, listed
-from ganspec.tools.porting.names import CarriedArray
-from ganspec.tools.porting.optimizers_states import STATE_NAMES, OptimizerState
-from ganspec.tools.porting.optimizers_written import Written, optimizer_source
-from ganspec.tools.porting.snapshots import ModelValues
+from ganspec.tools.porting.names import CarriedArray, arrays_of, values_of
+from ganspec.tools.porting.optimizers_states import STATE_NAMES, OptimizerState, optimizer_prefix, read_optimizer
+from ganspec.tools.porting.optimizers_written import Written, optimizer_source, parse_hook, parse_optimizer
+from ganspec.tools.porting.snapshot_files import open_snapshot
+from ganspec.tools.porting.snapshots import ModelValues, Progress, fill, read_model, read_progress
 
 FORMAT = "ganspec port 1"
 NAMES = "names.json"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that a port carries.
+
+    Args:
+        arrays: the arrays of the model.
+        model: their values.
+        state: the state of its optimiser, or None.
+        optimizer: the optimiser as the user wrote it, or None.
+        hooks: its hooks as the user wrote them.
+        progress: how far training was.
+    """
+
+    arrays: tuple[CarriedArray, ...]
+    model: ModelValues
+    state: OptimizerState | None = None
+    optimizer: Written | None = None
+    hooks: tuple[Written, ...] = ()
+    progress: Progress = field(default_factory=Progress)
 
 
 @dataclass(frozen=True)
@@ -81,29 +103,64 @@ def optimizer_dict(arrays: Sequence[CarriedArray], state: OptimizerState) -> dic
     return found
 
 
-def carry(
-    folder: Path,
-    arrays: Sequence[CarriedArray],
-    model: ModelValues,
-    state: OptimizerState | None = None,
-    optimizer: Written | None = None,
-    hooks: Sequence[Written] = (),
-) -> Carried:
+def read_numbers(
+    link: Any,
+    snapshot: Path | None = None,
+    *,
+    prefix: str | None = None,
+    optimizer_snapshot: Path | None = None,
+    optimizer: str | None = None,
+    hooks: Sequence[str] = (),
+    allow_extra: bool = False,
+) -> Numbers:
+    """Read the numbers of a model, and give them to its link.
+
+    Args:
+        link: the model, a chainer.Link; what it has not initialised takes its shape from the snapshot.
+        snapshot: a model's own file or a trainer's snapshot; None to take the values that the link has.
+        prefix: which model of the snapshot (see `read_model`); None to find it.
+        optimizer_snapshot: what save_npz made of the optimiser; None to look for it in a trainer's snapshot.
+        optimizer: the optimiser as the old script writes it, such as "Adam(alpha=2e-4)".
+        hooks: its hooks likewise, in the order in which they were added.
+        allow_extra: whether the snapshot may have arrays that the model lacks.
+
+    Raises:
+        CarryError: a file or a text is not what it should be, or the optimiser does not keep what the snapshot has.
+    """
+    written = None if optimizer is None else parse_optimizer(optimizer)
+    hooked = tuple(parse_hook(hook) for hook in hooks)
+    state, progress = None, Progress()
+    if snapshot is None:
+        values = {path: value for path, value in values_of(link).items() if value is not None}
+        if missing := sorted(array.chainer_path for array in arrays_of(link) if array.chainer_path not in values):
+            remedy = "give its sizes, or a snapshot with --snapshot"
+            raise CarryError(f"{listed(missing)}: not initialised, so without a shape", type(link).__name__, remedy)
+        model = ModelValues("", values, ())
+    else:
+        file = open_snapshot(snapshot)
+        model = read_model(file, arrays_of(link), prefix, allow_extra=allow_extra)
+        fill(link, model.values)
+        progress = read_progress(file)
+        if optimizer_snapshot is None and (start := optimizer_prefix(file, model.prefix)) is not None:
+            state = read_optimizer(file, arrays_of(link), start)
+    if optimizer_snapshot is not None:
+        state = read_optimizer(open_snapshot(optimizer_snapshot), arrays_of(link))
+    _check_class(state, written)
+    return Numbers(arrays_of(link), model, state, written, hooked, progress)
+
+
+def carry(folder: Path, numbers: Numbers) -> Carried:
     """Write the numbers of a ported model.
 
     Args:
         folder: folder of the port; it exists.
-        arrays: the arrays of the model.
-        model: their values.
-        state: the state of its optimiser, if that is carried.
-        optimizer: the optimiser as the user wrote it, or None.
-        hooks: its hooks as the user wrote them.
+        numbers: what is written (see `read_numbers`).
 
     Raises:
-        CarryError: the optimiser does not keep what the snapshot has, or PyTorch is absent.
+        CarryError: PyTorch is absent.
         UserError: a file cannot be written.
     """
-    _check_class(state, optimizer)
+    arrays, model, state, optimizer = numbers.arrays, numbers.model, numbers.state, numbers.optimizer
     notes = list(model.notes)
     if text := [array.chainer_path for array in arrays if array.torch_key is None]:
         notes.append(f"text is not carried, for a state dict holds tensors alone: {listed(text)}")
@@ -120,9 +177,9 @@ def carry(
                 f"--optimizer 'Adam(alpha=2e-4, beta1=0.5)'; what the snapshot keeps is that of {likely}"
             )
     if optimizer is not None:
-        contents["optimizer.py"] = optimizer_source(optimizer, hooks).encode()
+        contents["optimizer.py"] = optimizer_source(optimizer, numbers.hooks).encode()
         contents["optimizer.json"] = _json(
-            {"format": FORMAT, **_described(optimizer), "hooks": list(map(_described, hooks))}
+            {"format": FORMAT, **_described(optimizer), "hooks": list(map(_described, numbers.hooks))}
         )
         if optimizer.assumed:
             assumed = listed((f"{key}={optimizer.values[key]!r}" for key in optimizer.assumed), 12)

@@ -172,6 +172,8 @@ def _model(
 ) -> dict[str, np.ndarray]:
     """Returns: the new arrays of the model by their names in the snapshot."""
     new: dict[str, np.ndarray] = {}
+    if missing := sorted({prefix + entry["path"] for entry in record["arrays"].values()} - file.members.keys()):
+        raise CarryError(f"has no {listed(missing)}", file.path, "give the snapshot that was ported")
     for key, entry in record["arrays"].items():
         if key.rpartition(".")[2] == "num_batches_tracked" and entry["path"].rpartition("/")[2] == "N":
             if not notes:
@@ -180,8 +182,6 @@ def _model(
                 )
             continue
         name = prefix + entry["path"]
-        if name not in file.members:
-            raise CarryError(f"has no {printable(name)}", file.path, "give the snapshot that was ported")
         new[name] = _exact(tensors[key], key, path, file, name)
         twin = prefix + entry["same_as"]
         if twin in new and new[twin].tobytes() != new[name].tobytes():

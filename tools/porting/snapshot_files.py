@@ -202,7 +202,10 @@ def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype, bool, int]
     read = npy.read_array_header_1_0 if width == 2 else npy.read_array_header_2_0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "created on Python 2": true and harmless
-        shape, by_columns, dtype = read(text)
+        try:
+            shape, by_columns, dtype = read(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            raise _Refused(f"{printable(name)} has a header that is not NumPy's", _AGAIN) from None
     if any(type(n) is not int or n < 0 for n in shape) or dtype.kind not in "biufcUSO" or dtype.shape:
         raise _Refused(f"{printable(name)} has the type {dtype} and the shape {shape}", "give Chainer's own file")
     return shape, dtype, by_columns, 8 + width + size

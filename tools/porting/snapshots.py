@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ganspec.spec.text.errors import printable
-from ganspec.tools.porting.carry_errors import CarryError, listed
+from ganspec.tools.porting.carry_errors import CarryError, counted, listed
 from ganspec.tools.porting.names import CarriedArray
 from ganspec.tools.porting.snapshot_files import SnapshotFile
 
@@ -119,7 +119,7 @@ def _chosen(file: SnapshotFile, arrays: Sequence[CarriedArray], prefix: str | No
         raise CarryError(f"holds {len(fitting)} models that fit", file.path, f"choose one with {choices}")
     if not counts:
         models = ", ".join(
-            f"{listed(_under(file, model), 3)} under {model or 'no prefix'}" for model in models_in(file)
+            f"{listed(sorted(_under(file, model)), 3)} under {model or 'no prefix'}" for model in models_in(file)
         )
         raise CarryError(
             f"holds none of the model's arrays, such as {printable(arrays[0].chainer_path)}; it has {models}",
@@ -157,7 +157,7 @@ def _compare(file: SnapshotFile, arrays: Sequence[CarriedArray], prefix: str, al
     if missing := sorted(set(paths) - set(there)):
         raise CarryError(f"lacks {len(missing)} of the model's {len(paths)} arrays: {listed(missing)}", where, other)
     if (extra := sorted(set(there) - set(paths))) and not allow_extra:
-        raise CarryError(f"has {len(extra)} arrays that the model lacks: {listed(extra)}", where, other)
+        raise CarryError(f"has {counted(len(extra))} that the model lacks: {listed(extra)}", where, other)
     for path in paths:
         if problem := file.members[prefix + path].problem:
             remedy = "load it in the old environment, run the model once on data, and save it again"
@@ -169,7 +169,7 @@ def _compare(file: SnapshotFile, arrays: Sequence[CarriedArray], prefix: str, al
         if not _fits(file, array, prefix)
     ]
     if wrong:
-        raise CarryError(f"{len(wrong)} arrays have another shape: {'; '.join(wrong[:5])}", where, other)
+        raise CarryError(f"another shape in {counted(len(wrong))}: {'; '.join(wrong[:5])}", where, other)
 
 
 @dataclass(frozen=True)
