@@ -22,7 +22,7 @@ from support.old_models import arrays_in, chainer_modules, make_net, npz_of, sam
 
 
 @pytest.fixture
-def net():
+def net(both_backends):
     return make_net()
 
 
@@ -40,7 +40,7 @@ def read(path: Path, net, prefix=None):
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained(both_backends, tmp_path):
     """Returns: two nets, and the snapshot of the trainer that trained them."""
     chainer = chainer_modules()
     nets = {"gen": make_net(seed=0), "dis": make_net(width=5, seed=1)}
