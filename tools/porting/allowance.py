@@ -1,13 +1,13 @@
 """How far the port may be from his model, each number with its reason.
 
 In float64 the bound of a kind of quantity is a fixed share of the quantity's largest number. In float32, and where float64 misses
-its bound, what counts is how far his own model moves when its parameters, its inputs and what each of its functions gives are
-moved by one rounding (`Movement`): no port can be asked for more agreement than that.
+its bound, what counts is how far his own model moves when its parameters, its inputs and what each of its functions gives
+are moved by one rounding (`Movement`): no port can be asked for more agreement than that.
 
     allowance = ROUNDINGS u max|q| + FACTOR moved
 
-with the constants of `agreement.bounds`. A quantity that is rounding and nothing else, such as the gradient of a bias before batch
-norm, is allowed what moves it, and what moves it is small beside the whole gradient.
+with the constants of `agreement.bounds`. A quantity that is rounding and nothing else, such as the gradient of a bias before
+batch norm, is allowed what moves it, and what moves it is small beside the whole gradient.
 """
 
 from __future__ import annotations

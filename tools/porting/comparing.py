@@ -26,6 +26,7 @@ class Case:
         parameters: "given", those of the snapshot or of his constructor; or "random", all drawn afresh.
         batch: number of samples.
         scale: factor of the sizes of images, 1 for those that were traced.
+        more: rows and columns that images have beyond that.
         seed: seed of inputs and draws.
         call: which call of one instance, from 1.
     """
@@ -35,6 +36,7 @@ class Case:
     parameters: str
     batch: int
     scale: Fraction = Fraction(1)
+    more: int = 0
     seed: int = 0
     call: int = 1
 
@@ -44,6 +46,7 @@ class Case:
 
     def __str__(self) -> str:
         size = "" if self.scale == 1 else f", images {float(self.scale):g} times as large"
+        size += f", images larger by {self.more}" if self.more else ""
         call = "" if self.call == 1 else f", call {self.call}"
         return f"{self.dtype}, {self.mode}, {self.parameters} parameters, batch of {self.batch}{size}, seed {self.seed}{call}"
 
@@ -182,10 +185,6 @@ class Comparison:
 
     def _states(self) -> None:
         for path, value in self.his.states.items():
-            if (
-                path.endswith("/N") and np.ndim(value) == 0
-            ):  # Chainer counts there while it fine-tunes; PyTorch counts calls
-                continue
             persistent = isinstance(value, np.ndarray)
             changed = path not in self.before or not _equal(self.before[path], value)
             if path not in self.port.states:

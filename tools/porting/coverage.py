@@ -143,6 +143,6 @@ def his_files(classes: Iterable[type]) -> list[str]:
     for cls in classes:
         module = sys.modules.get(cls.__module__)
         file = getattr(module, "__file__", None)
-        if file and not cls.__module__.partition(".")[0] == "chainer":
+        if file and cls.__module__.partition(".")[0] != "chainer":
             files.add(str(Path(file)))
     return sorted(files)

@@ -59,10 +59,12 @@ class Sizes:
     Args:
         batch: number of samples.
         scale: factor of the sizes of images; 1 for the sizes that were traced.
+        more: rows and columns that images have beyond that.
     """
 
     batch: int
     scale: Fraction = Fraction(1)
+    more: int = 0
 
     def shape(self, given: Input) -> tuple[int, ...]:
         """Returns: the shape of an input.
@@ -74,7 +76,7 @@ class Sizes:
         for axis, n in enumerate(given.shape):
             size = Fraction(self.batch if n is None else n)
             if given.image and axis > 1:
-                size *= self.scale
+                size = size * self.scale + self.more
             if size.denominator > 1:
                 raise ValueError(f"{n} times {self.scale} is no whole number")
             shape.append(int(size))

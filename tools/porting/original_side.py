@@ -10,13 +10,14 @@ import ganspec.impl_chainer.compat  # noqa: F401
 
 # isort: split
 import chainer
+import chainer.links as L
 import numpy as np
 
 from ganspec.tools.porting.allowance import Movement
 from ganspec.tools.porting.draws import Recorder
 from ganspec.tools.porting.inputs import nested
 from ganspec.tools.porting.outputs import is_array, leaves
-from ganspec.tools.porting.sides import Carried, Model, Ran, first_line, projection
+from ganspec.tools.porting.sides import Model, NamedArray, Ran, first_line, projection
 
 # How inputs may be given: his code wants variables, or arrays of whole numbers, or arrays alone.
 WAYS = ("variables", "all variables", "arrays")
@@ -33,7 +34,7 @@ class OriginalSide:
     """
 
     def __init__(
-        self, model: Model, arrays: Sequence[Carried], watch: contextlib.AbstractContextManager | None = None
+        self, model: Model, arrays: Sequence[NamedArray], watch: contextlib.AbstractContextManager | None = None
     ) -> None:
         self.model, self.arrays = model, arrays
         self.way = WAYS[0]
@@ -120,20 +121,21 @@ class OriginalSide:
             if isinstance(y, chainer.Variable) and y.dtype.kind == "f" and y.creator_node is not None
         }
         weights = [chainer.Variable(projection(path, y.shape, seed, dtype).astype(y.dtype)) for path, y in ends.items()]
-        first = _gradients(list(ends.values()), list(wanted.values()), weights, again=False)
+        own = list(wanted.values())
+        if order > 1:
+            try:
+                first = _gradients(list(ends.values()), own, weights, again=True)
+                # A gradient that no graph leads to is constant.
+                there = [g for g in first if g is not None and g.creator_node is not None]
+                second = _gradients(there, own, [chainer.Variable(2 * g.array) for g in there], again=False)
+            except Exception as error:  # of each function that has none, another
+                ran.why_no_second = f"Chainer has no second gradient here: {first_line(error)}"
+            else:
+                ran.gradients = dict(zip(wanted, map(_array_or_none, first), strict=True))
+                ran.second = dict(zip(wanted, map(_array_or_none, second), strict=True))
+                return
+        first = _gradients(list(ends.values()), own, weights, again=False)
         ran.gradients = dict(zip(wanted, map(_array_or_none, first), strict=True))
-        if order < 2:
-            return
-        try:
-            first = _gradients(list(ends.values()), list(wanted.values()), weights, again=True)
-            # A gradient that no graph leads to is constant.
-            there = [g for g in first if g is not None and g.creator_node is not None]
-            squared = [chainer.Variable(2 * g.array) for g in there]
-            second = _gradients(there, list(wanted.values()), squared, again=False)
-        except Exception as error:  # of each function that has none, another
-            ran.why_no_second = f"Chainer has no second gradient here: {first_line(error)}"
-            return
-        ran.second = dict(zip(wanted, map(_array_or_none, second), strict=True))
 
 
 def _gradients(ends: list[Any], wanted: list[Any], weights: list[Any], *, again: bool) -> list[Any]:
@@ -200,6 +202,10 @@ def read_states(link: chainer.Link) -> dict[str, Any]:
     for path, child, name in _owned(link):
         value = vars(child)[name]
         if name in child._params or isinstance(value, chainer.Parameter):
+            continue
+        if name == "N" and isinstance(
+            child, L.BatchNormalization
+        ):  # counts while it fine-tunes; PyTorch's counts calls
             continue
         if isinstance(value, chainer.Variable):
             value = value.array

@@ -13,7 +13,7 @@ from ganspec.tools.conformance.torch_random import Replay
 from ganspec.tools.porting.draws import DrawError, Event, Tape
 from ganspec.tools.porting.inputs import nested
 from ganspec.tools.porting.outputs import is_array, leaves
-from ganspec.tools.porting.sides import Carried, Model, Ran, first_line, projection
+from ganspec.tools.porting.sides import Model, NamedArray, Ran, first_line, projection
 
 COUNTER = "num_batches_tracked"  # PyTorch counts batches, which nothing reads where the momentum is a number
 
@@ -30,7 +30,7 @@ class PortSide:
         arrays: the arrays that his model has, too.
     """
 
-    def __init__(self, model: Model, arrays: Sequence[Carried]) -> None:
+    def __init__(self, model: Model, arrays: Sequence[NamedArray]) -> None:
         self.model, self.arrays = model, arrays
 
     def make(self, dtype: str, values: Mapping[str, np.ndarray], states: Mapping[str, Any]) -> torch.nn.Module:
@@ -47,7 +47,7 @@ class PortSide:
         with precision(dtype):
             module = self.model.make(dtype)
         own = module.state_dict()
-        given = {a.torch_key: a.chainer_path.strip("/") for a in self.arrays}
+        given = {str(a.torch_key): a.chainer_path.strip("/") for a in self.arrays}
         wrong = [
             f"it has no {key}, which is his {path}"
             for key, path in given.items()
@@ -120,7 +120,7 @@ class PortSide:
             if order:
                 self._differentiate(ran, module, given, found, dtype, order, seed)
         own = module.state_dict()
-        keys = {a.chainer_path.strip("/"): a.torch_key for a in self.arrays}
+        keys = {a.chainer_path.strip("/"): str(a.torch_key) for a in self.arrays}
         for path in states:
             value = own[keys[path]] if keys.get(path) in own else read_attribute(module, path)
             if value is not MISSING:
@@ -138,7 +138,7 @@ class PortSide:
         seed: int,
     ) -> None:
         parameters = dict(module.named_parameters(remove_duplicate=False))
-        wanted = {a.chainer_path.strip("/"): parameters.get(a.torch_key) for a in self.arrays if a.trained}
+        wanted = {a.chainer_path.strip("/"): parameters.get(str(a.torch_key)) for a in self.arrays if a.trained}
         wanted |= {f"input {n}": v for n, v in given.items() if v.requires_grad}
         ends = {p: y for p, y in found.items() if isinstance(y, torch.Tensor) and y.requires_grad}
         weights = [

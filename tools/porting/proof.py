@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from ganspec.tools.porting.original_side import WAYS, OriginalSide, read_arrays
 from ganspec.tools.porting.outputs import OutputError
 from ganspec.tools.porting.port_side import PortSide
 from ganspec.tools.porting.running import CaseRunner
-from ganspec.tools.porting.sides import Carried, Model, first_line
+from ganspec.tools.porting.sides import Model, NamedArray, first_line
 
 MODES = ("training", "inference")
 TRACED_BATCH = 3
@@ -69,13 +70,14 @@ class Proof:
 def prove(
     original: Model,
     ported: Model,
-    arrays: Sequence[Carried],
+    arrays: Sequence[NamedArray],
     inputs: Sequence[Input],
     *,
     modes: Sequence[str] = MODES,
     values: Mapping[str, np.ndarray] | None = None,
     batch: int = TRACED_BATCH,
     seed: int = 0,
+    stop: bool = False,
 ) -> Proof:
     """Compare his model with the port.
 
@@ -88,6 +90,7 @@ def prove(
         values: arrays of a snapshot by their paths in Chainer; None for those that his constructor draws.
         batch: number of samples that was traced.
         seed: seed of all random numbers.
+        stop: whether to stop after the first case that differs.
 
     Returns: what was found.
 
@@ -111,7 +114,7 @@ def prove(
         except DrawError as error:
             proof.refused.append(str(error))
         else:
-            _compare(CaseRunner(his, PortSide(ported, carried), inputs, given), proof, modes, batch, seed)
+            _compare(CaseRunner(his, PortSide(ported, carried), inputs, given), proof, modes, batch, seed, stop)
         proof.missed, proof.lines = coverage.missed(classes), coverage.counted(classes)
     proof.unexercised = list(dict.fromkeys(proof.unexercised))
     proof.seconds = time.perf_counter() - began
@@ -148,15 +151,15 @@ def _probe(his: OriginalSide, inputs: Sequence[Input], modes: Sequence[str], bat
 
 
 def _carried(
-    link: Any, arrays: Sequence[Carried], values: Mapping[str, np.ndarray] | None, proof: Proof
-) -> tuple[dict[str, np.ndarray], list[Carried]]:
+    link: Any, arrays: Sequence[NamedArray], values: Mapping[str, np.ndarray] | None, proof: Proof
+) -> tuple[dict[str, np.ndarray], list[NamedArray]]:
     """Returns: the given values of all arrays, and the arrays that have one."""
     found = read_arrays(link)
     given = {path: value for path, value in found.items() if value is not None}
     for path, value in (values or {}).items():
         if path.strip("/") in given:
             given[path.strip("/")] = np.asarray(value)
-    carried = [a for a in arrays if a.chainer_path.strip("/") in given]
+    carried = [a for a in arrays if a.torch_key is not None and a.chainer_path.strip("/") in given]
     empty = sorted(path for path, value in found.items() if value is None)
     if empty:
         proof.unexercised.append(f"parameters that no call initialises: {', '.join(empty)}")
@@ -197,34 +200,43 @@ def _floating(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _compare(runner: CaseRunner, proof: Proof, modes: Sequence[str], batch: int, seed: int) -> None:
+def _compare(runner: CaseRunner, proof: Proof, modes: Sequence[str], batch: int, seed: int, stop: bool) -> None:
     """Run all cases."""
     for mode in modes:
         training = mode == "training"
-        plain = Case("float64", training, "given", batch, seed=seed)
         fresh = Case("float64", training, "random", batch, seed=seed + 1)
-        runner.compare(plain, proof, order=2)
-        runner.compare(fresh, proof, order=2, calls=2)
-        for other in OTHER_BATCHES:
-            if other != batch:
-                runner.compare(Case("float64", training, "random", other, seed=seed + other), proof, optional="batch")
-        _compare_images(runner, proof, training, batch, seed)
-        runner.compare(Case("float32", training, "random", batch, seed=seed + 1), proof)
+        todo: list[Callable[[], None]] = [
+            partial(runner.compare, replace(fresh, parameters="given", seed=seed), proof, order=2),
+            partial(runner.compare, fresh, proof, order=2, calls=2),
+            *(
+                partial(runner.compare, replace(fresh, batch=n, seed=seed + n), proof, optional="batch")
+                for n in OTHER_BATCHES
+                if n != batch
+            ),
+            partial(_compare_images, runner, proof, replace(fresh, seed=seed + 2)),
+            partial(runner.compare, replace(fresh, dtype="float32"), proof),
+        ]
+        for compare in todo:
+            compare()
+            if stop and proof.first is not None:
+                return
     runner.finish(proof)
 
 
-def _compare_images(runner: CaseRunner, proof: Proof, training: bool, batch: int, seed: int) -> None:
-    """Compare on images of another size, the first that his model takes."""
+def _compare_images(runner: CaseRunner, proof: Proof, case: Case) -> None:
+    """Compare on images of other sizes, as far as his model takes them: of a multiple, and larger by 1, which may be odd."""
     if not any(given.image for given in runner.inputs):
         return
-    refusals = []
-    for scale in SCALES:
-        case = Case("float64", training, "random", batch, scale, seed=seed + 2)
-        if not (why := runner.refuses(case)):
-            runner.compare(case, proof)
-            return
-        refusals.append(why)
-    proof.unexercised.append(f"other sizes of images, which his model does not take: {refusals[0]}")
+    scaled = [replace(case, scale=scale) for scale in SCALES]
+    for cases, what in ((scaled, "larger or smaller"), ([replace(case, more=1)], "larger by 1")):
+        refusals = []
+        for each in cases:
+            if not (why := runner.refuses(each)):
+                runner.compare(each, proof)
+                break
+            refusals.append(why)
+        else:
+            proof.unexercised.append(f"images {what}, which his model does not take: {refusals[0]}")
 
 
 def cause(error: BaseException | None, kind: type[BaseException]) -> Any:

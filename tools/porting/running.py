@@ -180,7 +180,7 @@ class CaseRunner:
 
     def inputs_of(self, case: Case, call: int, dtype: str) -> dict[str, np.ndarray]:
         """Returns: the inputs of a call, numbers from 0."""
-        return draw_inputs(self.inputs, Sizes(case.batch, case.scale), case.seed + 1000 * call, dtype)
+        return draw_inputs(self.inputs, Sizes(case.batch, case.scale, case.more), case.seed + 1000 * call, dtype)
 
     def _values(self, case: Case) -> Mapping[str, np.ndarray]:
         return self.given if case.parameters == "given" else draw_values(self.given, self._trained, case.seed)

@@ -22,17 +22,18 @@ class Model(Protocol):
     def call(self, instance: Any, inputs: Mapping[str, Any], training: bool, dtype: str) -> Any: ...
 
 
-class Carried(Protocol):
+class NamedArray(Protocol):
     """An array that both have.
 
-    Its path in Chainer ("l0/W"), its key in the state dict of the port ("l0.weight"), and whether it is a parameter.
+    Its path in Chainer ("l0/W"), its key in the state dict of the port ("l0.weight"; None for what a state dict cannot hold), and
+    whether it is a parameter. `names.CarriedArray` is one.
     """
 
     @property
     def chainer_path(self) -> str: ...
 
     @property
-    def torch_key(self) -> str: ...
+    def torch_key(self) -> str | None: ...
 
     @property
     def trained(self) -> bool: ...

@@ -16,7 +16,7 @@ class Attention(chainer.Chain):
             self.gain = chainer.Parameter(np.zeros(1, np.float32))
 
     def __call__(self, x):
-        n, ch, height, width = x.shape
+        n, _, height, width = x.shape
         f, g, h = (F.reshape(link(x), (n, -1, height * width)) for link in (self.f, self.g, self.h))
         weights = F.softmax(F.matmul(f, g, transa=True), axis=2)
         y = F.reshape(F.matmul(h, weights, transb=True), x.shape)

@@ -11,7 +11,7 @@ class Attention(nn.Module):
         self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, x):
-        n, ch, height, width = x.shape
+        n, _, height, width = x.shape
         f, g, h = (link(x).reshape(n, -1, height * width) for link in (self.f, self.g, self.h))
         weights = torch.softmax(f.transpose(1, 2) @ g, 2)
         y = (h @ weights.transpose(1, 2)).reshape(x.shape)
