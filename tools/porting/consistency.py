@@ -15,7 +15,7 @@ import numpy as np
 from ganspec.tools.porting.sides import Ran
 
 if TYPE_CHECKING:
-    from ganspec.tools.porting.comparing import Case
+    from ganspec.tools.porting.rows import Case
     from ganspec.tools.porting.running import CaseRunner
 
 _STEP = 1e-5  # of the way along the direction: the error of central differences is its square, that of rounding 1e-11

@@ -20,15 +20,16 @@ import numpy as np
 
 from ganspec.tools.errors import UserError
 from ganspec.tools.porting.afresh import rounded
-from ganspec.tools.porting.comparing import Case, Row, failures
 from ganspec.tools.porting.coverage import Coverage, Missed, his_files
-from ganspec.tools.porting.draws import DrawError, Recorder, same_events, watching
+from ganspec.tools.porting.draws import DrawError, Recorder, same_events
 from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs
 from ganspec.tools.porting.original_side import WAYS, OriginalSide, read_arrays
 from ganspec.tools.porting.outputs import OutputError
 from ganspec.tools.porting.port_side import PortSide
+from ganspec.tools.porting.rows import Case, Row, failures
 from ganspec.tools.porting.running import CaseRunner
 from ganspec.tools.porting.sides import Model, NamedArray, first_line
+from ganspec.tools.porting.watching import watching
 
 MODES = ("training", "inference")
 TRACED_BATCH = 3
@@ -77,6 +78,7 @@ def prove(
     values: Mapping[str, np.ndarray] | None = None,
     batch: int = TRACED_BATCH,
     seed: int = 0,
+    files: Sequence[str] = (),
     stop: bool = False,
 ) -> Proof:
     """Compare his model with the port.
@@ -90,6 +92,7 @@ def prove(
         values: arrays of a snapshot by their paths in Chainer; None for those that his constructor draws.
         batch: number of samples that was traced.
         seed: seed of all random numbers.
+        files: paths of his files, whose lines are watched; without, those of the classes of his links.
         stop: whether to stop after the first case that differs.
 
     Returns: what was found.
@@ -104,9 +107,9 @@ def prove(
         warnings.simplefilter("ignore")  # of batches of one sample
         his = OriginalSide(original, arrays, coverage)
         classes = _classes(his)
-        coverage.files |= set(his_files(classes))
+        coverage.files |= set(files or his_files(classes))
         try:
-            made = _probe(his, inputs, modes, batch, seed)
+            made = probe(his, inputs, modes, batch, seed)
             given, carried = _carried(made, arrays, values, proof)
             his.arrays = carried
             for mode in modes:
@@ -127,16 +130,25 @@ def _classes(his: OriginalSide) -> list[type]:
     return [base for cls in dict.fromkeys(map(type, link.links())) for base in cls.__mro__ if base is not object]
 
 
-def _probe(his: OriginalSide, inputs: Sequence[Input], modes: Sequence[str], batch: int, seed: int) -> Any:
-    """Find out how his model wants its inputs. Returns: an instance whose parameters are all there."""
+def probe(
+    his: OriginalSide, inputs: Sequence[Input], modes: Sequence[str], batch: int, seed: int, dtype: str = "float64"
+) -> Any:
+    """Find out how his model wants its inputs: as variables or as arrays.
+
+    Returns: an instance that was called in each mode, so that its parameters are all there.
+
+    Raises:
+        UserError, porting.errors.PortError: it does not run on them.
+        DrawError: it draws what cannot be given to a port.
+    """
     failed: list[Exception] = []
-    drawn = draw_inputs(inputs, Sizes(batch), seed, "float64")
+    drawn = draw_inputs(inputs, Sizes(batch), seed, dtype)
     for way in WAYS:
         his.way = way
-        link = his.make("float64", None)
+        link = his.make(dtype, None)
         try:
             for mode in modes:
-                his.run(link, drawn, training=mode == "training", dtype="float64", recorder=Recorder(seed), order=0)
+                his.run(link, drawn, training=mode == "training", dtype=dtype, recorder=Recorder(seed), order=0)
         except OutputError as error:
             raise UserError(f"his model's {error}") from None
         except Exception as error:

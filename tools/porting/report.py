@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganspec.spec.text.errors import counted, printable
-from ganspec.tools.porting.comparing import Case, Row, failures
 from ganspec.tools.porting.proof import Proof
+from ganspec.tools.porting.rows import Case, Row, failures
 from ganspec.tools.reporting.wording import number, ratio
 
 FORMAT = "ganspec port report 1"

@@ -11,13 +11,14 @@ import numpy as np
 
 from ganspec.tools.porting.afresh import draw_values
 from ganspec.tools.porting.allowance import DIRECTIONS, Movement
-from ganspec.tools.porting.comparing import Case, Comparison, Row
+from ganspec.tools.porting.comparing import Comparison
 from ganspec.tools.porting.consistency import second_is_broken
 from ganspec.tools.porting.draws import DrawError, Event, Recorder
 from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs
 from ganspec.tools.porting.original_side import OriginalSide, read_states
 from ganspec.tools.porting.outputs import OutputError
 from ganspec.tools.porting.port_side import LoadError, PortSide
+from ganspec.tools.porting.rows import Case, Row
 from ganspec.tools.porting.sides import Ran, first_line
 
 if TYPE_CHECKING:
