@@ -24,7 +24,13 @@ EVERY_LAYER = "every layer"
 # Keys that are taken out of a system file before a table of it is read.
 TAKEN_BEFORE = {"system": ("like", "variants", "reduced")}
 CONTENTS = {"networks": "system", "network": "architecture", "losses": "loss", "steps": "schedule", "like": "system"}
-SHAPES = ([(3, 8, 8)], [(6,)], [(1,)], [(3, 8, 8), (3, 8, 8)])  # inputs that some kind of layer takes
+SHAPES = (
+    [(3, 8, 8)],
+    [(6,)],
+    [(1,)],
+    [(3, 8, 8), (3, 8, 8)],
+    [(3, 8, 8), (4,)],
+)  # inputs that some kind of layer takes
 
 
 @dataclass
