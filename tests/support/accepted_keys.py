@@ -141,14 +141,14 @@ def keys_of_layer(kind: str) -> tuple[set[str], set[str]]:
     """Returns: the keys that a kind of layer takes, and those of them that it needs."""
     taken: set[str] = set()
     needed: set[str] = set()
-    for shapes in SHAPES:
+    for shapes in (shapes for shapes in SHAPES if KINDS[kind].least <= len(shapes) <= KINDS[kind].most):
         problems = Problems()
         table = Table({}, "", "", problems)
         with suppress(ShapeError, ValueError):  # inputs that this kind does not take
             KINDS[kind].make(table, list(shapes))
-            taken |= table.read
-            found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
-            needed |= {match[1] for match in found if match}
+        taken |= table.read
+        found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
+        needed |= {match[1] for match in found if match}
     return taken, needed
 
 
