@@ -29,28 +29,19 @@ NUMBERS = {
     "prelu": ("slope", TRAINED), "swish": ("beta", TRAINED), "trained_scale": ("factor", TRAINED), "bias": ("bias", TRAINED),
 }  # fmt: skip
 TRAINED_KINDS = ("prelu", "swish", "trained_scale", "bias")
-NORMS = ("batch_norm", "conditional_batch_norm", "layer_norm", "instance_norm", "group_norm")
 ACTIVATIONS = ("tanh", "leaky_relu", "relu", "elu", "sigmoid")
 POINTWISE = (
-    *ACTIVATIONS,
-    "softplus",
-    "hard_sigmoid",
-    "abs",
-    "exp",
-    "log",
-    "sqrt",
-    "clip",
-    "scale",
-    "dropout",
-    *TRAINED_KINDS,
-)
+    *ACTIVATIONS, "softplus", "hard_sigmoid", "abs", "exp", "log", "sqrt", "clip", "scale", "dropout", *TRAINED_KINDS,
+)  # fmt: skip
 OF_CHANNELS = ("softmax", "normalize", "local_response_norm", "pixel_norm", "layer_norm", "group_norm")
 ANY = (*POINTWISE, "flatten", "reshape", "transpose", "add", "subtract", "multiply", "concat", "network")
-OF_AXES = (*OF_CHANNELS, "slice", "mean", "sum")
+OF_AXES = (*OF_CHANNELS, "batch_norm", "conditional_batch_norm", "slice", "mean", "sum")
+WINDOWS = ("conv", "deconv", "max_pool", "avg_pool")
 OF_IMAGES = (
-    "conv", "deconv", "batch_norm", "instance_norm", "minibatch_std", "pad", "upsample", "max_pool", "avg_pool", *OF_AXES,
+    *WINDOWS, *WINDOWS,  # twice, for they have the most keys
+    "instance_norm", "minibatch_std", "pad", "upsample", *OF_AXES,
 )  # fmt: skip
-OF_VECTORS = ("linear", "batch_norm", "minibatch_discrimination", "planes", *OF_AXES)
+OF_VECTORS = ("linear", "minibatch_discrimination", "planes", *OF_AXES)
 # Layers whose output has the shape of their input: they can be absent in some stages of growth.
 KEEPING = (*POINTWISE, *OF_CHANNELS, "batch_norm")
 
@@ -120,7 +111,7 @@ def _window(draw: Draw, kind: str, shape: Shape) -> Outline:
     channels, height, width = shape
     sides = st.lists(st.integers(0, 2), min_size=4, max_size=4)
     if kind == "pad":
-        top, bottom, left, right = padding = draw(sides)
+        top, bottom, left, right = padding = draw(st.lists(st.integers(0, 1), min_size=4, max_size=4))
         made = (channels, height + top + bottom, width + left + right)
         return made, {"padding": padding, "value": draw(st.sampled_from((0, -1, 0.5)))}
     pool = kind.endswith("pool")
@@ -128,9 +119,9 @@ def _window(draw: Draw, kind: str, shape: Shape) -> Outline:
     keys: dict[str, Any] = {"kernel": kernel, "stride": stride}
     (kh, kw), (down, across) = _pair(kernel), _pair(stride)
     if pool:
-        padding = _size(draw, 0, 1) if draw(st.integers(0, 3)) == 3 else 0
+        padding = _size(draw, 0, 1) if draw(st.booleans()) else 0
         keys |= {"padding": padding} if padding != 0 else {}
-        (above, beside), cover_all = _pair(padding), kind == "max_pool" and draw(st.integers(0, 3)) == 3
+        (above, beside), cover_all = _pair(padding), kind == "max_pool" and draw(st.booleans())
         keys |= {"cover_all": True} if cover_all else {}
         out = []
         for size, k, s, p in ((height, kh, down, above), (width, kw, across, beside)):
@@ -147,7 +138,7 @@ def _window(draw: Draw, kind: str, shape: Shape) -> Outline:
         return (made, *out) if min(out) > 0 else None, keys
     padding = keys["padding"] = draw(st.one_of(st.integers(0, 2), sides))
     top, bottom, left, right = padding if isinstance(padding, list) else [padding] * 4
-    dilation = keys["dilation"] = _size(draw, 1, 2) if draw(st.integers(0, 3)) == 3 else 1
+    dilation = keys["dilation"] = _size(draw, 1, 2) if draw(st.booleans()) else 1
     apart, aside = _pair(dilation)
     if dilation == 1:
         del keys["dilation"]

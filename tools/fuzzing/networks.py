@@ -101,9 +101,10 @@ class Sketch:
         source = self.one(names)
         shape = self.shapes[source]
         kinds = [*({1: OF_VECTORS, 3: OF_IMAGES}.get(len(shape), ())), *ANY]
-        kinds += ["conditional_batch_norm"] * bool(shape and self.labels)
-        if not self.batched:
-            kinds = [kind for kind in kinds if not kind.endswith("batch_norm")]
+        kinds += ["conditional_batch_norm"] * 4 * (len(shape) in (1, 3))  # few networks have labels
+        unfit = {"conditional_batch_norm"} if not self.labels else set()
+        unfit |= {"batch_norm", "conditional_batch_norm"} if not self.batched else set()
+        kinds = [kind for kind in kinds if kind not in unfit]
         self.layer(self.one(kinds), source, shape)
 
     def layer(self, kind: str, source: str, shape: Shape) -> str:
