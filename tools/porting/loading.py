@@ -40,7 +40,9 @@ class Original:
         PortError: the file, the class or the arguments are wrong, or importing failed.
     """
 
-    def __init__(self, target: str, arguments: str = "", sources: tuple[str, ...] = (), old_names: bool = False) -> None:
+    def __init__(
+        self, target: str, arguments: str = "", sources: tuple[str, ...] = (), old_names: bool = False
+    ) -> None:
         path, colon, name = target.rpartition(":")
         if not colon or not name or not path:
             raise PortError(f"expected FILE:CLASS, such as model.py:Generator, found {target!r}")
@@ -80,7 +82,9 @@ class Original:
             try:
                 link = self.cls(*values, **keywords)
             except Exception as error:
-                raise PortError(f"{self.line_of(error)}: {self.name}'s constructor failed: {type(error).__name__}: {error}") from error
+                raise PortError(
+                    f"{self.line_of(error)}: {self.name}'s constructor failed: {type(error).__name__}: {error}"
+                ) from error
         widen(link, np.dtype(dtype))
         return link
 
@@ -105,7 +109,9 @@ class Original:
         called = getattr(type(link), method or ("__call__" if "__call__" in _own(type(link)) else "forward"), None)
         if called is None:
             own = [n for n in _own(type(link)) if not n.startswith("_") and callable(getattr(type(link), n, None))]
-            raise PortError(f"{self.place()}: {self.name} has neither __call__ nor forward; name a method with --call: {', '.join(sorted(own))}")
+            raise PortError(
+                f"{self.place()}: {self.name} has neither __call__ nor forward; name a method with --call: {', '.join(sorted(own))}"
+            )
         names = _parameters(called)
         further = dict(keywords or {})
         by_name = all(name in names for name in inputs)
@@ -113,7 +119,9 @@ class Original:
             try:
                 return function(**inputs, **further) if by_name else function(*inputs.values(), **further)
             except Exception as error:
-                shapes = ", ".join(f"{n}: {'x'.join(map(str, np.shape(getattr(v, 'array', v))))}" for n, v in inputs.items())
+                shapes = ", ".join(
+                    f"{n}: {'x'.join(map(str, np.shape(getattr(v, 'array', v))))}" for n, v in inputs.items()
+                )
                 what = f"{self.name}{'.' + method if method else ''} failed on {shapes}"
                 raise PortError(f"{self.line_of(error)}: {what}: {type(error).__name__}: {error}") from error
 
@@ -123,7 +131,11 @@ class Original:
         before, self.trace.wide = self.trace.wide, dtype == "float64"
         here = _Inputs(self.trace)
         try:
-            with self.importer.importing(os.path.dirname(self.path)), chainer.using_config("dtype", np.dtype(dtype)), here:
+            with (
+                self.importer.importing(os.path.dirname(self.path)),
+                chainer.using_config("dtype", np.dtype(dtype)),
+                here,
+            ):
                 yield
         finally:
             self.trace.wide = before
@@ -152,18 +164,25 @@ class Original:
                 links = [n for n, v in vars(self.module).items() if isinstance(v, type) and issubclass(v, chainer.Link)]
                 own = [n for n in links if getattr(self.module, n).__module__ == self.module.__name__]
                 hint = did_you_mean(part, own)
-                raise PortError(f"{self.path} has no class {self.name!r}; it has {', '.join(own) or 'no class of links'}" + (f"; {hint}" if hint else ""))
+                raise PortError(
+                    f"{self.path} has no class {self.name!r}; it has {', '.join(own) or 'no class of links'}"
+                    + (f"; {hint}" if hint else "")
+                )
             value = getattr(value, part)
         if not isinstance(value, type) or not issubclass(value, chainer.Link):
             what = "a class, but no chainer.Link" if isinstance(value, type) else f"of the type {type(value).__name__}"
-            raise PortError(f"{self.path}: {self.name} is {what}; expected a class that derives from chainer.Link, Chain or ChainList")
+            raise PortError(
+                f"{self.path}: {self.name} is {what}; expected a class that derives from chainer.Link, Chain or ChainList"
+            )
         return value
 
     def _value(self, node: ast.expr) -> Any:
         """Returns: the value of an argument: a literal, a dotted name, or a call of one."""
         match node:
             case ast.Call(func=func, args=args, keywords=keywords):
-                return self._value(func)(*map(self._value, args), **{str(k.arg): self._value(k.value) for k in keywords})
+                return self._value(func)(
+                    *map(self._value, args), **{str(k.arg): self._value(k.value) for k in keywords}
+                )
             case ast.Name(id=name):
                 if name in vars(self.module):
                     return vars(self.module)[name]
@@ -234,7 +253,9 @@ def _parsed(text: str) -> ast.Call:
     try:
         tree = ast.parse(f"f({text}\n)", mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise PortError(f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}: {error}") from None
+        raise PortError(
+            f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}: {error}"
+        ) from None
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         raise PortError(f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}")
     if any(isinstance(a, ast.Starred) for a in tree.args) or any(k.arg is None for k in tree.keywords):

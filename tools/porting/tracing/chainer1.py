@@ -19,7 +19,10 @@ def call(function: Any, *arguments: Any, **keywords: Any) -> Any:
     """Call a function; where it is Chainer's own, `test`, `train` and `volatile` take effect as they did in Chainer 1."""
     if not _of_chainer(function):
         return function(*arguments, **keywords)
-    with chainer.using_config("train", mode(keywords)), chainer.using_config("enable_backprop", not _volatile(keywords)):
+    with (
+        chainer.using_config("train", mode(keywords)),
+        chainer.using_config("enable_backprop", not _volatile(keywords)),
+    ):
         return function(*arguments, **{k: v for k, v in keywords.items() if k not in ("test", "train", "volatile")})
 
 

@@ -131,7 +131,10 @@ class _Recorders(ast.NodeTransformer):
             if keyword.arg in ("dtype", "typ"):
                 keyword.value = self._through(keyword.value)
         named = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if named in ("array", "asarray", "zeros", "ones", "empty", "cast", "zeros_like", "ones_like") and len(node.args) > 1:
+        if (
+            named in ("array", "asarray", "zeros", "ones", "empty", "cast", "zeros_like", "ones_like")
+            and len(node.args) > 1
+        ):
             node.args[1] = self._through(node.args[1])
         elif named == "full" and len(node.args) > 2:
             node.args[2] = self._through(node.args[2])

@@ -79,9 +79,13 @@ class Importer:
                 raise PortError(f"{path}:{error.lineno}: this is not Python 3: {error.msg}{hint}") from None
             except ModuleNotFoundError as error:
                 remedy = "install it, or name the folder that has it with --source FOLDER"
-                raise PortError(f"{_place(error, path)}: importing it failed: no module named {error.name!r}; {remedy}") from error
+                raise PortError(
+                    f"{_place(error, path)}: importing it failed: no module named {error.name!r}; {remedy}"
+                ) from error
             except Exception as error:
-                raise PortError(f"{_place(error, path)}: importing it failed: {type(error).__name__}: {error}") from error
+                raise PortError(
+                    f"{_place(error, path)}: importing it failed: {type(error).__name__}: {error}"
+                ) from error
         return module
 
     @contextlib.contextmanager

@@ -60,7 +60,11 @@ class Seen:
     @property
     def only(self) -> Any:
         """The one thing that it always was; None where it was several, or none that is kept."""
-        return self.things[0] if len(self.things) == 1 and self.kinds.isdisjoint({"list", "dictionary", "variable", "array"}) else None
+        return (
+            self.things[0]
+            if len(self.things) == 1 and self.kinds.isdisjoint({"list", "dictionary", "variable", "array"})
+            else None
+        )
 
     def is_all(self, *kinds: str) -> bool:
         """Returns: whether it ran, and was always of these kinds."""
@@ -98,7 +102,12 @@ def kind_of(value: Any) -> str:
             return "function"
     if isinstance(value, np.ndarray) or type(value).__module__.startswith("cupy"):
         return "array"
-    return "function" if type(value).__name__ in ("method-wrapper", "wrapper_descriptor", "method_descriptor", "_ArrayFunctionDispatcher") else "object"
+    return (
+        "function"
+        if type(value).__name__
+        in ("method-wrapper", "wrapper_descriptor", "method_descriptor", "_ArrayFunctionDispatcher")
+        else "object"
+    )
 
 
 def _contains(things: Iterable[Any], value: Any) -> bool:

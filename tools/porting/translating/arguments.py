@@ -66,7 +66,11 @@ class Arguments:
 
     def given(self, name: str) -> bool:
         """Returns: whether an argument was given, and not always as its default."""
-        return name in self.nodes and (name not in self.signature.parameters or self.value(name) is UNKNOWN or not _same(self.value(name), self.default(name)))
+        return name in self.nodes and (
+            name not in self.signature.parameters
+            or self.value(name) is UNKNOWN
+            or not _same(self.value(name), self.default(name))
+        )
 
     def default(self, name: str) -> Any:
         """Returns: the default value of a parameter."""
@@ -105,7 +109,15 @@ class Arguments:
         if isinstance(node, ast.Constant):
             return node.value
         seen = self.writer.seen(node)
-        if len(seen.things) != 1 or not seen.kinds <= {"number", "none", "text", "tuple", "function", "class", "scalar"}:
+        if len(seen.things) != 1 or not seen.kinds <= {
+            "number",
+            "none",
+            "text",
+            "tuple",
+            "function",
+            "class",
+            "scalar",
+        }:
             return UNKNOWN
         return seen.things[0]
 

@@ -38,7 +38,9 @@ class Expressions:
         own: the name of the instance in a method, "self" mostly; empty elsewhere.
     """
 
-    def __init__(self, writer: Writer, source: Source, namespace: dict[str, Any], local: set[str], own: str = "") -> None:
+    def __init__(
+        self, writer: Writer, source: Source, namespace: dict[str, Any], local: set[str], own: str = ""
+    ) -> None:
         self.writer, self.source, self.namespace, self.local, self.own = writer, source, namespace, local, own
         self.tensors: list[str] = []  # parameters of the function that were tensors
         self.moded: list[bool] | None = None  # in a function outside of classes: whether it reads the mode
@@ -94,7 +96,11 @@ class Expressions:
 
     def _is_initializer(self, node: ast.expr) -> bool:
         things = self.seen(node).things
-        return bool(things) and self.seen(node).is_all("object") and all(isinstance(t, chainer.Initializer) for t in things)
+        return (
+            bool(things)
+            and self.seen(node).is_all("object")
+            and all(isinstance(t, chainer.Initializer) for t in things)
+        )
 
     def _generic(self, node: ast.AST) -> Any:
         """Translate the parts, and keep the form."""
@@ -109,7 +115,9 @@ class Expressions:
     def _part(self, value: Any) -> Any:
         if isinstance(value, ast.expr):
             return self.expr(value)
-        if isinstance(value, ast.AST) and not isinstance(value, ast.expr_context | ast.operator | ast.cmpop | ast.boolop | ast.unaryop):
+        if isinstance(value, ast.AST) and not isinstance(
+            value, ast.expr_context | ast.operator | ast.cmpop | ast.boolop | ast.unaryop
+        ):
             return self._generic(value)
         return value
 
@@ -161,14 +169,20 @@ class Expressions:
             self.moded.append(True)
             return ast.Name("training", ast.Load())
         if not self.own:
-            raise Unfit("the mode is read outside of a class", "make it a method of the class, or give the mode as an argument")
+            raise Unfit(
+                "the mode is read outside of a class", "make it a method of the class, or give the mode as an argument"
+            )
         return filled("own.training", own=ast.Name(self.own, ast.Load()))
 
     def device(self) -> ast.expr | None:
         """Returns: the expression of the device on which new tensors are made; None where nothing tells it."""
         if self.tensors:
             return filled("x.device", x=ast.Name(self.renamed(self.tensors[0]), ast.Load()))
-        return filled("next(own.parameters()).device", own=ast.Name(self.own, ast.Load())) if self.own and not self.writer.in_constructor else None
+        return (
+            filled("next(own.parameters()).device", own=ast.Name(self.own, ast.Load()))
+            if self.own and not self.writer.in_constructor
+            else None
+        )
 
     def _attribute(self, node: ast.Attribute) -> ast.expr:
         known, value = self.static(node)
@@ -177,7 +191,9 @@ class Expressions:
         owner = self.seen(node.value)
         if owner.kinds & TENSORS:
             if not owner.kinds <= TENSORS | {"scalar"} and node.attr in arrays.ATTRIBUTES:
-                return self.refuse(node, f"this was a tensor sometimes, and otherwise {', '.join(sorted(owner.kinds - TENSORS))}")
+                return self.refuse(
+                    node, f"this was a tensor sometimes, and otherwise {', '.join(sorted(owner.kinds - TENSORS))}"
+                )
             return arrays.attribute(self, node)
         if owner.is_all("module"):
             if (only := self.seen(node).only) is not None or self.seen(node).is_all("none"):
@@ -187,13 +203,21 @@ class Expressions:
             return arrays.attribute(self, node)
         if owner.is_all("link"):
             return links.attribute(self, node)
-        if owner.kinds and "object" in owner.kinds and any(thing in (chainer.config, chainer.global_config) for thing in owner.things):
+        if (
+            owner.kinds
+            and "object" in owner.kinds
+            and any(thing in (chainer.config, chainer.global_config) for thing in owner.things)
+        ):
             return self._config(node.attr, node)
         return ast.Attribute(self.expr(node.value), node.attr, node.ctx)
 
     def _subscript(self, node: ast.Subscript) -> ast.expr:
         owner = self.seen(node.value)
-        if owner.is_all("link") and self.seen(node.slice).is_all("text") and all(isinstance(t, chainer.Chain) for t in owner.things):
+        if (
+            owner.is_all("link")
+            and self.seen(node.slice).is_all("text")
+            and all(isinstance(t, chainer.Chain) for t in owner.things)
+        ):
             return call("getattr", self.expr(node.value), self.expr(node.slice))
         if owner.kinds & TENSORS:
             return arrays.subscript(self, node)
@@ -206,7 +230,12 @@ class Expressions:
         return ast.BoolOp(node.op, [self._if_ran(v) for v in node.values])
 
     def _if_ran(self, node: ast.expr) -> ast.expr:
-        plain = all(isinstance(n, ast.Constant | ast.Name | ast.Tuple | ast.UnaryOp | ast.operator | ast.expr_context | ast.unaryop) for n in ast.walk(node))
+        plain = all(
+            isinstance(
+                n, ast.Constant | ast.Name | ast.Tuple | ast.UnaryOp | ast.operator | ast.expr_context | ast.unaryop
+            )
+            for n in ast.walk(node)
+        )
         return self.expr(node) if plain or self.seen(node).count else self.not_run(node)
 
     def not_run(self, node: ast.expr) -> ast.expr:
@@ -220,7 +249,17 @@ class Expressions:
 
     def inside(self, parameters: ast.arguments, own: str = "") -> Expressions:
         """Returns: the translation of a function inside this one."""
-        named = {a.arg for a in [*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs, parameters.vararg, parameters.kwarg] if a}
+        named = {
+            a.arg
+            for a in [
+                *parameters.posonlyargs,
+                *parameters.args,
+                *parameters.kwonlyargs,
+                parameters.vararg,
+                parameters.kwarg,
+            ]
+            if a
+        }
         inner = Expressions(self.writer, self.source, self.namespace, self.local | named, own or self.own)
         inner.tensors, inner.moded = list(self.tensors), self.moded
         return inner
@@ -242,7 +281,12 @@ class Expressions:
         inner.tensors, inner.moded = self.tensors, self.moded
         for generator in node.generators:
             inner.local |= {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
-        new = type(node)(**{f: inner._if_ran(v) if isinstance(v, ast.expr) else [inner._generic(g) for g in v] for f, v in ast.iter_fields(node)})
+        new = type(node)(
+            **{
+                f: inner._if_ran(v) if isinstance(v, ast.expr) else [inner._generic(g) for g in v]
+                for f, v in ast.iter_fields(node)
+            }
+        )
         return new
 
     _listcomp = _setcomp = _dictcomp = _generatorexp = _comprehension
@@ -261,9 +305,15 @@ class Expressions:
     # Calls.
 
     def _call(self, node: ast.Call) -> ast.expr:
-        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call) and getattr(node.func.value.func, "id", "") == "super":
+        if (
+            isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Call)
+            and getattr(node.func.value.func, "id", "") == "super"
+        ):
             name = "forward" if node.func.attr == "__call__" else node.func.attr
-            return ast.Call(filled(f"super().{name}"), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords])
+            return ast.Call(
+                filled(f"super().{name}"), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords]
+            )
         callee = self.seen(node.func)
         if isinstance(node.func, ast.Attribute) and self.seen(node.func.value).kinds & TENSORS:
             return arrays.method(self, node)
@@ -307,7 +357,9 @@ class Expressions:
         for keyword in node.keywords:
             if keyword.arg in MODES and keyword.arg == "volatile":
                 raise Unfit("volatile= has no counterpart here", "leave it out: torch.no_grad() does it for the caller")
-        made = ast.Call(self.expr(node.func), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords])
+        made = ast.Call(
+            self.expr(node.func), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords]
+        )
         if self.writer.reads_mode(self.static(node.func)[1]):
             made.keywords.append(ast.keyword("training", self.training(node)))
         return made
@@ -315,7 +367,9 @@ class Expressions:
     def bind(self, node: ast.Call, signature: inspect.Signature, called: Any = None) -> Arguments:
         """Returns: the arguments of a call, Chainer 1's keywords left out."""
         if any(k.arg in MODES for k in node.keywords):
-            node = ast.copy_location(ast.Call(node.func, node.args, [k for k in node.keywords if k.arg not in MODES]), node)
+            node = ast.copy_location(
+                ast.Call(node.func, node.args, [k for k in node.keywords if k.arg not in MODES]), node
+            )
         return Arguments(self, node, signature, called)
 
     def mode(self, node: ast.Call) -> ast.expr:

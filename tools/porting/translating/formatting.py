@@ -13,7 +13,17 @@ def formatted(text: str) -> str:
         sort = [*ruff, "check", "--quiet", "--isolated", "--select", "I", "--fix", "--stdin-filename", "ported.py", "-"]
         done = subprocess.run(sort, input=text, capture_output=True, text=True, timeout=60, check=False)
         text = done.stdout or text
-        layout = [*ruff, "format", "--quiet", "--isolated", "--line-length", "100", "--stdin-filename", "ported.py", "-"]
+        layout = [
+            *ruff,
+            "format",
+            "--quiet",
+            "--isolated",
+            "--line-length",
+            "100",
+            "--stdin-filename",
+            "ported.py",
+            "-",
+        ]
         done = subprocess.run(layout, input=text, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.SubprocessError):
         return text

@@ -74,11 +74,23 @@ class Statements:
             target = target if known else self.within.seen(value.func).only
             if str(getattr(target, "__module__", "")).startswith("chainer.reporter"):
                 return [self.writer.comment("reported here: " + ast.unparse(value))]
-            if isinstance(value.func, ast.Attribute) and value.func.attr == "register_persistent" and self.within.seen(value.func.value).is_all("link"):
+            if (
+                isinstance(value.func, ast.Attribute)
+                and value.func.attr == "register_persistent"
+                and self.within.seen(value.func.value).is_all("link")
+            ):
                 owner, name = self.within.expr(value.func.value), self.within.expr(value.args[0])
-                return [ast.Expr(call("_register_persistent", owner, name))] if self.writer.use("_register_persistent") is None else []
+                return (
+                    [ast.Expr(call("_register_persistent", owner, name))]
+                    if self.writer.use("_register_persistent") is None
+                    else []
+                )
         made = self.within.expr(value)
-        if isinstance(made, ast.Call) and ast.unparse(made.func) == "setattr" and isinstance(made.args[1], ast.Constant):
+        if (
+            isinstance(made, ast.Call)
+            and ast.unparse(made.func) == "setattr"
+            and isinstance(made.args[1], ast.Constant)
+        ):
             return [ast.Assign([ast.Attribute(made.args[0], made.args[1].value, ast.Store())], made.args[2], lineno=0)]
         return [ast.Expr(made)]
 
@@ -124,15 +136,26 @@ class Statements:
                 loop.iter = filled("links.items()", links=value)
                 made.append(loop)
             else:
-                made.append(ast.Assign([ast.Attribute(ast.Name(own, ast.Load()), keyword.arg, ast.Store())], value, lineno=0))
+                made.append(
+                    ast.Assign([ast.Attribute(ast.Name(own, ast.Load()), keyword.arg, ast.Store())], value, lineno=0)
+                )
         return made
 
     def _assign(self, node: ast.Assign) -> list[ast.stmt]:
-        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr in ("train", "volatile") and self.within.seen(node.value).is_all("none"):
+        if (
+            len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Attribute)
+            and node.targets[0].attr in ("train", "volatile")
+            and self.within.seen(node.value).is_all("none")
+        ):
             return []
         targets = [self.within.expr(t) if not isinstance(t, ast.Attribute) else self._target(t) for t in node.targets]
         value = self.within.expr(node.value)
-        if isinstance(value, ast.Attribute | ast.Name) and ast.unparse(value) == ast.unparse(targets[0]) and len(targets) == 1:
+        if (
+            isinstance(value, ast.Attribute | ast.Name)
+            and ast.unparse(value) == ast.unparse(targets[0])
+            and len(targets) == 1
+        ):
             return []  # what only moved between kinds of array
         return [ast.Assign(targets, value, lineno=0)]
 
@@ -148,20 +171,27 @@ class Statements:
     def _augassign(self, node: ast.AugAssign) -> list[ast.stmt]:
         seen = self.within.seen(node.target)
         target, value = self.within.expr(node.target), self.within.expr(node.value)
-        if seen.kinds & {"variable", "parameter"} or (not seen.kinds and self.within.seen(node.value).kinds & {"variable"}):
+        if seen.kinds & {"variable", "parameter"} or (
+            not seen.kinds and self.within.seen(node.value).kinds & {"variable"}
+        ):
             loaded = ast.parse(ast.unparse(target), mode="eval").body
             return [ast.Assign([target], ast.BinOp(loaded, node.op, value), lineno=0)]
         return [ast.AugAssign(target, node.op, value)]
 
     def _annassign(self, node: ast.AnnAssign) -> list[ast.stmt]:
-        return self._assign(ast.copy_location(ast.Assign([node.target], node.value, lineno=0), node)) if node.value else []
+        return (
+            self._assign(ast.copy_location(ast.Assign([node.target], node.value, lineno=0), node)) if node.value else []
+        )
 
     def _return(self, node: ast.Return) -> list[ast.stmt]:
         return [ast.Return(node.value and self.within.expr(node.value))]
 
     def _if(self, node: ast.If) -> list[ast.stmt]:
         test = self.within.seen(node.test)
-        operands = [node.test, *([node.test.left, *node.test.comparators] if isinstance(node.test, ast.Compare) else [])]
+        operands = [
+            node.test,
+            *([node.test.left, *node.test.comparators] if isinstance(node.test, ast.Compare) else []),
+        ]
         of_modules = any(self.within.seen(n).kinds & {"module"} for n in operands)
         made = None if of_modules else self.within.expr(node.test)
         decided = test.only if of_modules else (made.value if isinstance(made, ast.Constant) else None)
@@ -173,36 +203,68 @@ class Statements:
 
     def _for(self, node: ast.For) -> list[ast.stmt]:
         target, iterated = self.within.expr(node.target), self.within.expr(node.iter)
-        return [ast.For(target, iterated, self.block(node.body), self.block(node.orelse) if node.orelse else [], lineno=0)]
+        return [
+            ast.For(target, iterated, self.block(node.body), self.block(node.orelse) if node.orelse else [], lineno=0)
+        ]
 
     def _while(self, node: ast.While) -> list[ast.stmt]:
-        return [ast.While(self.within.expr(node.test), self.block(node.body), self.block(node.orelse) if node.orelse else [])]
+        return [
+            ast.While(
+                self.within.expr(node.test), self.block(node.body), self.block(node.orelse) if node.orelse else []
+            )
+        ]
 
     def _try(self, node: ast.Try) -> list[ast.stmt]:
         handlers = []
         for handler in node.handlers:
             body = self.block(handler.body)
             handlers.append(ast.ExceptHandler(handler.type and self.within.expr(handler.type), handler.name, body))
-        return [ast.Try(self.block(node.body), handlers, self.block(node.orelse) if node.orelse else [], self.block(node.finalbody) if node.finalbody else [])]
+        return [
+            ast.Try(
+                self.block(node.body),
+                handlers,
+                self.block(node.orelse) if node.orelse else [],
+                self.block(node.finalbody) if node.finalbody else [],
+            )
+        ]
 
     def _with(self, node: ast.With) -> list[ast.stmt]:
         kept = []
         for item in node.items:
             context = item.context_expr
-            if isinstance(context, ast.Call) and isinstance(context.func, ast.Attribute) and context.func.attr == "init_scope":
+            if (
+                isinstance(context, ast.Call)
+                and isinstance(context.func, ast.Attribute)
+                and context.func.attr == "init_scope"
+            ):
                 continue
             things = self.within.seen(context.func if isinstance(context, ast.Call) else context).things
             names = {getattr(t, "__name__", type(t).__name__) for t in things}
-            if names & {"get_device", "get_device_from_id", "get_device_from_array", "using_device", "Device", "DummyDeviceType", "CpuDevice"}:
+            if names & {
+                "get_device",
+                "get_device_from_id",
+                "get_device_from_array",
+                "using_device",
+                "Device",
+                "DummyDeviceType",
+                "CpuDevice",
+            }:
                 continue
             if names == {"no_backprop_mode"}:
                 kept.append(ast.withitem(call("torch.no_grad")))
             elif names == {"force_backprop_mode"}:
                 kept.append(ast.withitem(call("torch.enable_grad")))
-            elif names == {"using_config"} and isinstance(context, ast.Call) and self._setting(context) == ("enable_backprop", False):
+            elif (
+                names == {"using_config"}
+                and isinstance(context, ast.Call)
+                and self._setting(context) == ("enable_backprop", False)
+            ):
                 kept.append(ast.withitem(call("torch.no_grad")))
             elif names == {"using_config"}:
-                raise Unfit("chainer.using_config inside of a model has no counterpart", "call the part with .eval(), or leave it to the caller")
+                raise Unfit(
+                    "chainer.using_config inside of a model has no counterpart",
+                    "call the part with .eval(), or leave it to the caller",
+                )
             else:
                 kept.append(self.within._generic(item))
         body = self.block(node.body)
@@ -228,7 +290,11 @@ class Statements:
         raise Unfit("a class inside a function", "move it to the outermost level of the module")
 
     def _assert(self, node: ast.Assert) -> list[ast.stmt]:
-        return [ast.Assert(self.within.expr(node.test), node.msg and self.within._if_ran(node.msg))] if node.msg is None or isinstance(node.msg, ast.Constant) else [ast.Assert(self.within.expr(node.test))]
+        return (
+            [ast.Assert(self.within.expr(node.test), node.msg and self.within._if_ran(node.msg))]
+            if node.msg is None or isinstance(node.msg, ast.Constant)
+            else [ast.Assert(self.within.expr(node.test))]
+        )
 
 
 def _class_of(function: Any) -> type | None:

@@ -139,7 +139,9 @@ class Writer:
         name = value.__qualname__
         if "." in name:
             if "<lambda>" in name or "<locals>" in name:
-                raise Unfit(f"{name} is defined inside of a function and used outside", "move it to the outermost level")
+                raise Unfit(
+                    f"{name} is defined inside of a function and used outside", "move it to the outermost level"
+                )
             outer = name.partition(".")[0]
             self.definition(getattr(sys.modules[value.__module__], outer), source, node)
             return ast.parse(name, mode="eval").body
@@ -161,11 +163,16 @@ class Writer:
         for source in self.sources.values():
             for statement in source.tree.body:
                 targets = statement.targets if isinstance(statement, ast.Assign) else []
-                if any(isinstance(t, ast.Name) and t.id == name for t in targets) and vars(sys.modules[source.name]).get(name) is value:
+                if (
+                    any(isinstance(t, ast.Name) and t.id == name for t in targets)
+                    and vars(sys.modules[source.name]).get(name) is value
+                ):
                     key = (source.name, name)
                     if key not in self._definitions:
                         inner = Expressions(self, source, vars(sys.modules[source.name]), set())
-                        self._definitions[key] = ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], inner.expr(statement.value), lineno=0), statement)  # type: ignore[attr-defined]
+                        self._definitions[key] = ast.copy_location(
+                            ast.Assign([ast.Name(name, ast.Store())], inner.expr(statement.value), lineno=0), statement
+                        )  # type: ignore[attr-defined]
                     return ast.Name(name, ast.Load())
         if _is_plain(value):
             return constant(value)
@@ -182,9 +189,16 @@ class Writer:
         """Translate a function or class of Python's own library."""
         module = sys.modules.get(str(getattr(value, "__module__", "")).lstrip("_"))
         name = getattr(value, "__name__", "")
-        if module is None or module.__name__.partition(".")[0] not in STANDARD or getattr(module, name, None) is not value:
+        if (
+            module is None
+            or module.__name__.partition(".")[0] not in STANDARD
+            or getattr(module, name, None) is not value
+        ):
             owner = getattr(value, "__module__", None) or type(value).__module__
-            raise Unfit(f"{name or ast.unparse(node)} of {owner} cannot be ported", "name its folder with --source, if it is yours")
+            raise Unfit(
+                f"{name or ast.unparse(node)} of {owner} cannot be ported",
+                "name its folder with --source, if it is yours",
+            )
         return ast.Attribute(self.module(module, source, node), name, ast.Load())
 
     def wrapper(self, name: str, signature: inspect.Signature, rule: functions.Rule, within: Expressions) -> ast.expr:
@@ -212,14 +226,18 @@ class Writer:
             self._his_comments[source.path] = _comments_of(source.text)
         found, node = self._his_comments[source.path], body[position]
         first = body[position - 1].end_lineno + 1 if position else node.lineno - _lines_above(found, node.lineno)  # type: ignore[operator]
-        simple = not isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.FunctionDef | ast.ClassDef)
+        simple = not isinstance(
+            node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.FunctionDef | ast.ClassDef
+        )
         last = node.end_lineno if simple else node.lineno
         return [self.comment(found[line]) for line in range(first, (last or 0) + 1) if line in found]
 
     # Definitions.
 
     def _define(self, source: Source, name: str, value: Any) -> None:
-        node = next((s for s in source.tree.body if isinstance(s, ast.ClassDef | ast.FunctionDef) and s.name == name), None)
+        node = next(
+            (s for s in source.tree.body if isinstance(s, ast.ClassDef | ast.FunctionDef) and s.name == name), None
+        )
         within = Expressions(self, source, vars(sys.modules[source.name]), set())
         if node is None:
             where = source.tree.body[0] if source.tree.body else source.tree
@@ -248,12 +266,20 @@ class Writer:
         within.tensors = [a.arg for a in positional if a.arg != own and self._was_tensor(node, a.arg)]
         for decorator in decorators:
             if not (isinstance(decorator, ast.Name) and decorator.id in ("property", "staticmethod", "classmethod")):
-                self.refuse(around.source, decorator, "this decorator has no counterpart", "write the function without it")
+                self.refuse(
+                    around.source, decorator, "this decorator has no counterpart", "write the function without it"
+                )
         name = self.method_name(owner, node.name) if owner is not None else node.name
         before, self.in_constructor = self.in_constructor, node.name == "__init__"
         body = Statements(within, owner).block(node.body)
         self.in_constructor = before
-        made = ast.FunctionDef(name, around.arguments(node.args), _without_unused(body), [d for d in decorators if isinstance(d, ast.Name)], lineno=0)
+        made = ast.FunctionDef(
+            name,
+            around.arguments(node.args),
+            _without_unused(body),
+            [d for d in decorators if isinstance(d, ast.Name)],
+            lineno=0,
+        )
         return made
 
     def _was_tensor(self, node: ast.FunctionDef, name: str) -> bool:
@@ -294,7 +320,11 @@ class Writer:
                 if not self._ran(statement):
                     self.skip(around.source, statement)
                     continue
-                body += [*self.comments(around.source, node.body, position), self.comment(self.place(around.source, statement)), self.function(statement, around, value)]
+                body += [
+                    *self.comments(around.source, node.body, position),
+                    self.comment(self.place(around.source, statement)),
+                    self.function(statement, around, value),
+                ]
             elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                 body.append(statement)
             elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.Pass):
@@ -314,40 +344,79 @@ class Writer:
         """Write the file."""
         original = self.original
         source = self.sources[original.module.__name__]
-        top = Expressions(self, source, {**{r: sys.modules[m] for r, m in _ROOTS.items()}, **vars(original.module)}, set())
+        top = Expressions(
+            self, source, {**{r: sys.modules[m] for r, m in _ROOTS.items()}, **vars(original.module)}, set()
+        )
         cls = self.definition(original.cls, source, source.tree)  # type: ignore[arg-type]
-        building = ast.Call(cls, [top.expr(a) for a in original.arguments.args], [top._generic(k) for k in original.arguments.keywords])
+        building = ast.Call(
+            cls, [top.expr(a) for a in original.arguments.args], [top._generic(k) for k in original.arguments.keywords]
+        )
         order = list(original.importer.loaded)
         definitions = sorted(
             ((key, made) for key, made in self._definitions.items() if made is not None),
             key=lambda item: (order.index(item[0][0]) if item[0][0] in order else len(order), item[1].lineno),
         )
         file = os.path.basename(original.path)
-        parts = [f'"""{original.name} of {file} in PyTorch.\n\nWritten by `ganspec port`; report.json beside it says what was compared, and how well it agreed. The initial values of\na new instance are PyTorch\'s own: load the weights to have those of the original.\n"""']
+        parts = [
+            f'"""{original.name} of {file} in PyTorch.\n\nWritten by `ganspec port`; report.json beside it says what was compared, and how well it agreed. The initial values of\na new instance are PyTorch\'s own: load the weights to have those of the original.\n"""'
+        ]
         body = [self._text(made, self.sources[key[0]]) for key, made in definitions]
         build = ast.parse("def build():\n    return 0").body[0]
         assert isinstance(build, ast.FunctionDef)
-        build.body = [ast.Expr(ast.Constant("Returns: the model as it was ported, with new initial values.")), ast.Return(building)]
+        build.body = [
+            ast.Expr(ast.Constant("Returns: the model as it was ported, with new initial values.")),
+            ast.Return(building),
+        ]
         code = [written.text(self._used), *(self._text(w) for w in self._wrappers.values()), *body, self._text(build)]
         whole = "\n\n\n".join(c for c in code if c)
-        imports = [f"import {name}" for name in sorted(self._imports | {n for n in ("math", "itertools") if re.search(rf"\b{n}\.", whole)})]
-        torch_imports = ["import torch"] + (["from torch import nn"] if re.search(r"\bnn\.", whole) else []) + (["import torch.nn.functional as F"] if re.search(r"\bF\.", whole) else [])
+        imports = [
+            f"import {name}"
+            for name in sorted(self._imports | {n for n in ("math", "itertools") if re.search(rf"\b{n}\.", whole)})
+        ]
+        torch_imports = (
+            ["import torch"]
+            + (["from torch import nn"] if re.search(r"\bnn\.", whole) else [])
+            + (["import torch.nn.functional as F"] if re.search(r"\bF\.", whole) else [])
+        )
         if len(torch_imports) == 1 and not re.search(r"\btorch\.", whole):
             torch_imports = []
         torch_imports.sort(key=lambda line: (line.startswith("from"), line))
-        text = "\n\n".join([*parts, *(["\n".join(imports)] if imports else []), *(["\n".join(torch_imports)] if torch_imports else [])]) + "\n\n\n" + whole + "\n"
+        text = (
+            "\n\n".join(
+                [
+                    *parts,
+                    *(["\n".join(imports)] if imports else []),
+                    *(["\n".join(torch_imports)] if torch_imports else []),
+                ]
+            )
+            + "\n\n\n"
+            + whole
+            + "\n"
+        )
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", original.name.rpartition(".")[2]).lower()
-        return Written(formatted(text), name, original.name, tuple(sorted(self._refusals.values())), tuple(sorted(self._skipped, key=lambda s: (s.file, s.first))))
+        return Written(
+            formatted(text),
+            name,
+            original.name,
+            tuple(sorted(self._refusals.values())),
+            tuple(sorted(self._skipped, key=lambda s: (s.file, s.first))),
+        )
 
     def _text(self, made: ast.stmt, source: Source | None = None) -> str:
         text = ast.unparse(ast.fix_missing_locations(made))
         text = _COMMENT.sub(lambda m: f"{m[1]}# {self._comments[int(m[2])]}", text)
         text = re.sub(r"(?m)^(\s*# .*)\n\n+(?=\s*(?:def|class|@))", r"\1\n", text)
-        return f"# {self.place(source, made)}\n{text}" if source is not None and isinstance(made, ast.ClassDef | ast.FunctionDef) else text
+        return (
+            f"# {self.place(source, made)}\n{text}"
+            if source is not None and isinstance(made, ast.ClassDef | ast.FunctionDef)
+            else text
+        )
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | type(None)) or (isinstance(value, tuple) and all(map(_is_plain, value)))
+    return isinstance(value, bool | int | float | str | type(None)) or (
+        isinstance(value, tuple) and all(map(_is_plain, value))
+    )
 
 
 def _stored(node: ast.FunctionDef) -> set[str]:
@@ -376,7 +445,11 @@ def _without_unused(body: list[ast.stmt]) -> list[ast.stmt]:
     read = {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
     def unused(statement: ast.stmt) -> bool:
-        if not isinstance(statement, ast.Assign) or len(statement.targets) != 1 or not isinstance(statement.targets[0], ast.Name):
+        if (
+            not isinstance(statement, ast.Assign)
+            or len(statement.targets) != 1
+            or not isinstance(statement.targets[0], ast.Name)
+        ):
             return False
         return statement.targets[0].id not in read and ast.unparse(statement.value) in ("None", "torch")
 
@@ -384,7 +457,12 @@ def _without_unused(body: list[ast.stmt]) -> list[ast.stmt]:
     for statement in kept:
         for field in ("body", "orelse"):
             if isinstance(statement, ast.If | ast.For | ast.While | ast.With) and getattr(statement, field, None):
-                setattr(statement, field, [s for s in getattr(statement, field) if not unused(s)] or ([ast.Pass()] if field == "body" else []))
+                setattr(
+                    statement,
+                    field,
+                    [s for s in getattr(statement, field) if not unused(s)]
+                    or ([ast.Pass()] if field == "body" else []),
+                )
     return kept or [ast.Pass()]
 
 
@@ -397,7 +475,11 @@ def _comments_of(text: str) -> dict[int, str]:
                 found[token.start[0]] = token.string.lstrip("#").strip()
     except (tokenize.TokenError, SyntaxError):
         pass
-    return {line: comment for line, comment in found.items() if comment and not comment.startswith(("-*-", "type:", "noqa", "pylint"))}
+    return {
+        line: comment
+        for line, comment in found.items()
+        if comment and not comment.startswith(("-*-", "type:", "noqa", "pylint"))
+    }
 
 
 def _lines_above(comments: dict[int, str], line: int) -> int:
