@@ -187,6 +187,9 @@ class Expressions:
     def _attribute(self, node: ast.Attribute) -> ast.expr:
         known, value = self.static(node)
         if known and isinstance(node.ctx, ast.Load):
+            inside, holder = self.static(node.value)
+            if inside and isinstance(holder, type) and holder.__module__ == "builtins":
+                return ast.Attribute(ast.Name(holder.__name__, ast.Load()), node.attr, ast.Load())
             return self.thing(value, node)
         owner = self.seen(node.value)
         if owner.kinds & TENSORS:
