@@ -14,7 +14,7 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 import numpy as np
 
-from ganspec.tools.porting.tracing.compiling import MODES, Source
+from ganspec.tools.porting.tracing.compiling import GONE, MODES, Source
 from ganspec.tools.porting.tracing.record import TENSORS, Seen
 from ganspec.tools.porting.translating import arrays, functions, links
 from ganspec.tools.porting.translating.arguments import Arguments, Unfit
