@@ -19,7 +19,7 @@ from ganspec.tools.porting.draws import DrawError, Recorder
 from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs
 from ganspec.tools.porting.models import OriginalModel, PortedModel, parse_call_arguments
 from ganspec.tools.porting.original_side import OriginalSide
-from ganspec.tools.porting.proof import MODES, TRACED_BATCH, probe, prove
+from ganspec.tools.porting.proof import MODES, TRACED_BATCH, Proof, probe, prove
 from ganspec.tools.porting.publishing import REPORT, make_beside
 from ganspec.tools.porting.report import PortReport, render_json
 from ganspec.tools.porting.watching import watching
@@ -107,10 +107,10 @@ def port(job: Job, out: Path) -> Done:
         try:
             _write(folder / f"{written.name}.py", written.source)
             arrays, values, notes = _carry(job, link, folder)
-            ported = PortedModel(folder / f"{written.name}.py", written.cls, original, job.method, keywords)
+            ported = PortedModel(folder / f"{written.name}.py", job.method, keywords)
             files = [source.path for source in original.importer.sources.values()]
             proof = prove(his, ported, arrays, job.inputs, modes=job.modes, values=values, files=files)
-            report = replace(report, proof=proof, notes=[*notes, *_skipped(written)])
+            report = replace(report, proof=proof, notes=[*notes, *_skipped(written, proof)])
             _write(folder / REPORT, render_json(report))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -167,5 +167,8 @@ def _write(path: Path, text: str) -> None:
         raise cannot_write(path, error, option="--out FOLDER") from None
 
 
-def _skipped(written: Any) -> list[str]:
-    return [f"{lines} never ran, and is not in the port" for lines in written.skipped]
+def _skipped(written: Any, proof: Proof | None = None) -> list[str]:
+    """Returns: what of his the port lacks, because it never ran; lines that the proof lists anyway are left out."""
+    missed = {line for m in (proof.missed if proof else ()) for line in range(m.first, m.last + 1)}
+    left = [s for s in written.skipped if not missed & set(range(s.first, s.last + 1))]
+    return [f"{lines}: a part of it never ran, and is not in the port" for lines in left]
