@@ -105,7 +105,13 @@ def test_the_weights_load_strictly_and_the_module_computes_the_same(port) -> Non
 
 
 def test_the_state_of_an_optimizer_and_what_the_user_said_of_it_are_written(trained) -> None:
-    assert trained.carried.files[3:] == ("optimizer.safetensors", "optimizer.pt", "optimizer.py", "optimizer.json")
+    assert trained.carried.files[3:] == (
+        "progress.json",
+        "optimizer.safetensors",
+        "optimizer.pt",
+        "optimizer.py",
+        "optimizer.json",
+    )
     said = json.loads((trained.folder / "optimizer.json").read_text())
     assert said["class"] == "Adam"
     assert said["values"]["beta1"] == 0.5
@@ -115,6 +121,16 @@ def test_the_state_of_an_optimizer_and_what_the_user_said_of_it_are_written(trai
         note.startswith("Adam has the defaults of Chainer 7.8.1 where you gave nothing: beta2=0.999")
         for note in trained.carried.notes
     )
+
+
+def test_a_rate_that_an_extension_moved_is_noted(trained) -> None:
+    """The old script's alpha is where training began; the snapshot's next update has another."""
+    (note,) = [note for note in trained.carried.notes if note.startswith("ExponentialShift")]
+    assert note == (
+        "ExponentialShift has moved a hyper-parameter 3 times, last to 0.00125: to go on exactly, give --optimizer the "
+        "value of the last update, if it was this optimiser's"
+    )
+    assert json.loads((trained.folder / "progress.json").read_text())["iteration"] == 3
 
 
 def test_without_the_users_word_the_hyperparameters_are_said_to_be_unknown(trained, tmp_path) -> None:
