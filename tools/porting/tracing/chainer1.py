@@ -7,6 +7,7 @@ Source: the upgrade guide of Chainer's documentation, "Chainer v2".
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import ganspec.impl_chainer.compat  # noqa: F401
@@ -26,7 +27,15 @@ def call(function: Any, *arguments: Any, **keywords: Any) -> Any:
         chainer.using_config("train", mode(keywords)),
         chainer.using_config("enable_backprop", not _volatile(keywords)),
     ):
-        return function(*arguments, **{k: v for k, v in keywords.items() if k not in OLD})
+        return function(*arguments, **{k: v for k, v in keywords.items() if k not in OLD or _takes(function, k)})
+
+
+def _takes(function: Any, name: str) -> bool:
+    """Returns: whether a function still has an argument of this name: `bias` of some, which is no initial value there."""
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def mode(keywords: dict[str, Any]) -> bool:

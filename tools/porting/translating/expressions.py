@@ -368,12 +368,11 @@ class Expressions:
         return made
 
     def bind(self, node: ast.Call, signature: inspect.Signature, called: Any = None) -> Arguments:
-        """Returns: the arguments of a call, Chainer 1's keywords left out."""
-        if any(k.arg in MODES for k in node.keywords):
-            node = ast.copy_location(
-                ast.Call(node.func, node.args, [k for k in node.keywords if k.arg not in MODES]), node
-            )
-        return Arguments(self, node, signature, called)
+        """Returns: the arguments of a call, those that Chainer 1 had left out."""
+        kept = [k for k in node.keywords if k.arg not in MODES + GONE or k.arg in signature.parameters]
+        a = Arguments(self, ast.Call(node.func, node.args, kept), signature, called)
+        a.node = node
+        return a
 
     def mode(self, node: ast.Call) -> ast.expr:
         """Returns: the expression of training mode for a call, which Chainer 1's keywords may give."""
