@@ -60,7 +60,7 @@ def leaves(value: Any, path: str = "output", depth: int = 0) -> Iterator[tuple[s
 
 def is_array(value: Any) -> bool:
     """Returns: whether a value is an array of NumPy, a variable of Chainer or a tensor of PyTorch."""
-    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic)
+    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic | type)
 
 
 def _has(value: Any, name: str) -> bool:

@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 Rule = str | Callable[[Arguments], "str | ast.expr"]
 FLOATS = frozenset("efd")
 # dtypes by their characters, where they are no floating-point numbers: these take the model's precision.
-_DTYPES = {"i": "torch.int32", "l": "torch.int64", "q": "torch.int64", "h": "torch.int16", "b": "torch.int8", "B": "torch.uint8", "?": "torch.bool"}
+_DTYPES = {
+    "i": "torch.int32",
+    "l": "torch.int64",
+    "q": "torch.int64",
+    "h": "torch.int16",
+    "b": "torch.int8",
+    "B": "torch.uint8",
+    "?": "torch.bool",
+}
 
 # Functions of NumPy: parameters, what it is of tensors, and what it is of plain numbers.
 NUMPY: dict[str, tuple[str, Rule, str]] = {
@@ -109,7 +117,7 @@ def value(thing: Any) -> ast.expr | None:
         return filled("torch.Tensor")
     if thing is chainer.Parameter:
         return filled("nn.Parameter")
-    if isinstance(thing, type) and issubclass(thing, np.generic) or isinstance(thing, np.dtype):
+    if (isinstance(thing, type) and issubclass(thing, np.generic)) or isinstance(thing, np.dtype):
         return dtype_of(np.dtype(thing).char) if not (isinstance(thing, type) and np.dtype(thing).char == "O") else None
     if isinstance(thing, float) and thing == math.pi:
         return filled("math.pi")
@@ -138,7 +146,11 @@ def attribute(writer: Expressions, node: ast.Attribute) -> ast.expr:
     if not isinstance(node.ctx, ast.Load):
         return ast.Attribute(writer.expr(node.value), "data" if node.attr in ("array", "data") else node.attr, node.ctx)
     inner = node.value
-    if node.attr in ("shape", "ndim", "dtype", "size") and isinstance(inner, ast.Attribute) and inner.attr in ("data", "array"):
+    if (
+        node.attr in ("shape", "ndim", "dtype", "size")
+        and isinstance(inner, ast.Attribute)
+        and inner.attr in ("data", "array")
+    ):
         inner = inner.value if writer.seen(inner.value).kinds & TENSORS else inner  # the shape of x.data is that of x
     return filled(ATTRIBUTES[node.attr], x=writer.expr(inner))
 
@@ -149,8 +161,15 @@ def subscript(writer: Expressions, node: ast.Subscript) -> ast.expr:
     flipped = []
     for axis, item in enumerate(items):
         if isinstance(item, ast.Slice) and item.step is not None and _negative(writer, item.step):
-            if item.lower or item.upper or not isinstance(node.ctx, ast.Load) or any(not isinstance(i, ast.Slice) for i in items):
-                raise Unfit("a slice with a negative step and bounds has no counterpart in torch", "use F.flip, then slice")
+            if (
+                item.lower
+                or item.upper
+                or not isinstance(node.ctx, ast.Load)
+                or any(not isinstance(i, ast.Slice) for i in items)
+            ):
+                raise Unfit(
+                    "a slice with a negative step and bounds has no counterpart in torch", "use F.flip, then slice"
+                )
             flipped.append(axis)
             items[axis] = ast.Slice()
     owner = writer.expr(node.value)
@@ -237,7 +256,12 @@ def dtype(writer: Expressions, node: ast.expr) -> ast.expr:
     if known is None and not isinstance(node, ast.Constant):
         known = writer.static(node)[1]
     things = writer.seen(node).things
-    if known is None and things and len({np.dtype(t).kind for t in things}) == 1 and all(np.dtype(t).char in FLOATS for t in things):
+    if (
+        known is None
+        and things
+        and len({np.dtype(t).kind for t in things}) == 1
+        and all(np.dtype(t).char in FLOATS for t in things)
+    ):
         return call("torch.get_default_dtype")
     if known is None:
         return writer.expr(node)
@@ -253,7 +277,9 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
         first = node.args[0] if node.args else node.keywords[0].value
         return writer.expr(first)
     if target is builtins.isinstance and len(node.args) == 2:
-        return ast.Call(ast.Name("isinstance", ast.Load()), [writer.expr(node.args[0]), _types(writer, node.args[1])], [])
+        return ast.Call(
+            ast.Name("isinstance", ast.Load()), [writer.expr(node.args[0]), _types(writer, node.args[1])], []
+        )
     module = str(getattr(target, "__module__", "") or "")
     if module.startswith(("chainer.backend", "chainer.cuda")) and getattr(target, "__name__", "") in _IDENTITIES:
         return writer.expr(node.args[-1] if target.__name__ == "from_chx" else node.args[0])
@@ -263,7 +289,9 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
         return None
     if target in (float, int, bool) and node.args and writer.seen(node.args[0]).kinds & (TENSORS | {"scalar"}):
         return writer.plain_call(node)
-    if target in (abs, builtins.max, builtins.min, builtins.sum) and any(writer.seen(a).kinds & TENSORS for a in node.args):
+    if target in (abs, builtins.max, builtins.min, builtins.sum) and any(
+        writer.seen(a).kinds & TENSORS for a in node.args
+    ):
         return filled("torch.abs(x)", x=writer.expr(node.args[0])) if target is abs else writer.plain_call(node)
     name = name_of(target)
     if not name:
@@ -279,7 +307,11 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
     parameters, rule, of_numbers = NUMPY[name]
     a = writer.bind(node, signature(parameters))
     first = node.args[0] if node.args else node.keywords[0].value
-    if not _has_tensors(writer, [*node.args, *(k.value for k in node.keywords)]) and name not in ("finfo", "random.seed", "isscalar"):
+    if not _has_tensors(writer, [*node.args, *(k.value for k in node.keywords)]) and name not in (
+        "finfo",
+        "random.seed",
+        "isscalar",
+    ):
         if not of_numbers or writer.seen(first).elements & TENSORS:
             if not writer.seen(first).elements & TENSORS:
                 raise Unfit(f"numpy.{name} of plain numbers has no counterpart", "use Python's own arithmetic")
@@ -301,7 +333,11 @@ def _of_numbers_too(a: Arguments, name: str, rule: str) -> str:
 
 
 def _has_tensors(writer: Expressions, nodes: list[ast.expr]) -> bool:
-    return any(writer.seen(n).kinds & TENSORS or writer.seen(n).elements & TENSORS for n in nodes if not isinstance(n, ast.Starred))
+    return any(
+        writer.seen(n).kinds & TENSORS or writer.seen(n).elements & TENSORS
+        for n in nodes
+        if not isinstance(n, ast.Starred)
+    )
 
 
 def _types(writer: Expressions, node: ast.expr) -> ast.expr:
@@ -380,7 +416,10 @@ def _on_device(writer: Expressions, made: ast.Call) -> ast.Call:
 
 def _draw(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
     if name not in DRAWS:
-        raise Unfit(f"numpy.random.{name} is not among the draws that can be ported", "draw with normal, uniform, randint or permutation")
+        raise Unfit(
+            f"numpy.random.{name} is not among the draws that can be ported",
+            "draw with normal, uniform, randint or permutation",
+        )
     parameters, text = DRAWS[name]
     a = writer.bind(node, signature(parameters))
     if name in ("randn", "rand"):
@@ -392,12 +431,16 @@ def _draw(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
     if name in ("normal", "uniform"):
         for one in ("loc", "scale") if name == "normal" else ("low", "high"):
             if a.seen(one).kinds & TENSORS:
-                raise Unfit(f"numpy.random.{name} with arrays of parameters has no counterpart", "scale the draw afterwards")
+                raise Unfit(
+                    f"numpy.random.{name} with arrays of parameters has no counterpart", "scale the draw afterwards"
+                )
         text = _scaled(a, name)
     if name == "randint" and a.value("high") is None:
         text = "torch.randint(low, size)"
     if name == "permutation" and a.seen("x").kinds & (TENSORS | {"list"}):
-        raise Unfit("numpy.random.permutation of an array has no counterpart", "index with the permutation of its length")
+        raise Unfit(
+            "numpy.random.permutation of an array has no counterpart", "index with the permutation of its length"
+        )
     made = a.fill(text)
     drawn = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and ast.unparse(n.func).startswith("torch.rand"))
     _on_device(writer, drawn)
@@ -427,5 +470,11 @@ def signature(parameters: str) -> inspect.Signature:
     if p.vararg:
         made.append(inspect.Parameter(p.vararg.arg, inspect.Parameter.VAR_POSITIONAL))
     for parameter, default in zip(p.kwonlyargs, p.kw_defaults, strict=True):
-        made.append(inspect.Parameter(parameter.arg, inspect.Parameter.KEYWORD_ONLY, default=ast.literal_eval(default) if default else inspect.Parameter.empty))
+        made.append(
+            inspect.Parameter(
+                parameter.arg,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=ast.literal_eval(default) if default else inspect.Parameter.empty,
+            )
+        )
     return inspect.Signature(made)
