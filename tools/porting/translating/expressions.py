@@ -361,7 +361,7 @@ class Expressions:
             if keyword.arg in MODES and keyword.arg == "volatile":
                 raise Unfit("volatile= has no counterpart here", "leave it out: torch.no_grad() does it for the caller")
         made = ast.Call(
-            self.expr(node.func), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords]
+            self.expr(node.func), links.with_sizes(self, node), [self._generic(k) for k in node.keywords]
         )
         if self.writer.reads_mode(self.static(node.func)[1]):
             made.keywords.append(ast.keyword("training", self.training(node)))
