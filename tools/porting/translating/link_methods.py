@@ -12,9 +12,9 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 
 from ganspec.tools.porting.translating.arguments import Arguments, Unfit
-from ganspec.tools.porting.translating.arrays import signature
 from ganspec.tools.porting.translating.link_composed import HOOKS
 from ganspec.tools.porting.translating.link_rules import as_module, as_tuple
+from ganspec.tools.porting.translating.numpy_tables import signature
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 if TYPE_CHECKING:
