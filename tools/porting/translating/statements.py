@@ -86,6 +86,8 @@ class Statements:
                     else []
                 )
         made = self.within.expr(value)
+        if isinstance(value, ast.Call) and isinstance(made, ast.Constant):
+            return []  # a call of which nothing is left
         if (
             isinstance(made, ast.Call)
             and ast.unparse(made.func) == "setattr"
