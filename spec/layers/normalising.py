@@ -57,7 +57,7 @@ def _scale_and_shift(table: Table, shape: Shape, fan: int) -> tuple[Parameter, .
 def _above_0(table: Table, key: str) -> float:
     noted, value = table.problems.noted, table.number(key, least=0)
     if value == 0 and table.problems.noted == noted:  # PyTorch refuses it in batch norm, too
-        table.note(key, "expected a number above 0: without it something could be divided by 0")
+        table.note(key, "expected a number above 0, or something could be divided by 0")
     return value
 
 

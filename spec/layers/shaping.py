@@ -96,7 +96,9 @@ def transpose(table: Table, inputs: list[Shape]) -> LayerOutline:
     """Puts the axes of a sample into another order: axis i of the output is axis axes[i] of the input."""
     axes = table.sizes("axes", least=0)
     if sorted(axes) != list(range(len(inputs[0]))):
-        raise ShapeError(f"axes must name each of its {len(inputs[0])} axes once, from 0, found {list(axes)}")
+        raise ShapeError(
+            f"axes must name each of its {len(inputs[0])} axes once, from 0, without the batch's, found {list(axes)}"
+        )
     return LayerOutline(tuple(inputs[0][axis] for axis in axes), {"axes": axes})
 
 
@@ -109,7 +111,7 @@ def reduction(table: Table, inputs: list[Shape]) -> LayerOutline:
 def _axes(axes: Shape, shape: Shape) -> Shape:
     """Returns: numbers of axes, if a sample of this shape has them. Raises: ShapeError: otherwise."""
     if not axes or len(set(axes)) < len(axes) or max(axes) >= len(shape):
-        names = f"the axes of {format_shape(shape)} are {', '.join(map(str, range(len(shape))))}"
+        names = f"the axes of {format_shape(shape)} are {', '.join(map(str, range(len(shape))))}, without the batch's"
         raise ShapeError(
             f"{names if shape else 'a single number has no axes'}; found {', '.join(map(str, axes)) or 'none'}"
         )

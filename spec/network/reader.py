@@ -247,7 +247,7 @@ class _Builder:
         for i, name in enumerate(names if kind in KINDS else ()):
             wanted, found = KINDS[kind].dtype(i), self._dtype(name)
             if wanted != found:
-                words, place = {"float": "numbers", "label": "a label"}, f" as input {i}" * (len(names) > 1)
+                words, place = {"float": "numbers", "label": "a label"}, f" as input {i + 1}" * (len(names) > 1)
                 layer.note("from", f"{kind} takes {words[wanted]}{place}, '{name}' is {words[found]}")
                 return None
         return names

@@ -105,7 +105,13 @@ def test_the_weights_load_strictly_and_the_module_computes_the_same(port) -> Non
 
 
 def test_the_state_of_an_optimizer_and_what_the_user_said_of_it_are_written(trained) -> None:
-    assert trained.carried.files[3:] == ("optimizer.safetensors", "optimizer.pt", "optimizer.py", "optimizer.json")
+    assert trained.carried.files[3:] == (
+        "progress.json",
+        "optimizer.safetensors",
+        "optimizer.pt",
+        "optimizer.py",
+        "optimizer.json",
+    )
     said = json.loads((trained.folder / "optimizer.json").read_text())
     assert said["class"] == "Adam"
     assert said["values"]["beta1"] == 0.5
@@ -115,6 +121,16 @@ def test_the_state_of_an_optimizer_and_what_the_user_said_of_it_are_written(trai
         note.startswith("Adam has the defaults of Chainer 7.8.1 where you gave nothing: beta2=0.999")
         for note in trained.carried.notes
     )
+
+
+def test_a_rate_that_an_extension_moved_is_noted(trained) -> None:
+    """The old script's alpha is where training began; the snapshot's next update has another."""
+    (note,) = [note for note in trained.carried.notes if note.startswith("ExponentialShift")]
+    assert note == (
+        "ExponentialShift has moved a hyper-parameter 3 times, last to 0.00125: to go on exactly, give --optimizer the "
+        "value of the last update, if it was this optimiser's"
+    )
+    assert json.loads((trained.folder / "progress.json").read_text())["iteration"] == 3
 
 
 def test_without_the_users_word_the_hyperparameters_are_said_to_be_unknown(trained, tmp_path) -> None:
@@ -421,3 +437,58 @@ def test_an_optimizer_in_a_file_of_its_own_is_carried(tmp_path) -> None:
     numbers = read_numbers(net, tmp_path / "m.npz", optimizer_snapshot=tmp_path / "o.npz", optimizer="RMSprop()")
     assert numbers.state.t == 1
     assert "optimizer.py" in carry(tmp_path, numbers).files
+
+
+OLD = Path(__file__).resolve().parents[1] / "compat" / "old"
+
+
+def test_torch_finishes_a_training_that_chainer_began_on_numpy_1(tmp_path) -> None:
+    """The same parameters as Chainer's own, which finished it where it began: model, optimiser, rate, order of the data."""
+    import torch
+    from torch import nn
+
+    chainer = chainer_modules()
+    model = chainer.Chain(
+        hidden=chainer.links.Linear(None, 4),
+        normalization=chainer.links.BatchNormalization(4),
+        output=chainer.links.Linear(4, 3),
+    )
+    numbers = read_numbers(model, OLD / "snapshot.npz", optimizer="SMORMS3(0.0081)")
+    assert numbers.model.prefix == "updater/model:main/predictor/"
+    assert numbers.progress.shifts == {"ExponentialShift": (2, pytest.approx(0.0081))}
+    carry(tmp_path, numbers)
+
+    class Ported(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden = nn.Linear(6, 4)
+            self.normalization = nn.BatchNorm1d(4, eps=2e-5)
+            self.output = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.output(torch.relu(self.normalization(self.hidden(x))))
+
+    module, namespace = Ported(), {}
+    module.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    exec((tmp_path / "optimizer.py").read_text(), namespace)
+    optimizer = namespace["make_optimizer"](module)
+    optimizer.carry(torch.load(tmp_path / "optimizer.pt", weights_only=True))
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+    x = torch.tensor(np.random.RandomState(1).randn(8, 6).astype("f"))
+    labels = torch.arange(8) % 3
+    np.random.seed(5)  # as the old script does; Chainer draws the order of an epoch when the one before it ends
+    at = json.loads((tmp_path / "progress.json").read_text())["iterators"]["main"]
+    assert at["position"] == 0
+    for order in (at["order"], np.random.permutation(8)):
+        for batch in (order[:4], order[4:]):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(module(x[batch]), labels[batch]).backward()
+            optimizer.step()
+        schedule.step()
+    ours = {array.chainer_path: module.state_dict()[array.torch_key] for array in numbers.arrays if array.trained}
+    found = np.concatenate([ours[path].numpy().ravel() for path in sorted(ours)])
+    # The gradient of a bias before a batch normalization is rounding alone, of which SMORMS3 makes steps of full size.
+    names = np.concatenate([[path] * ours[path].numel() for path in sorted(ours)])
+    judged = names != "hidden/b"
+    np.testing.assert_allclose(found[judged], np.load(OLD / "finished.npy")[judged], rtol=1e-5, atol=1e-6)

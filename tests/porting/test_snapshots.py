@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import pickle
 import struct
 import zipfile
@@ -122,12 +123,15 @@ def test_progress_is_where_training_stopped(trained) -> None:
     assert progress.iteration == 3
     assert (progress.iterators["main"].epoch, progress.iterators["main"].position) == (1, 2)
     assert sorted(progress.iterators["main"].order) == list(range(10))
-    assert progress.last_values == {"ExponentialShift": pytest.approx(1e-3 * 0.5**3)}
+    assert progress.shifts == {"ExponentialShift": (3, pytest.approx(1e-3 * 0.5**3))}
+    assert json.loads(json.dumps(progress.as_json()))["iterators"]["main"]["order"] == list(
+        progress.iterators["main"].order
+    )
     assert progress.seconds > 0
     assert progress.lines() == [
         "iteration 3",
         "iterator main: epoch 1, position 2 of 10",
-        "extension ExponentialShift: its last value was 0.000125",
+        "ExponentialShift: called 3 times, its last value was 0.000125",
     ]
 
 
@@ -188,7 +192,7 @@ def test_another_class_is_refused_with_what_differs(net, tmp_path) -> None:
 def test_statistics_of_old_versions_are_noted(net, tmp_path) -> None:
     notes = read(written(tmp_path / "model.npz", npz_of(net)), net).notes
     assert len(notes) == 1
-    assert notes[0].startswith("avg_var: if Chainer before version 5 trained this model without cuDNN")
+    assert notes[0].startswith("avg_var: if Chainer before 4.0.0 trained this model without cuDNN")
     net.l0.b.array[0] = np.nan
     notes = read(written(tmp_path / "model.npz", npz_of(net)), net).notes
     assert "l0/b has a value that is not finite; it is carried as it is" in notes

@@ -3,6 +3,7 @@
     weights.safetensors, weights.pt      a state dict of plain tensors, which loads with strict=True
     optimizer.safetensors, optimizer.pt  the state of the optimiser: "t", "epoch", "NAME/t", "NAME/m"...
     optimizer.py, optimizer.json         the optimiser that continues, and its hyper-parameters, where the user gave them
+    progress.json                        how far training was: iteration, iterators, what moves a hyper-parameter
     names.json                           which key is which path of the snapshot: the way back needs it
 
 Every array keeps its bits. Each file is written whole or not at all.
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
+from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.errors import cannot_write
 from ganspec.tools.porting.carry_errors import CarryError, listed
@@ -167,6 +169,8 @@ def carry(folder: Path, numbers: Numbers) -> Carried:
     names = names_record(arrays, model.prefix, state)
     contents = _both("weights", state_dict(arrays, model.values), names)
     contents[NAMES] = _json(names)
+    if numbers.progress.iteration is not None:
+        contents["progress.json"] = _json(numbers.progress.as_json())
     if state is not None:
         contents |= _both("optimizer", optimizer_dict(arrays, state), names)
         notes += state.notes
@@ -184,6 +188,12 @@ def carry(folder: Path, numbers: Numbers) -> Carried:
         if optimizer.assumed:
             assumed = listed((f"{key}={optimizer.values[key]!r}" for key in optimizer.assumed), 12)
             notes.append(f"{optimizer.name} has the defaults of Chainer 7.8.1 where you gave nothing: {assumed}")
+        for name, (count, value) in numbers.progress.shifts.items():
+            last = "" if value is None else f", last to {value:g}"
+            notes.append(
+                f"{printable(name)} has moved a hyper-parameter {count:,} times{last}: to go on exactly, give --optimizer the "
+                "value of the last update, if it was this optimiser's"
+            )
         if optimizer.name == "MSVAG" and state is not None and state.t:
             notes.append(
                 "MSVAG's beta_power is in no snapshot: it begins again at beta, as it does when Chainer resumes"

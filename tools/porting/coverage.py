@@ -7,6 +7,7 @@ whatever traced before, such as a debugger, is put back.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -33,7 +34,7 @@ class Missed:
 
     def __str__(self) -> str:
         lines = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
-        return f"{self.file}:{lines} ({self.function})"
+        return f"{named(self.file)}:{lines} ({self.function})"
 
 
 class Coverage(contextlib.AbstractContextManager):
@@ -141,3 +142,9 @@ def his_files(classes: Iterable[type]) -> list[str]:
     own = [cls for cls in classes if cls.__module__.partition(".")[0] not in ("chainer", "builtins")]
     functions = [value for cls in own for value in vars(cls).values() if isinstance(value, types.FunctionType)]
     return sorted({function.__code__.co_filename for function in functions})
+
+
+def named(path: str) -> str:
+    """Returns: a path as one would type it here."""
+    inside = os.path.relpath(path)
+    return path if inside.startswith(os.pardir) else inside

@@ -238,8 +238,10 @@ def widen(link: chainer.Link, dtype: np.dtype) -> None:
             parameter = child.__dict__[name]
             if parameter.array is not None and parameter.dtype.kind == "f":
                 parameter.array = parameter.array.astype(dtype)
-            elif parameter.array is None and hasattr(parameter.initializer, "dtype"):
-                parameter.initializer.dtype = dtype
+            elif parameter.array is None:
+                for initializer in (parameter.initializer, parameter._grad_initializer):
+                    if isinstance(initializer, chainer.Initializer):
+                        initializer.dtype = dtype
         for name, value in list(child.__dict__.items()):
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 child.__dict__[name] = value.astype(dtype)

@@ -39,18 +39,16 @@ class OriginalModel:
 
 
 class PortedModel:
-    """The ported file, as the proof takes it.
+    """The ported file, as the proof takes it; its function `build` makes an instance.
 
     Args:
         path: path of the file; it was written by us, from his source.
-        cls: name of the class.
-        original: his class, whose arguments it is constructed with.
         method: method that is called; empty for the instance itself.
         keywords: further arguments of the call.
     """
 
-    def __init__(self, path: Path, cls: str, original: Any, method: str, keywords: Mapping[str, Any]) -> None:
-        self.path, self.original, self.method, self.keywords = path, original, method, keywords
+    def __init__(self, path: Path, method: str, keywords: Mapping[str, Any]) -> None:
+        self.path, self.method, self.keywords = path, method, keywords
         spec = importlib.util.spec_from_file_location(f"ganspec_port_{path.stem}", path)
         if spec is None or spec.loader is None:
             raise UserError(f"{path}: cannot be imported")
@@ -60,17 +58,11 @@ class PortedModel:
             spec.loader.exec_module(self._module)
         finally:
             sys.dont_write_bytecode = before
-        self.cls: Any = self._module
-        for part in cls.split("."):
-            self.cls = getattr(self.cls, part)
 
     def make(self, dtype: str) -> Any:
         import torch
 
-        tree = self.original.arguments
-        values = [self._value(a) for a in tree.args]
-        keywords = {str(k.arg): self._value(k.value) for k in tree.keywords}
-        return self.cls(*values, **keywords).to(getattr(torch, dtype))
+        return self._module.build().to(getattr(torch, dtype))
 
     def call(self, instance: Any, inputs: Mapping[str, Any], training: bool, dtype: str) -> Any:
         function = getattr(instance, self.method) if self.method else instance
@@ -79,18 +71,6 @@ class PortedModel:
         if all(name in names for name in inputs):
             return function(**inputs, **further)
         return function(*inputs.values(), **further)
-
-    def _value(self, node: ast.expr) -> Any:
-        """Returns: an argument of the constructor; a name is one of the ported file."""
-        if isinstance(node, ast.Name) and hasattr(self._module, node.id):
-            return getattr(self._module, node.id)
-        try:
-            return ast.literal_eval(node)
-        except ValueError:
-            raise UserError(
-                f"--args: {ast.unparse(node)} is no literal, and the port has no such name; make a subclass whose constructor "
-                "gives it, and port that"
-            ) from None
 
 
 def parse_call_arguments(text: str) -> dict[str, Any]:

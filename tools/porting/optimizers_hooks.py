@@ -43,10 +43,10 @@ class GradientClipping:
     def __call__(self, parameters):
         squares = sum(torch.dot(p.grad.flatten(), p.grad.flatten()) for p in parameters)
         norm = math.sqrt(squares)
-        if norm > self.threshold:
-            rate = self.threshold / norm
-            for p in parameters:
-                p.grad *= rate
+        if norm == 0 or self.threshold / norm >= 1:  # not so where the norm is NaN: then every gradient becomes NaN
+            return
+        for p in parameters:
+            p.grad *= self.threshold / norm
 
 
 class GradientHardClipping:

@@ -87,7 +87,7 @@ class PortSide:
         events: list[Event],
         order: int = 1,
         seed: int = 0,
-        states: Sequence[str] = (),
+        like: Ran,
     ) -> Ran:
         """Call the port once.
 
@@ -99,7 +99,7 @@ class PortSide:
             events: draws of his model in this call.
             order: 0 for outputs alone, 1 with gradients, 2 with gradients of gradients.
             seed: seed of the projection.
-            states: paths of what is read after the call.
+            like: what his model gave: the same gradients are taken, and the same states read.
 
         Returns: what it gave.
 
@@ -118,10 +118,10 @@ class PortSide:
             found = dict(leaves(returned))
             ran = Ran({path: _plain(value) for path, value in found.items()})
             if order:
-                self._differentiate(ran, module, given, found, dtype, order, seed)
+                self._differentiate(ran, module, given, found, dtype, order, seed, like)
         own = module.state_dict()
         keys = {a.chainer_path.strip("/"): str(a.torch_key) for a in self.arrays}
-        for path in states:
+        for path in like.states:
             value = own[keys[path]] if keys.get(path) in own else read_attribute(module, path)
             if value is not MISSING:
                 ran.states[path] = _plain(value)
@@ -136,10 +136,12 @@ class PortSide:
         dtype: str,
         order: int,
         seed: int,
+        like: Ran,
     ) -> None:
         parameters = dict(module.named_parameters(remove_duplicate=False))
         wanted = {a.chainer_path.strip("/"): parameters.get(str(a.torch_key)) for a in self.arrays if a.trained}
         wanted |= {f"input {n}": v for n, v in given.items() if v.requires_grad}
+        wanted = {path: value for path, value in wanted.items() if path in like.gradients}
         ends = {p: y for p, y in found.items() if isinstance(y, torch.Tensor) and y.requires_grad}
         weights = [
             torch.from_numpy(projection(path, tuple(y.shape), seed, dtype)).to(y.dtype) for path, y in ends.items()

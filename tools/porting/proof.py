@@ -112,6 +112,8 @@ def prove(
             made = probe(his, inputs, modes, batch, seed)
             given, carried = _carried(made, arrays, values, proof)
             his.arrays = carried
+            if his.way == "arrays" and any(each.dtype == "float" for each in inputs):
+                proof.unexercised.append("gradients by the inputs: his model takes arrays, not variables")
             for mode in modes:
                 _check_repeatable(his, given, inputs, mode == "training", batch, seed)
         except DrawError as error:

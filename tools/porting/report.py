@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganspec.spec.text.errors import counted, printable
+from ganspec.tools.porting.coverage import named
 from ganspec.tools.porting.proof import Proof
 from ganspec.tools.porting.rows import Case, Row, failures
 from ganspec.tools.reporting.wording import number, ratio
@@ -106,7 +107,9 @@ def render_json(report: PortReport) -> str:
         "unexercised": list(proof.unexercised),
         "notes": list(report.notes),
         "lines": {"ran": proof.lines[0], "of": proof.lines[1]},
-        "missed": [{"file": m.file, "first": m.first, "last": m.last, "function": m.function} for m in proof.missed],
+        "missed": [
+            {"file": named(m.file), "first": m.first, "last": m.last, "function": m.function} for m in proof.missed
+        ],
         "cases": [_case(case) for case in cases],
         "rows": [_row(row, cases.index(row.case)) for row in proof.rows],
     }

@@ -23,7 +23,7 @@ from ganspec.tools.porting.snapshot_files import SnapshotFile
 OPTION = "--snapshot-prefix"
 
 _OLD_STATISTICS = (
-    "avg_var: if Chainer before version 5 trained this model without cuDNN, avg_var holds the batch normalization's eps as well "
+    "avg_var: if Chainer before 4.0.0 trained this model without cuDNN, avg_var holds the batch normalization's eps as well "
     "(Chainer's pull request 4505); the numbers are carried as they are, as Chainer 7 reads them"
 )
 
@@ -194,13 +194,14 @@ class Progress:
     Args:
         iteration: number of iterations, or None.
         iterators: where each iterator stood, by name.
-        last_values: the last value that each extension of a learning rate gave to its optimiser, by the extension's name.
+        shifts: how often each extension that moves a hyper-parameter was called, and the value that it gave last, if it keeps
+            that; by the extension's name.
         seconds: time that training took, or None.
     """
 
     iteration: int | None = None
     iterators: Mapping[str, IteratorPosition] = field(default_factory=dict)
-    last_values: Mapping[str, float] = field(default_factory=dict)
+    shifts: Mapping[str, tuple[int, float | None]] = field(default_factory=dict)
     seconds: float | None = None
 
     def lines(self) -> list[str]:
@@ -209,8 +210,20 @@ class Progress:
         for name, where in self.iterators.items():
             of = "" if where.order is None else f" of {len(where.order):,}"
             said.append(f"iterator {name}: epoch {where.epoch:,}, position {where.position:,}{of}")
-        said += [f"extension {name}: its last value was {value:g}" for name, value in self.last_values.items()]
+        for name, (count, value) in self.shifts.items():
+            said.append(
+                f"{name}: called {count:,} times" + ("" if value is None else f", its last value was {value:g}")
+            )
         return [printable(line) for line in said]
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns: the same as plain data."""
+        iterators = {
+            name: {"epoch": at.epoch, "position": at.position, "order": None if at.order is None else at.order.tolist()}
+            for name, at in self.iterators.items()
+        }
+        shifts = {name: {"calls": count, "last_value": value} for name, (count, value) in self.shifts.items()}
+        return {"iteration": self.iteration, "seconds": self.seconds, "iterators": iterators, "shifts": shifts}
 
 
 def read_progress(file: SnapshotFile) -> Progress:
@@ -229,7 +242,7 @@ def read_progress(file: SnapshotFile) -> Progress:
     }
     single = {name for name in numbers if file.members[name].shape == ()}
     iterators = {}
-    last = {}
+    shifts: dict[str, tuple[int, float | None]] = {}
     for name in sorted(single):
         match name.split("/"):
             case ["updater", iterator, "current_position"] if f"updater/{iterator}/epoch" in single:
@@ -238,10 +251,12 @@ def read_progress(file: SnapshotFile) -> Progress:
                 order = read[orders[0]] if orders else None
                 epoch = int(read[f"updater/{iterator}/epoch"])
                 iterators[iterator.removeprefix("iterator:")] = IteratorPosition(int(read[name]), epoch, order)
-            case ["extensions", extension, "_last_value"]:
-                last[extension] = float(file.read([name])[name])
+            case ["extensions", extension, "_t"]:
+                last = f"extensions/{extension}/_last_value"
+                read = file.read([name, *({last} & single)])
+                shifts[extension] = int(read[name]), float(read[last]) if last in read else None
     found = file.read(single & {"updater/iteration", "_snapshot_elapsed_time"})
     iteration, seconds = found.get("updater/iteration"), found.get("_snapshot_elapsed_time")
     return Progress(
-        None if iteration is None else int(iteration), iterators, last, None if seconds is None else float(seconds)
+        None if iteration is None else int(iteration), iterators, shifts, None if seconds is None else float(seconds)
     )

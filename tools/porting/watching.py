@@ -1,10 +1,11 @@
-"""Where draws are seen: while `watching()` is in force, `numpy.random` and the generators that his code makes ask the recorder."""
+"""Where draws are seen: while `watching()` is in force, `numpy.random` and generators that his code makes ask the recorder."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,14 +44,23 @@ def _asking(name: str, original: Callable[..., Any], skipped: int = 0) -> Callab
             raise unknown(f"np.random.{name}")
         return getattr(recorder.asked, name)(*args[skipped:], **kwargs)
 
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "numpy.random"  # by which a trace knows it
     return function
 
 
-class _State(np.random.RandomState):
+class _AsNumpys(type):
+    """Lets NumPy's own objects be instances of the class that stands in for theirs."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.__mro__[1])
+
+
+class _State(np.random.RandomState, metaclass=_AsNumpys):
     """Stands in for a `RandomState` that his code holds."""
 
 
-class _Generator(np.random.Generator):
+class _Generator(np.random.Generator, metaclass=_AsNumpys):
     """Stands in for a `Generator` that his code holds."""
 
 
@@ -84,7 +94,10 @@ def watching() -> Iterator[None]:
 
     try:
         for name in (*_PLAIN, *_REFUSED):
-            if hasattr(np.random, name):
+            if hasattr(np.random.RandomState, name):  # as in NumPy, a method of the generator that all share
+                method = _asking(name, getattr(np.random.RandomState, name), skipped=1)
+                put(np.random, name, types.MethodType(method, np.random.mtrand._rand))
+            elif hasattr(np.random, name):
                 put(np.random, name, _asking(name, getattr(np.random, name)))
         put(np.random, "RandomState", _State)
         make = np.random.default_rng

@@ -89,7 +89,8 @@ def _port(a: argparse.Namespace) -> int:
     for name in ("torch", "chainer"):
         backends.load(name)  # what is missing is said before anything runs
     from ganspec.tools.porting.errors import PortError
-    from ganspec.tools.porting.job import Job, check_place, port, publish
+    from ganspec.tools.porting.job import Job, port
+    from ganspec.tools.porting.publishing import check_place, publish
     from ganspec.tools.porting.report import render_json, render_terminal
 
     check_place(a.out, force=a.force)

@@ -16,7 +16,8 @@ from typing import Any
 from ganspec.impl_chainer.compat.old_names.rewrite import with_old_names
 
 SAW, PASSED, CALL, WIDEN = "__ganspec_saw__", "__ganspec_passed__", "__ganspec_call__", "__ganspec_widen__"
-MODES = ("test", "train", "volatile")  # keywords of Chainer 1
+MODES = ("test", "train", "volatile")  # keywords of Chainer 1 that say the mode
+GONE = ("wscale", "bias", "use_cudnn", "deterministic")  # and others, which say initial values and ways to compute
 _UNTOUCHED = (ast.JoinedStr, ast.Constant, ast.Slice)
 
 
@@ -119,7 +120,7 @@ class _Recorders(ast.NodeTransformer):
                 return node
         if isinstance(node, ast.Name) and node.id in ("super", "__class__"):
             return node
-        if isinstance(node, ast.Call) and any(k.arg in MODES for k in node.keywords):
+        if isinstance(node, ast.Call) and any(k.arg in MODES + GONE for k in node.keywords):
             node = ast.copy_location(ast.Call(ast.Name(CALL, ast.Load()), [node.func, *node.args], node.keywords), node)
         return ast.copy_location(ast.Call(ast.Name(SAW, ast.Load()), [ast.Constant(site), node], []), node)
 

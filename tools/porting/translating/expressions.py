@@ -14,7 +14,7 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 import numpy as np
 
-from ganspec.tools.porting.tracing.compiling import MODES, Source
+from ganspec.tools.porting.tracing.compiling import GONE, MODES, Source
 from ganspec.tools.porting.tracing.record import TENSORS, Seen
 from ganspec.tools.porting.translating import arrays, distributions, functions, links
 from ganspec.tools.porting.translating.arguments import Arguments, Unfit
@@ -187,6 +187,9 @@ class Expressions:
     def _attribute(self, node: ast.Attribute) -> ast.expr:
         known, value = self.static(node)
         if known and isinstance(node.ctx, ast.Load):
+            inside, holder = self.static(node.value)
+            if inside and isinstance(holder, type) and holder.__module__ == "builtins":
+                return ast.Attribute(ast.Name(holder.__name__, ast.Load()), node.attr, ast.Load())
             return self.thing(value, node)
         owner = self.seen(node.value)
         if owner.kinds & TENSORS:
@@ -369,12 +372,11 @@ class Expressions:
         return made
 
     def bind(self, node: ast.Call, signature: inspect.Signature, called: Any = None) -> Arguments:
-        """Returns: the arguments of a call, Chainer 1's keywords left out."""
-        if any(k.arg in MODES for k in node.keywords):
-            node = ast.copy_location(
-                ast.Call(node.func, node.args, [k for k in node.keywords if k.arg not in MODES]), node
-            )
-        return Arguments(self, node, signature, called)
+        """Returns: the arguments of a call, those that Chainer 1 had left out."""
+        kept = [k for k in node.keywords if k.arg not in MODES + GONE or k.arg in signature.parameters]
+        a = Arguments(self, ast.Call(node.func, node.args, kept), signature, called)
+        a.node = node
+        return a
 
     def mode(self, node: ast.Call) -> ast.expr:
         """Returns: the expression of training mode for a call, which Chainer 1's keywords may give."""

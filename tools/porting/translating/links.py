@@ -59,6 +59,23 @@ def renamed(cls: type, name: str) -> str:
     return name
 
 
+def taken(name: str) -> bool:
+    """Returns: whether torch.nn.Module has an attribute of this name, so that his own gets another."""
+    return not name.startswith("__") and name not in ("forward", "children", "modules") and hasattr(_module(), name)
+
+
+def _module() -> type:
+    from torch import nn
+
+    return nn.Module
+
+
+def _is_chainers(cls: type, name: str) -> bool:
+    """Returns: whether an attribute of a link is Chainer's own."""
+    found = next((b for b in cls.__mro__ if name in vars(b)), None)
+    return found is not None and found.__module__.startswith("chainer")
+
+
 def class_value(writer: Expressions, cls: type, node: ast.expr) -> ast.expr:
     """Translate a class of Chainer's that is a value."""
     if cls in BASES:
@@ -74,6 +91,8 @@ def attribute(writer: Expressions, node: ast.Attribute) -> ast.expr:
     if node.attr == "xp":
         return filled("torch")
     owner = writer.expr(node.value)
+    if node.attr == "device":
+        return filled("next(own.parameters()).device", own=owner)
     if node.attr == "forward" and classes:
         return ast.Attribute(owner, writer.writer.method_name(classes[0], "forward"), node.ctx)
     names = {renamed(c, node.attr) for c in classes}
@@ -82,6 +101,8 @@ def attribute(writer: Expressions, node: ast.Attribute) -> ast.expr:
             next((t[node.attr] for b, t in _ATTRIBUTES.items() if issubclass(c, b) and node.attr in t), node.attr)
             for c in classes
         }
+    if names == {node.attr} and taken(node.attr) and classes and not all(_is_chainers(c, node.attr) for c in classes):
+        return ast.Attribute(owner, f"{node.attr}_", node.ctx)
     if len(names) > 1:
         raise Unfit(f".{node.attr} has several names in torch, by the kind of layer")
     name = names.pop()

@@ -133,6 +133,9 @@ class Statements:
         made: list[ast.stmt] = [ast.Expr(filled("super().__init__()"))]
         for keyword in node.keywords:
             value = self.within.expr(keyword.value)
+            if self.within.seen(keyword.value).is_all("tuple", "number"):  # Link.__init__(W=shape) makes a parameter
+                shape = value if self.within.seen(keyword.value).is_all("tuple") else ast.Tuple([value], ast.Load())
+                value = filled("nn.Parameter(torch.zeros(shape))", shape=shape)
             if keyword.arg is None:
                 loop = ast.parse(f"for name, link in __links__.items():\n    {own}.add_module(name, link)").body[0]
                 assert isinstance(loop, ast.For)

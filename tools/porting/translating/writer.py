@@ -298,7 +298,7 @@ class Writer:
             return "forward"
         if name == "forward" and any("__call__" in vars(c) for c in cls.__mro__ if c.__module__ in self.sources):
             return "_forward"
-        return name
+        return f"{name}_" if links.taken(name) and not name.startswith("_") else name
 
     def cls(self, node: ast.ClassDef, around: Expressions, value: type) -> ast.ClassDef:
         """Translate a class."""
