@@ -13,7 +13,7 @@ import chainer
 import chainer.links as L
 
 from ganspec.tools.porting.tracing.compiling import MODES
-from ganspec.tools.porting.translating import functions
+from ganspec.tools.porting.translating import distributions, functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.link_composed import COMPOSED, HOOKS
 from ganspec.tools.porting.translating.link_methods import method
@@ -307,6 +307,8 @@ def _listed(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
 
 
 def _other(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
+    if issubclass(cls, chainer.Distribution):
+        return distributions.construct(writer, node, cls)
     if cls in HOOKS:
         made = HOOKS[cls](writer.bind(node, inspect.signature(cls), cls))
         writer.writer.use_in(made)
