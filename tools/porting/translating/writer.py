@@ -8,6 +8,7 @@ import io
 import os
 import re
 import sys
+import textwrap
 import tokenize
 import types
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from ganspec.tools.porting.tracing.record import TENSORS
 from ganspec.tools.porting.translating import functions, links, written
 from ganspec.tools.porting.translating.arguments import Unfit
 from ganspec.tools.porting.translating.expressions import Expressions
-from ganspec.tools.porting.translating.formatting import formatted
+from ganspec.tools.porting.translating.formatting import WIDTH, formatted
 from ganspec.tools.porting.translating.statements import Statements
 from ganspec.tools.porting.translating.templates import constant
 
@@ -365,7 +366,9 @@ class Writer:
         )
         file = os.path.basename(original.path)
         parts = [
-            f'"""{original.name} of {file} in PyTorch.\n\nWritten by `ganspec port`; report.json beside it says what was compared, and how well it agreed. The initial values of\na new instance are PyTorch\'s own: load the weights to have those of the original.\n"""'
+            f'"""{original.name} of {file} in PyTorch.\n\nWritten by `ganspec port`; report.json beside it says what was compared, and how well\n'
+            "it agreed. The initial values of a new instance are PyTorch's own: load the weights to\n"
+            'have those of the original.\n"""'
         ]
         body = [self._text(made, self.sources[key[0]]) for key, made in definitions]
         build = ast.parse("def build():\n    return 0").body[0]
@@ -381,12 +384,10 @@ class Writer:
             for name in sorted(self._imports | {n for n in ("math", "itertools") if re.search(rf"\b{n}\.", whole)})
         ]
         torch_imports = (
-            ["import torch"]
+            (["import torch"] if re.search(r"\btorch\.", whole) else [])
             + (["from torch import nn"] if re.search(r"\bnn\.", whole) else [])
             + (["import torch.nn.functional as F"] if re.search(r"\bF\.", whole) else [])
         )
-        if len(torch_imports) == 1 and not re.search(r"\btorch\.", whole):
-            torch_imports = []
         torch_imports.sort(key=lambda line: (line.startswith("from"), line))
         text = (
             "\n\n".join(
@@ -400,7 +401,7 @@ class Writer:
             + whole
             + "\n"
         )
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", original.name.rpartition(".")[2]).lower()
+        name = _file_name(original.name.rpartition(".")[2])
         return Written(
             formatted(text),
             name,
@@ -411,7 +412,7 @@ class Writer:
 
     def _text(self, made: ast.stmt, source: Source | None = None) -> str:
         text = ast.unparse(ast.fix_missing_locations(made))
-        text = _COMMENT.sub(lambda m: f"{m[1]}# {self._comments[int(m[2])]}", text)
+        text = _COMMENT.sub(lambda m: _wrapped(self._comments[int(m[2])], m[1]), text)
         text = re.sub(r"(?m)^(\s*# .*)\n\n+(?=\s*(?:def|class|@))", r"\1\n", text)
         return (
             f"# {self.place(source, made)}\n{text}"
@@ -420,8 +421,20 @@ class Writer:
         )
 
 
+def _wrapped(comment: str, indent: str) -> str:
+    """Returns: a comment as lines that are not too long."""
+    lines = textwrap.wrap(comment, WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"{indent}# {line}" for line in lines)
+
+
+def _file_name(cls: str) -> str:
+    """Returns: the name of a class as that of a module: sn_convolution2d of SNConvolution2D."""
+    lower = re.sub(r"([0-9])D(?![a-z])", r"\1d", cls)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", lower).lower()
+
+
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | type(None)) or (
+    return type(value) in (bool, int, float, str, type(None)) or (
         isinstance(value, tuple) and all(map(_is_plain, value))
     )
 
