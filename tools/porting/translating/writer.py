@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import io
+import itertools
 import os
 import re
 import sys
@@ -25,7 +26,7 @@ from ganspec.tools.porting.tracing.compiling import Source
 from ganspec.tools.porting.tracing.record import TENSORS
 from ganspec.tools.porting.translating import functions, links, written
 from ganspec.tools.porting.translating.arguments import Unfit
-from ganspec.tools.porting.translating.expressions import Expressions
+from ganspec.tools.porting.translating.expressions import RESERVED, Expressions
 from ganspec.tools.porting.translating.formatting import WIDTH, formatted
 from ganspec.tools.porting.translating.statements import Statements
 from ganspec.tools.porting.translating.templates import constant
@@ -92,6 +93,7 @@ class Writer:
         self._skipped: set[Skipped] = set()
         self._moded: set[tuple[str, str]] = set()  # functions that take the mode as a further argument
         self._definitions: dict[tuple[str, str], ast.stmt | None] = {}  # by module and name
+        self._names: dict[tuple[str, str], str] = {}  # names in the ported file, by module and name
         self._wrappers: dict[str, ast.stmt] = {}
         self._used: set[str] = set()
         self._imports: set[str] = set()
@@ -145,14 +147,21 @@ class Writer:
                 )
             outer = name.partition(".")[0]
             self.definition(getattr(sys.modules[value.__module__], outer), source, node)
-            return ast.parse(name, mode="eval").body
+            own = self.name((value.__module__, outer))
+            return ast.parse(f"{own}.{name.partition('.')[2]}", mode="eval").body
         key = (value.__module__, name)
         if key not in self._definitions:
-            if any(n == name for _, n in self._definitions):
-                raise Unfit(f"two modules define {name}", "rename one of them")
             self._definitions[key] = None  # so that a class may name itself
             self._define(self.sources[value.__module__], name, value)
-        return ast.Name(name, ast.Load())
+        return ast.Name(self.name(key), ast.Load())
+
+    def name(self, key: tuple[str, str]) -> str:
+        """Returns: the name in the ported file of what a module of his defines; its own, where no other has that."""
+        if key not in self._names:
+            taken = {*self._names.values(), *written.NAMES, *RESERVED}
+            numbered = (f"{key[1]}{n or ''}" for n in itertools.chain([0], itertools.count(2)))
+            self._names[key] = next(name for name in numbered if name not in taken)
+        return self._names[key]
 
     def reads_mode(self, value: Any) -> bool:
         """Returns: whether a function of his, outside of classes, reads the mode, and so takes it as an argument in the ported file."""
@@ -172,9 +181,10 @@ class Writer:
                     if key not in self._definitions:
                         inner = Expressions(self, source, vars(sys.modules[source.name]), set())
                         self._definitions[key] = ast.copy_location(
-                            ast.Assign([ast.Name(name, ast.Store())], inner.expr(statement.value), lineno=0), statement
+                            ast.Assign([ast.Name(self.name(key), ast.Store())], inner.expr(statement.value), lineno=0),
+                            statement,
                         )  # type: ignore[attr-defined]
-                    return ast.Name(name, ast.Load())
+                    return ast.Name(self.name(key), ast.Load())
         if _is_plain(value):
             return constant(value)
         raise Unfit(f"{ast.unparse(node)} is of the type {type(value).__name__}, which has no counterpart")
@@ -261,6 +271,7 @@ class Writer:
                 assert isinstance(made, ast.FunctionDef)
                 made.args.kwonlyargs.append(ast.arg("training"))
                 made.args.kw_defaults.append(None)
+        made.name = self.name((source.name, name))  # type: ignore[attr-defined]
         self._definitions[source.name, name] = ast.copy_location(made, node)
 
     def function(self, node: ast.FunctionDef, around: Expressions, owner: type | None = None) -> ast.FunctionDef:
