@@ -33,7 +33,7 @@ from ganspec.tools.porting.watching import watching
 
 MODES = ("training", "inference")
 TRACED_BATCH = 3
-OTHER_BATCHES = (1, 5)  # the smallest, and one that no trace has seen
+OTHER_BATCHES = (1, 4)  # the smallest, and one that no trace has seen
 IMAGE_BATCH = 2  # of images of other sizes
 SCALES = (Fraction(1, 2), Fraction(3, 2), Fraction(2))  # of images: the first that his model takes is compared
 
