@@ -74,7 +74,7 @@ def test_a_model_is_ported_whole(folder, capsys):
     shown = capsys.readouterr()
     assert "model.py: your code is run to port it" in shown.err
     assert "PROVED: model.py:Net and its port" in shown.out
-    assert "model.py:21 (Net.sample)" in shown.out
+    assert "model.py:22 (Net.sample)" in shown.out
     assert shown.out.endswith("written to ported\n")
     assert sorted(p.name for p in folder.iterdir() if p.name != "__pycache__") == ["model.py", "ported"]
     report = json.loads((folder / "ported" / "report.json").read_text())
@@ -119,7 +119,7 @@ def test_nothing_is_overwritten_but_an_older_port_by_force(folder, capsys):
     assert sorted(p.name for p in folder.iterdir() if p.name != "__pycache__") == ["model.py", "ported"]
 
 
-@pytest.mark.parametrize(("cls", "line"), [("Unknown", "model.py:26"), ("Wild", "model.py:33")])
+@pytest.mark.parametrize(("cls", "line"), [("Unknown", "model.py:27"), ("Wild", "model.py:34")])
 def test_what_cannot_be_ported_is_refused_and_nothing_is_written(folder, capsys, cls, line):
     assert port(f"model.py:{cls}", "--input", "x=1,4,4", "--out", "ported") == 1
     shown = capsys.readouterr().out
@@ -149,7 +149,7 @@ def test_json_is_printed_alone(folder, capsys):
         (["model.py:Net", "--input", "x=3", "--out", "o", "--call-args", "1"], "--call-args '1': expected NAME=VALUE"),
         (["model.py:Net", "--input", "x=3", "--out", "o", "--call-args", "n=f()"], "--call-args 'n=f()': expected NAME=VALUE"),
         (["model.py:Net", "--input", "x=3", "--out", "o", "--snapshot", "none.npz"], "none.npz"),
-        (["model.py:Net", "--input", "x=3", "--out", "o", "--optimizer", "Adam()"], "give --snapshot, too"),
+        (["model.py:Net", "--input", "x=3", "--out", "o", "--optimizer", "Adam()"], "--snapshot is missing"),
         (["model.py:Net", "--input", "x=3", "--out", "o", "--like", "s.npz"], "--like belongs to --back"),
         (["--back", "w.pt", "--out", "o"], "--like is missing"),
         (["model.py:Net", "--back", "w.pt", "--like", "s.npz", "--out", "o"], "FILE:CLASS does not go with --back"),
