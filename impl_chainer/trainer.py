@@ -11,7 +11,7 @@ import numpy as np
 from ganspec.impl_chainer.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_chainer.draws import Draws
 from ganspec.impl_chainer.gradients import gradients_of
-from ganspec.impl_chainer.layers import Mode
+from ganspec.impl_chainer.mode import Mode
 from ganspec.impl_chainer.network import evaluate_layers, outputs_of
 from ganspec.impl_chainer.operations import evaluate as evaluate_operation
 from ganspec.impl_chainer.trained import TrainedNetwork

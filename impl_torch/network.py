@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
-from ganspec.impl_torch.layers import LAYERS, Mode
+from ganspec.impl_torch.layers import LAYERS
+from ganspec.impl_torch.mode import Mode
 from ganspec.spec import load_system
 from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.training.runs import read_run
@@ -16,7 +17,7 @@ from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Streams
 
 # Kinds whose derivative a framework computes from their own output, tanh' = 1 - tanh^2.
-OUTPUT_IN_DERIVATIVE = ("tanh", "sigmoid", "elu")
+OUTPUT_IN_DERIVATIVE = ("tanh", "sigmoid", "elu", "exp", "sqrt", "softmax")
 
 
 def evaluate(

@@ -11,7 +11,7 @@ import torch
 from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
 from ganspec.impl_torch.gradients import gradients_of
-from ganspec.impl_torch.layers import Mode
+from ganspec.impl_torch.mode import Mode
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
 from ganspec.impl_torch.trained import TrainedNetwork

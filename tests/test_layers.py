@@ -20,6 +20,7 @@ from support.tiny_systems import GENERATOR, NORMAL, critic
 
 def test_every_kind_of_layer_is_tried():
     assert {kind.partition(",")[0] for kind in MIDDLES} | ELSEWHERE == set(KINDS)
+    assert {*CODES, "fade"} == ELSEWHERE
 
 
 def test_every_kind_of_layer_is_in_this_backend(backend):
@@ -48,8 +49,11 @@ def test_backends_agree_on_a_critic_with(kind, data, tmp_path_factory):
 
 
 CODES = {
-    "embedding": '{ kind = "embedding", name = "e", from = "y", units = 3, weight = "normal(0, 1)" }',
-    "one_hot": '{ kind = "one_hot", name = "e", from = "y", on = 1, off = -1 }',
+    "embedding": '{ kind = "embedding", name = "e", from = "y", units = 3, weight = "normal(0, 1)" }, '
+    '{ kind = "concat", from = ["FIRST", "e"] }',
+    "one_hot": '{ kind = "one_hot", name = "e", from = "y", on = 1, off = -1 }, { kind = "concat", from = ["FIRST", "e"] }',
+    "conditional_batch_norm": '{ kind = "conditional_batch_norm", name = "e", from = ["FIRST", "y"], epsilon = 1e-3, '
+    'momentum = 0.2, gamma = "normal(1, 0.3)", beta = "normal(0, 1)" }',
 }
 CONDITIONAL = """
 title = "conditional WGAN"
@@ -69,7 +73,7 @@ G = "-mean(D(G(z, c), c))"
 @pytest.mark.parametrize("code", CODES)
 def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
     (tmp_path / "loss.toml").write_text(CONDITIONAL)
-    joined = f'{CODES[code]}, {{ kind = "concat", from = ["FIRST", "e"] }},'
+    joined = f"{CODES[code]},"
     image = '{ kind = "linear", name = "l", units = 9, NORMAL }, { kind = "reshape", shape = [1, 3, 3] }'
     networks = {
         "G": f"z = [2]\ny = {{ labels = 4 }} | {joined.replace('FIRST', 'z')} {image.replace('NORMAL', NORMAL)}",

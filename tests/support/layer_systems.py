@@ -26,6 +26,43 @@ MIDDLES = {
     "max_pool": '{ kind = "max_pool", kernel = 2, stride = STRIDE }',
     "avg_pool": '{ kind = "avg_pool", kernel = 2, stride = STRIDE }',
     "planes": '{ kind = "flatten" }, { kind = "planes", height = 2, width = 3 }',
+    "layer_norm": '{ kind = "layer_norm", name = "m", epsilon = 1e-3, GAMMA }',
+    "instance_norm": '{ kind = "instance_norm", name = "m", epsilon = 1e-3, GAMMA }',
+    "group_norm": '{ kind = "conv", name = "w", channels = 4, kernel = 1, stride = 1, padding = 0 }, '
+    '{ kind = "group_norm", name = "m", groups = 2, epsilon = 0.1, GAMMA }',
+    "normalize": '{ kind = "normalize", epsilon = 1e-2 }',
+    "local_response_norm": '{ kind = "conv", name = "w", channels = 4, kernel = 1, stride = 1, padding = 0 }, '
+    '{ kind = "local_response_norm", n = 5, k = 1.5, alpha = SLOPE, beta = 0.75 }',
+    "prelu": '{ kind = "prelu", name = "m", per = "channel", slope = "normal(0.2, 0.1)" }',
+    "prelu, one slope": '{ kind = "prelu", name = "m", per = "layer", slope = SLOPE }',
+    "hard_sigmoid": '{ kind = "hard_sigmoid", slope = SLOPE }',
+    "softplus": '{ kind = "softplus" }',
+    "swish": '{ kind = "swish", name = "m", per = "number", beta = "normal(1, 0.2)" }',
+    "abs": '{ kind = "abs" }',
+    "exp": '{ kind = "exp" }',
+    "log": '{ kind = "softplus" }, { kind = "log" }',
+    "sqrt": '{ kind = "softplus" }, { kind = "sqrt" }',
+    "clip": '{ kind = "clip", low = -0.5, high = SLOPE }',
+    "softmax": '{ kind = "softmax" }',
+    "trained_scale": '{ kind = "trained_scale", name = "m", per = "channel", factor = "normal(1, 0.5)" }',
+    "bias": '{ kind = "bias", name = "m", per = "number", bias = "normal(0, 0.5)" }',
+    "transpose": '{ kind = "transpose", axes = [2, 0, 1] }',
+    "slice": '{ kind = "slice", axis = 1, start = 1, stop = 3 }',
+    "mean": '{ kind = "mean", axes = [1, 2] }',
+    "sum": '{ kind = "sum", axes = [2, 0] }',
+    "pad": '{ kind = "pad", padding = [0, 1, 2, STRIDE], value = SLOPE }',
+    "subtract": '{ kind = "tanh", name = "t" }, { kind = "subtract", from = ["x", "t"] }',
+    "multiply": '{ kind = "tanh", name = "t" }, { kind = "multiply", from = ["x", "t", "x"] }',
+    # Sizes in both directions, and the optional keys of windows.
+    "conv, rectangle": '{ kind = "conv", name = "m", channels = 2, kernel = [1, KERNEL], stride = [STRIDE, 1], padding = 1 }',
+    "conv, dilation": '{ kind = "conv", name = "m", channels = 3, kernel = [2, 3], stride = STRIDE, padding = 2, '
+    "dilation = [3, 1] }",
+    "conv, groups": '{ kind = "conv", name = "w", channels = 4, kernel = 1, stride = 1, padding = 0 }, '
+    '{ kind = "conv", name = "m", channels = 6, kernel = 2, stride = STRIDE, padding = [1, 0, 0, 1], dilation = 2, groups = 2 }',
+    "deconv, rectangle": '{ kind = "deconv", name = "m", channels = 2, kernel = [2, 3], stride = [STRIDE, 1], padding = [0, 1] }',
+    "max_pool, padding": '{ kind = "max_pool", kernel = [2, 3], stride = STRIDE, padding = [1, 2] }',
+    "max_pool, cover_all": '{ kind = "max_pool", kernel = 3, stride = 2, padding = 1, cover_all = true }',
+    "avg_pool, padding": '{ kind = "avg_pool", kernel = 3, stride = [STRIDE, 2], padding = [2, 0] }',
     # The optional keys of layers with weights.
     "linear, gain": '{ kind = "flatten" }, { kind = "linear", name = "m", units = 3, gain = "sqrt(2 / fan_in)" }',
     "conv, gain": '{ kind = "conv", name = "m", channels = 3, kernel = 2, stride = 1, padding = 0, gain = SLOPE }',
@@ -35,7 +72,12 @@ MIDDLES = {
     "deconv, spectral": '{ kind = "deconv", name = "m", channels = 2, kernel = 3, stride = 2, padding = 1, '
     "spectral_norm = SPECTRAL }",
 }
-ELSEWHERE = {"embedding", "one_hot", "fade"}  # kinds that test_layers tries in a conditional and in a growing system
+ELSEWHERE = {
+    "embedding",
+    "one_hot",
+    "conditional_batch_norm",
+    "fade",
+}  # kinds that test_layers tries in a conditional and in a growing system
 CRITIC = """
 title = "a critic with one kind of layer"
 source = "none"
@@ -92,6 +134,7 @@ moving_average = 1
 def write_system(folder, kind, channels=2, size=5, batch=4, kernel=3, stride=2, slope=0.3, advance="always"):
     spectral = f'{{ iterations = {stride}, epsilon = 1e-12, advance = "{advance}" }}'
     values = {"KERNEL": str(kernel), "STRIDE": str(stride), "SLOPE": str(slope), "SPECTRAL": spectral}
+    values["GAMMA"] = 'gamma = "normal(1, 0.1)", beta = "normal(0, 1)"'
     middle = MIDDLES[kind]
     for word, value in values.items():
         middle = middle.replace(word, value)

@@ -16,12 +16,13 @@ import numpy as np
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.errors import UserError, cannot_write
 from ganspec.tools.porting.draws import DrawError, Recorder
-from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs
+from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs, nested
 from ganspec.tools.porting.models import OriginalModel, PortedModel, parse_call_arguments
 from ganspec.tools.porting.original_side import OriginalSide
 from ganspec.tools.porting.proof import MODES, TRACED_BATCH, Proof, probe, prove
 from ganspec.tools.porting.publishing import REPORT, make_beside
 from ganspec.tools.porting.report import PortReport, render_json
+from ganspec.tools.porting.sides import first_line
 from ganspec.tools.porting.watching import watching
 
 _OTHER_BATCH = 2  # traced beside `TRACED_BATCH`, so that a size that is the batch's shows
@@ -114,12 +115,34 @@ def port(job: Job, out: Path) -> Done:
             ported = PortedModel(folder / f"{written.name}.py", job.method, keywords)
             files = [source.path for source in original.importer.sources.values()]
             proof = prove(his, ported, arrays, job.inputs, modes=job.modes, values=values, files=files)
+            if proof.proved:
+                notes = [*notes, _lift(job, his, folder / f"{written.name}.toml", original.name)]
             report = replace(report, proof=proof, notes=[*notes, *_skipped(written, proof)])
             _write(folder / REPORT, render_json(report))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return Done(report, folder)
+
+
+def _lift(job: Job, his: OriginalModel, path: Path, name: str) -> str:
+    """Write the architecture as a file of the spec, where the kinds of layer allow it. Returns: what the user should know."""
+    from ganspec.tools.porting.architecture import CannotLift, lift
+
+    inputs = draw_inputs(job.inputs, Sizes(TRACED_BATCH), 0, "float64")
+
+    def call(link: Any, given: Mapping[str, Any], training: bool) -> Any:
+        return his.call(link, nested(given), training, "float64")
+
+    try:
+        with np.errstate(all="ignore"), Recorder(0).recording(remember=False):
+            lifted = lift(his.make("float64"), call, inputs, f"{name}, ported", f"{Path(job.target).name}, by ganspec port")
+    except CannotLift as error:
+        return f"no architecture file: {error}"
+    except Exception as error:  # his code, called in another way than it was proved in
+        return f"no architecture file: {first_line(error)}"
+    _write(path, lifted.text)
+    return f"{path.name} is the architecture as a file of ganspec; its outputs differ from yours by {lifted.error:.1e}"
 
 
 def versions() -> dict[str, str]:
