@@ -131,7 +131,7 @@ def _drafted(a: argparse.Namespace, done: Any) -> bool:
 
 
 def _back(a: argparse.Namespace) -> int:
-    for name in (
+    given = (
         "target",
         "args",
         "input",
@@ -142,9 +142,8 @@ def _back(a: argparse.Namespace) -> int:
         "optimizer_snapshot",
         "optimizer",
         "hook",
-        "allow_extra",
-        "draft",
-    ):
+    )
+    for name in (*given, "allow_extra", "draft"):
         if getattr(a, name):
             option = "FILE:CLASS" if name == "target" else f"--{name.replace('_', '-')}"
             raise UserError(f"{option} does not go with --back; leave it out")
