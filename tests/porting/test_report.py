@@ -36,7 +36,7 @@ Net: 3 quantities in 2 cases
   parameter gradient   training        1        0  <0.001       -        -       -  agree
 
 not exercised:
-  images larger by 1, which his model does not take: InvalidType: x
+  images larger by 1, which your model does not take: InvalidType: x
 
 lines of yours that did not run (7 of 9 ran):
   model.py:3 (Net.call)
@@ -75,7 +75,7 @@ def text(report: PortReport, verbose: bool = False) -> str:
 
 def test_terminal_says_one_verdict():
     missed = [Missed("model.py", 3, 3, "Net.call"), Missed("model.py", 7, 8, "Net.sample")]
-    proof = Proof(GOOD, ["images larger by 1, which his model does not take: InvalidType: x"], [], missed, (7, 9), 3.0)
+    proof = Proof(GOOD, ["images larger by 1, which your model does not take: InvalidType: x"], [], missed, (7, 9), 3.0)
     report = PortReport("Net", "model.py", proof)
     assert report.verdict == "proved"
     assert text(report) == PROVED

@@ -61,12 +61,12 @@ class Comparison:
         for path in [*self.his.outputs, *(p for p in self.port.outputs if p not in self.his.outputs)]:
             if path not in self.port.outputs or path not in self.his.outputs:
                 self._wrong(
-                    "output", path, f"only {'his model' if path in self.his.outputs else 'the port'} returns it"
+                    "output", path, f"only {'your model' if path in self.his.outputs else 'the port'} returns it"
                 )
                 continue
             his, port = self.his.outputs[path], self.port.outputs[path]
             if isinstance(his, np.ndarray) != isinstance(port, np.ndarray):
-                self._wrong("output", path, f"his model returns {_kind(his)}, the port {_kind(port)}")
+                self._wrong("output", path, f"your model returns {_kind(his)}, the port {_kind(port)}")
             elif isinstance(his, np.ndarray):
                 self._array("output", path, his, port, lambda ran, path=path: ran.outputs.get(path), 0.0)
             elif his == port:
@@ -76,7 +76,7 @@ class Comparison:
                     "output", path, np.float64(his), np.float64(port), lambda ran, p=path: ran.outputs.get(p), 0.0
                 )
             else:
-                self._wrong("output", path, f"his model returns {his!r}, the port {port!r}"[:200])
+                self._wrong("output", path, f"your model returns {his!r}, the port {port!r}"[:200])
 
     def _gradients(self, which: str) -> None:
         own: Mapping[str, Any] = getattr(self.his, which)
@@ -92,7 +92,7 @@ class Comparison:
             note = ""
             if his is None or port is None:
                 there = port if his is None else his
-                note = f"{'his model' if his is None else 'the port'} gives none"
+                note = f"{'your model' if his is None else 'the port'} gives none"
                 if not np.any(there):
                     note += ", the other zeros"
                 his = np.zeros_like(there) if his is None else his
@@ -114,7 +114,7 @@ class Comparison:
             if is_number(value) and is_number(port):
                 self._array(kind, path, np.asarray(value), np.asarray(port), lambda ran, p=path: ran.states.get(p), 0.0)
             elif changed:
-                self._wrong(kind, path, f"his model holds {_kind(value)}, the port {_kind(port)}")
+                self._wrong(kind, path, f"your model holds {_kind(value)}, the port {_kind(port)}")
 
     def _array(
         self,
@@ -142,7 +142,7 @@ class Comparison:
         exact = of(self.exact)
         exact = np.zeros_like(his) if exact is None else np.asarray(exact)
         if np.isnan(his).any() or np.isnan(exact).any():
-            self.found.unjudged.append((kind, name, "his model gives NaN"))
+            self.found.unjudged.append((kind, name, "your model gives NaN"))
             return None
         difference, largest = _difference(exact, port), _largest(exact)
         share = fixed_bound(kind, self._normalised)
@@ -178,7 +178,7 @@ class Comparison:
             return share * whole, NOISE
         if allowed <= share * largest or allowed > MOST_MOVED * max(largest, whole):
             return share * largest, ""
-        return allowed, "allowed as far as one rounding moves his"
+        return allowed, "allowed as far as one rounding moves yours"
 
     def _movement(self, kind: str, of: Callable[[Ran], Any], exact: np.ndarray) -> float:
         there = [of(ran) for ran in self._moved(2 if kind == "second order" else 1)]

@@ -136,7 +136,9 @@ def _lift(job: Job, his: OriginalModel, path: Path, name: str) -> str:
 
     try:
         with np.errstate(all="ignore"), Recorder(0).recording(remember=False):
-            lifted = lift(his.make("float64"), call, inputs, f"{name}, ported", f"{Path(job.target).name}, by ganspec port")
+            lifted = lift(
+                his.make("float64"), call, inputs, f"{name}, ported", f"{Path(job.target).name}, by ganspec port"
+            )
     except CannotLift as error:
         return f"no architecture file: {error}"
     except Exception as error:  # his code, called in another way than it was proved in

@@ -60,6 +60,7 @@ class CaseRunner:
     ) -> None:
         self.his, self.port, self.inputs, self.given = his, port, inputs, given
         self._trained = {a.chainer_path.strip("/") for a in his.arrays if a.trained}
+        self._drawn = _drawn(his, given)
         self._broken = False  # whether Chainer's second gradient is wrong in the case that runs
         self._noise: dict[str, set[str]] = {}  # by mode, names of gradients that are rounding and nothing else
         self._kept: tuple[Case | None, Trajectory] = None, Trajectory({})  # what float32 is compared with
@@ -79,10 +80,15 @@ class CaseRunner:
         try:
             his = self.trajectory(case, values, order, calls)
         except Exception as error:
-            if not optional:
+            if not optional and case.parameters == "given":
                 raise
+            if not optional:
+                proof.unexercised.append(
+                    f"random parameters in {case.mode}, with which your model fails: {first_line(error)}"
+                )
+                return
             proof.unexercised.append(
-                f"a {optional} of {case.batch} in {case.mode}, which his model does not take: {first_line(error)}"
+                f"a {optional} of {case.batch} in {case.mode}, which your model does not take: {first_line(error)}"
             )
             return
         exact = his
@@ -212,7 +218,7 @@ class CaseRunner:
         """
         kind = "arrays"
         try:
-            module = self.port.make(case.dtype, values, his.before)
+            module = self.port.make(case.dtype, values, his.before, self._drawn)
             runs = []
             for call, ran in enumerate(his.runs):
                 kind = "run"
@@ -232,6 +238,12 @@ class CaseRunner:
                 raise _Unsupported(f"{what}: PyTorch refuses it with an error, Chainer gives beta") from None
             raise _Failed(kind, f"the port fails: {first_line(error)}") from None
         return runs
+
+
+def _drawn(his: OriginalSide, given: Mapping[str, np.ndarray]) -> set[str]:
+    """Returns: paths of plain attributes whose numbers his constructor draws; those of others the port must have itself."""
+    one, other = (read_states(his.make("float64", given, seed)) for seed in (0, 1))
+    return {path for path, value in one.items() if not np.array_equal(value, other.get(path), equal_nan=False)}
 
 
 class _Failed(Exception):
