@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("ganspec.impl_chainer.compat")
 pytest.importorskip("chainer")
-pytest.importorskip("ganspec.tools.porting.loading")
 
 import chainer
 import torch

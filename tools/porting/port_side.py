@@ -91,7 +91,6 @@ class PortSide:
         training: bool,
         dtype: str,
         events: list[Event],
-        order: int = 1,
         seed: int = 0,
         like: Ran,
     ) -> Ran:
@@ -103,7 +102,6 @@ class PortSide:
             training: whether it is in training mode.
             dtype: precision of the instance.
             events: draws of his model in this call.
-            order: 0 for outputs alone, 1 with gradients, 2 with gradients of gradients.
             seed: seed of the projection.
             like: what his model gave: the same gradients are taken, and the same states read.
 
@@ -123,8 +121,8 @@ class PortSide:
             tape.finish()
             found = dict(leaves(returned))
             ran = Ran({path: _plain(value) for path, value in found.items()})
-            if order:
-                self._differentiate(ran, module, given, found, dtype, order, seed, like)
+            if like.gradients:
+                self._differentiate(ran, module, given, found, dtype, seed, like)
         own = module.state_dict()
         keys = {a.chainer_path.strip("/"): str(a.torch_key) for a in self.arrays}
         for path in like.states:
@@ -140,7 +138,6 @@ class PortSide:
         given: Mapping[str, torch.Tensor],
         found: Mapping[str, Any],
         dtype: str,
-        order: int,
         seed: int,
         like: Ran,
     ) -> None:
@@ -152,9 +149,9 @@ class PortSide:
         weights = [
             torch.from_numpy(projection(path, tuple(y.shape), seed, dtype)).to(y.dtype) for path, y in ends.items()
         ]
-        first = _gradients(list(ends.values()), wanted, weights, again=order > 1)
+        first = _gradients(list(ends.values()), wanted, weights, again=like.second is not None)
         ran.gradients = {path: _array_or_none(g) for path, g in first.items()}
-        if order < 2:
+        if like.second is None:
             return
         there = [g for g in first.values() if g is not None and g.requires_grad]
         try:

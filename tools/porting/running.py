@@ -98,7 +98,7 @@ class CaseRunner:
         elif calls > 1:
             self._kept = case, his
         try:
-            port = self._port(case, values, his, order, optional)
+            port = self._port(case, values, his, optional)
         except _Unsupported as error:
             proof.unexercised.append(str(error))
             return
@@ -111,7 +111,7 @@ class CaseRunner:
         def moved(highest: int, call: int) -> list[Ran]:
             highest = max([highest, *known])
             if highest not in known:
-                movements = [Movement(case.dtype, direction) for direction in range(1, DIRECTIONS + 1)]
+                movements = [Movement(case.dtype, direction) for direction in range(1, DIRECTIONS[case.dtype] + 1)]
                 known[highest] = [self.trajectory(case, values, highest, calls, "float64", m).runs for m in movements]
             return [runs[call] for runs in known[highest]]
 
@@ -194,7 +194,7 @@ class CaseRunner:
             drawn = drawn if movement is None else {name: movement.array(a) for name, a in drawn.items()}
             ran = self.his.run(
                 link, drawn, training=case.training, dtype=dtype, recorder=recorder,
-                order=order if call == 0 else min(order, 1), seed=case.seed, movement=movement,
+                order=_order(order, found), seed=case.seed, movement=movement,
             )  # fmt: skip
             found.runs.append(ran)
             found.events.append(recorder.events)
@@ -207,9 +207,7 @@ class CaseRunner:
     def _values(self, case: Case) -> Mapping[str, np.ndarray]:
         return self.given if case.parameters == "given" else draw_values(self.given, self._trained, case.seed)
 
-    def _port(
-        self, case: Case, values: Mapping[str, np.ndarray], his: Trajectory, order: int, optional: str
-    ) -> list[Ran]:
+    def _port(self, case: Case, values: Mapping[str, np.ndarray], his: Trajectory, optional: str) -> list[Ran]:
         """Call a new instance of the port, as often as his model was called.
 
         Raises:
@@ -225,7 +223,7 @@ class CaseRunner:
                 runs.append(
                     self.port.run(
                         module, self.inputs_of(case, call, case.dtype), training=case.training, dtype=case.dtype,
-                        events=his.events[call], order=order if call == 0 else min(order, 1), seed=case.seed, like=ran,
+                        events=his.events[call], seed=case.seed, like=ran,
                     )
                 )  # fmt: skip
         except DrawError as error:
@@ -238,6 +236,23 @@ class CaseRunner:
                 raise _Unsupported(f"{what}: PyTorch refuses it with an error, Chainer gives beta") from None
             raise _Failed(kind, f"the port fails: {first_line(error)}") from None
         return runs
+
+
+def _order(order: int, found: Trajectory) -> int:
+    """Returns: the order of gradients of the next call: of later ones only where the call before left something in attributes."""
+    if not found.runs:
+        return order
+    left = found.runs[0].states
+    same = all(
+        path in found.before and np.array_equal(value, found.before[path])
+        for path, value in left.items()
+        if not _statistic(path)
+    )
+    return 0 if same else min(order, 1)
+
+
+def _statistic(path: str) -> bool:
+    return path.rpartition("/")[2] in ("avg_mean", "avg_var")
 
 
 def _drawn(his: OriginalSide, given: Mapping[str, np.ndarray]) -> set[str]:
