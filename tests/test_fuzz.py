@@ -23,7 +23,7 @@ from ganspec.tools.agreement import crosscheck_system
 from ganspec.tools.agreement.mutants.computing import replace_layer
 from ganspec.tools.agreement.mutants.patches import patched
 from ganspec.tools.errors import AGREED, DISAGREED
-from ganspec.tools.fuzzing.kinds import ANY, OF_IMAGES, OF_VECTORS, outline
+from ganspec.tools.fuzzing.kinds import ANY, OF_IMAGES, OF_MATRICES, OF_VECTORS, outline
 from ganspec.tools.fuzzing.neighbours import neighbours
 from ganspec.tools.fuzzing.networks import JOINING, Label, network
 from ganspec.tools.fuzzing.search import failure
@@ -143,7 +143,7 @@ def test_drawn_networks_have_every_kind_of_layer():
         seen.update(layer["kind"] for layer in drawn.data["network"]["layers"])
 
     look()
-    assert {*ANY, *OF_IMAGES, *OF_VECTORS, "embedding", "one_hot", "fade"} == {*KINDS, "network"}
+    assert {*ANY, *OF_IMAGES, *OF_MATRICES, *OF_VECTORS, "embedding", "one_hot", "fade"} == {*KINDS, "network"}
     missing = {"embedding", "one_hot", "fade", "conditional_batch_norm", "network", "log", "concat"} - seen
     assert not missing
 
