@@ -14,6 +14,7 @@ import chainer
 import numpy as np
 
 from ganspec.tools.conformance.chainer_arrays import floating, persistent, put_persistent, replaced, switches, targets
+from ganspec.tools.conformance.chainer_watch import ArrivingGradients, Links
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held, Match, natural_order
 from ganspec.tools.conformance.numpy_random import replaying
@@ -196,23 +197,29 @@ class ChainerSide:
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(replaying(observer.draw))
-            stack.enter_context(_Links(observer, self))
-            stack.enter_context(replaced(chainer.FunctionNode, "apply", self._applying(observer)))
+            stack.enter_context(Links(observer, self.modules, self.to_numpy))
+            gradients = stack.enter_context(ArrivingGradients(observer, self.to_numpy))
+            stack.enter_context(replaced(chainer.FunctionNode, "apply", self._applying(observer, gradients)))
             stack.enter_context(replaced(chainer.Optimizer, "call_hooks", self._updating(observer, ended)))
             stack.enter_context(replaced(chainer, "grad", self._differentiating(observer)))
             stack.enter_context(replaced(chainer.Variable, "backward", self._backward(observer)))
             yield
 
-    def _applying(self, observer: Observer) -> Any:
+    def _applying(self, observer: Observer, gradients: ArrivingGradients) -> Any:
         original = chainer.FunctionNode.apply
 
         def apply(function: Any, inputs: Any) -> Any:
             kind = _KINDS.get(type(function).__name__)
             if kind is None:
-                return original(function, inputs)
+                outputs = original(function, inputs)
+                if len(outputs) == 1 and outputs[0].size == 1 and outputs[0].dtype.kind == "f":
+                    observer.scalar(float(self.to_numpy(outputs[0]).sum()))
+                return outputs
             before = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
             outputs = original(function, inputs)
-            observer.operation(kind, self._layer_of(inputs[1:]), before, self.to_numpy(outputs[0]))
+            seen = observer.operation(kind, self._layer_of(inputs[1:]), before, self.to_numpy(outputs[0]))
+            if seen is not None and outputs[0].requires_grad:
+                gradients.follow(function, seen, outputs[0].shape)
             return outputs
 
         return apply
@@ -269,30 +276,14 @@ class ChainerSide:
         def backward(variable: Any, *args: Any, **kwargs: Any) -> Any:
             if variable.size == 1:
                 observer.differentiated(float(self.to_numpy(variable).sum()))
-            return original(variable, *args, **kwargs)
+            observer.behind.active = True
+            try:
+                return original(variable, *args, **kwargs)
+            finally:
+                observer.behind.active = False
 
         return backward
 
     def _layer_of(self, values: Sequence[Any]) -> str:
         found = next((self._owners[id(v)] for v in values if id(v) in self._owners), None)
         return found[1].rpartition("/")[0] if found else ""
-
-
-class _Links(chainer.LinkHook):  # type: ignore[misc]
-    """Shows an observer the evaluations of the networks."""
-
-    name = "ganspec.conformance"
-
-    def __init__(self, observer: Observer, side: ChainerSide) -> None:
-        super().__init__()
-        self.observer, self.side = observer, side
-        self.networks = {id(link): name for name, link in side.modules.items()}
-
-    def forward_preprocess(self, args: Any) -> None:
-        if id(args.link) in self.networks:
-            given = [a for a in (*args.args, *args.kwargs.values()) if hasattr(a, "shape")]
-            self.observer.enter(self.networks[id(args.link)], [self.side.to_numpy(a) for a in given])
-
-    def forward_postprocess(self, args: Any) -> None:
-        if id(args.link) in self.networks:
-            self.observer.leave(self.side.to_numpy(args.out) if hasattr(args.out, "shape") else None)

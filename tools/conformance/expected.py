@@ -21,6 +21,7 @@ from ganspec.tools.agreement.judge import Record, record_of
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.agreement.rounding import Rounding
+from ganspec.tools.agreement.witnesses import behind_layers
 
 # Runs that are moved by one rounding. A user waits for each; in float32, where Adam divides rounding by rounding, one is too few.
 MOVED = {"float64": 1, "float32": 3}
@@ -120,14 +121,16 @@ class _Run:
         result = self.trainer.compute(place.step, place.repeat, self.next_batch, keep_layers=True)
         gradients = self._numpy(self.trainer.gradients_by_path(result))
         named = Names(self.system, place)
-        forward = [*named.forward(self._numpy(dict(enumerate(result.values))), self._numpy(result.layers))]
+        layers = self._numpy(result.layers)
+        forward = [*named.forward(self._numpy(dict(enumerate(result.values))), layers)]
+        behind = behind_layers(result, layers, self._numpy(result.layer_gradients))
         self.trainer.update(result)
         after = self.state = self.trainer.state()  # the update moves no statistics
         statistics, *moved = (
             named.state(after, (role,)) for role in ("statistics", "moments", "parameters", "carried")
         )
         return record_of(
-            [*forward, *statistics, *named.backward({}, gradients, {}), *(q for role in moved for q in role)]
+            [*forward, *statistics, *named.backward(behind, gradients, {}), *(q for role in moved for q in role)]
         )
 
     def end(self, iteration: int) -> Record:
@@ -147,34 +150,35 @@ def report_name(name: str) -> str:
 
 
 def _add_reports(system: System, repeats: list[Repeat]) -> None:
-    """Give each report a name of its own in the last repeat that records it, after what is computed forwards there."""
-    last: dict[str, Repeat] = {name: repeat for repeat in repeats for name in repeat.plan.reports}
+    """Give each report a name of its own in every repeat that records it, after the node of the plan whose value it is."""
     for repeat in repeats:
-        own = [name for name in repeat.plan.reports if last[name] is repeat]
+        own = list(repeat.plan.reports)
         repeat.record = _with_reports(repeat, repeat.record, own)
         repeat.exact = _with_reports(repeat, repeat.exact, own)
         repeat.moved = [_with_reports(repeat, record, own) for record in repeat.moved]
 
 
 def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
-    reports = []
+    reports: dict[tuple[Place, str], list[Quantity]] = {}  # by the quantity that they follow
     for name in sorted(names, key=lambda n: repeat.plan.reports[n]):
         node = repeat.plan.reports[name]
         source = [q for q in record.values() if q.node == node and q.kind in _FORWARD]
         if source:
             q = source[-1]
-            reports.append(Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node))
+            report = Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node)
+            reports.setdefault((q.place, q.name), []).append(report)
     # What a network gives in inference after an evaluation in training reads the statistics that the latter moved.
     evaluated = {n.value for n in repeat.plan.nodes if n.op == "network" and n.training}
     late = {
         i for i, n in enumerate(repeat.plan.nodes) if n.op == "network" and not n.training and n.value in evaluated
     }  # fmt: skip
     first = min(late, default=len(repeat.plan.nodes))
-    forward = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) < first]
-    inferred = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) >= first]
+    followed = [one for q in record.values() if q.kind in _FORWARD for one in (q, *reports.get((q.place, q.name), ()))]
+    forward = [q for q in followed if (q.node or 0) < first]
+    inferred = [q for q in followed if (q.node or 0) >= first]
     statistics = [q for q in record.values() if q.kind == "statistic"]
     rest = [q for q in record.values() if q.kind not in (*_FORWARD, "statistic")]
-    return record_of([*forward, *statistics, *inferred, *reports, *rest])
+    return record_of([*forward, *statistics, *inferred, *rest])
 
 
 def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:

@@ -7,20 +7,23 @@ the place of each in the spec's plan (`recognition`) and keeps the value under t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ganspec.spec.system import System
 from ganspec.tools.agreement.bounds import norm
-from ganspec.tools.agreement.judge import Record
+from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Quantity
+from ganspec.tools.conformance.backward import LayerGradients, Seen
 from ganspec.tools.conformance.draws import Request, Tape
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.expected import Repeat
+from ganspec.tools.conformance.kept import Kept
 from ganspec.tools.conformance.recognition import Evaluation, distance, input_of, next_layer, recognised
 
 _NEAR = 0.1  # relative distance below which a variable is taken for one of several by which the spec differentiates
+_MOVING = ("reshape", "flatten")  # kinds of layers that give their input's numbers, in the same order
 _VISIBLE = 1e-4  # relative distance of a gradient from which its loss is looked at
 
 
@@ -33,17 +36,19 @@ class Observer:
         repeats: what the spec's own training computes in this iteration.
         tape: its draws.
         blind: whether nothing but draws is seen, for the code is plain NumPy.
-        records: what the code computes, for each of the repeats.
+        kept: what the code computes.
     """
 
     system: System
     repeats: Sequence[Repeat]
     tape: Tape
     blind: bool = False
-    records: list[Record] = field(default_factory=list)
+    kept: Kept = field(init=False)
     current: int = 0
     failure: ConformanceError | None = None
-    before: Callable[[str], None] = lambda network: None
+    before: Callable[[str, bool], None] = lambda network, updating: None
+    behind: LayerGradients = field(default_factory=LayerGradients)
+    unmasked: bool = False
     _evaluations: list[Evaluation] = field(default_factory=list)
     _made: set[tuple[int, int]] = field(default_factory=set)
     _updated: set[str] = field(default_factory=set)
@@ -52,7 +57,7 @@ class Observer:
     _counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.records = [{} for _ in self.repeats]
+        self.kept = Kept(self.system, self.repeats)
         self.steps = [r for r in self.repeats if r.place.step is not None]
 
     @property
@@ -69,7 +74,7 @@ class Observer:
 
     def enter(self, network: str, inputs: Sequence[np.ndarray]) -> None:
         """A network is evaluated."""
-        self.before(network)
+        self.before(network, False)
         self._any = True
         self._evaluations.append(
             recognised(self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here())
@@ -82,18 +87,18 @@ class Observer:
             parts = np.split(values, len(evaluation.nodes)) if len(evaluation.nodes) > 1 else [values]
             for node, part in zip(evaluation.nodes, parts, strict=True):
                 if k < len(self.repeat.plan.nodes[node].inputs):
-                    self._say(input_of(self.repeat, self.tape.stage, node, k), part)
+                    self._keep(input_of(self.repeat, self.tape.stage, node, k), part)
 
     def leave(self, output: np.ndarray | None) -> None:
         """The evaluation is done; `output` is what the network gave, if that is one array."""
         evaluation = self._evaluations[-1]
         if output is not None and evaluation.nodes is not None and self.repeat is not None:
             outputs = self.tape.stage.networks[evaluation.network].outputs
-            if len(outputs) == 1:
-                self._said(evaluation, next(iter(outputs.values())), output)
+            if len(outputs) == 1 and not evaluation.again:
+                self._said(evaluation, next(iter(outputs.values())), output, last=True)
         self._evaluations.pop()
 
-    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray], output: np.ndarray) -> None:
+    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray], output: np.ndarray) -> Seen | None:
         """Something was computed, perhaps inside a network.
 
         Args:
@@ -101,18 +106,22 @@ class Observer:
             layer: the spec's layer, where the operation's weights tell; else "".
             inputs: arrays that it read.
             output: what it gave.
+
+        Returns: which layer's value that is; None where it is none.
         """
         if not self._evaluations or self._evaluations[-1].nodes is None or self._evaluations[-1].again:
-            return
+            return None
         evaluation = self._evaluations[-1]
         found = next_layer(self.tape.stage.networks[evaluation.network], evaluation, kind, layer)
         if found is None:
-            return
+            return None
         architecture = self.tape.stage.networks[evaluation.network]
         for name, values in zip(found.inputs, inputs, strict=False):
             if name not in architecture.inputs:
                 self._said(evaluation, name, values)
         self._said(evaluation, found.name, output)
+        whole = len(evaluation.nodes or ()) == 1 or len(output) == self.system.run.batch * len(evaluation.nodes or ())
+        return Seen(self.current, evaluation.nodes or (), found.name) if whole else None
 
     def input_gradient(self, variable: np.ndarray, gradient: np.ndarray) -> None:
         """The code asked for a gradient with respect to the inputs of a network."""
@@ -124,12 +133,17 @@ class Observer:
             if quantity is None or to is None or to.value.size != variable.size:
                 continue
             if alone or distance(to.value, variable) < _NEAR:
-                self._say(quantity, gradient)
+                self._keep(quantity, gradient)
                 return
 
     def differentiated(self, value: float) -> None:
         """The code calls `backward` on a number."""
         self._losses.append(value)
+
+    def scalar(self, value: float) -> None:
+        """The code computed a single number."""
+        if self.repeat is not None:
+            self.kept.scalars[self.current].append(value)
 
     # Draws.
 
@@ -167,7 +181,7 @@ class Observer:
         """
         line = calling_line()
         for network in gradients:
-            self.before(network)
+            self.before(network, True)
             self._counts[network] = self._counts.get(network, 0) + 1
             if self.repeat is None:
                 raise self.fail(
@@ -180,10 +194,15 @@ class Observer:
                     f"{line}: {place} comes where the spec updates {wanted} ({self.repeat.place}): {self._order()}"
                 )
             for path, gradient in gradients[network].items():
-                self._say(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
+                self._keep(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
             if len(gradients) == 1 and len(self.repeat.plan.step.update) == 1:
                 self._say_loss(network)
+                names = Names(self.system, self.repeat.place)
+                for (node, layer), gradient in self.behind.take().items():
+                    name = f"gradient of loss_{network} by {names.layer_name(node, layer)}"
+                    self._keep(self.repeat.named(name), gradient)
         self._losses.clear()
+        self.behind.take()
 
     def updated(self, networks: Sequence[str], moments: Mapping[str, np.ndarray]) -> int | None:
         """Parameters moved.
@@ -197,25 +216,24 @@ class Observer:
         if self.repeat is None:
             return None
         for name, values in moments.items():
-            self._say(self.repeat.named(f"moment {name}"), values)
+            self._keep(self.repeat.named(f"moment {name}"), values)
         self._updated |= set(networks)
         if self._updated != set(self.repeat.plan.step.update):
             return None
         missed = self.tape.missed(self.current)
         if missed:
+            # What a network gives without its dropout says more than the masks that nobody asked for.
+            self.unmasked = self.tape.only_masks(self.current)
             raise self.fail(missed)
         self._updated, ended = set(), self.current
         self.current += 1
         return ended
 
     def _say_loss(self, network: str) -> None:
-        """Keep the value whose gradient this is, if both differ: then the loss is wrong, not only its backward pass.
-
-        A value alone that differs is no mistake: a constant may be left out of a loss.
-        """
+        """Keep the value whose gradient this is, if both differ; where the value alone does, a constant was left out."""
         assert self.repeat is not None
         loss = self.repeat.value(self.repeat.plan.losses[network])
-        record = self.records[self.current]
+        record = self.kept.records[self.current]
         start = f"gradient of loss_{network} by {network}/"
         own = {k: q for k, q in self.repeat.record.items() if q.name.startswith(start) and k in record}
         apart = sum(
@@ -223,13 +241,7 @@ class Observer:
         )
         whole = sum(norm(q.value) ** 2 for q in own.values())
         if loss is not None and loss.value.shape == () and self._losses and apart > _VISIBLE**2 * whole:
-            self._say(loss, np.array(sum(self._losses), loss.value.dtype))
-
-    def say_state(self, number: int, role: str, network: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep parameters, statistics or averages as they are at the end of a repeat."""
-        repeat = self.repeats[number]
-        for path, values in arrays.items():
-            self._say(repeat.named(f"{role} {network}/{path}"), values, number)
+            self._keep(loss, np.array(sum(self._losses), loss.value.dtype))
 
     def end(self) -> None:
         """The iteration is over. Raises: ConformanceError: the spec would go on."""
@@ -263,7 +275,8 @@ class Observer:
         """Returns: the plan's evaluations that were made in this repeat."""
         return {node for number, node in self._made if number == self.current}
 
-    def _said(self, evaluation: Evaluation, layer: str, values: np.ndarray) -> None:
+    def _said(self, evaluation: Evaluation, layer: str, values: np.ndarray, *, last: bool = False) -> None:
+        """Keep what a layer gives; what the network gives in the end counts more than what was seen inside."""
         assert self.repeat is not None
         nodes = evaluation.nodes or ()
         parts = (
@@ -271,14 +284,17 @@ class Observer:
         )
         for node, part in zip(nodes, parts, strict=True):
             quantity = self.repeat.value(node, layer)
-            if quantity is not None and (quantity.place, quantity.name) not in self.records[self.current]:
-                self._say(quantity, part)
+            if quantity is not None and (
+                last or (quantity.place, quantity.name) not in self.kept.records[self.current]
+            ):
+                self._keep(quantity, part)
+        own = next((la for la in self.tape.stage.networks[evaluation.network].layers if la.name == layer), None)
+        if (
+            own is not None
+            and own.kind in _MOVING
+            and own.inputs[0] not in self.tape.stage.networks[evaluation.network].inputs
+        ):
+            self._said(evaluation, own.inputs[0], values)  # the same numbers under another shape
 
-    def _say(self, quantity: Quantity | None, values: np.ndarray, number: int | None = None) -> None:
-        """Keep a value under the name of ganspec's own quantity, in its shape if it has as many numbers."""
-        if quantity is None:
-            return
-        record = self.records[self.current if number is None else number]
-        if values.size == quantity.value.size and values.dtype.kind == quantity.value.dtype.kind:
-            values = values.reshape(quantity.value.shape)
-        record[quantity.place, quantity.name] = replace(quantity, value=values)
+    def _keep(self, quantity: Quantity | None, values: np.ndarray) -> None:
+        self.kept.say(quantity, values, self.current)

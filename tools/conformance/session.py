@@ -14,16 +14,20 @@ from ganspec.spec.training.state import initial_state
 from ganspec.tools.agreement.cases import with_guess
 from ganspec.tools.agreement.given import random_feed
 from ganspec.tools.agreement.judge import Judge, Witnessed
+from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.conventions import Conventions
 from ganspec.tools.conformance.draws import Tape
 from ganspec.tools.conformance.errors import ConformanceError, line_in
 from ganspec.tools.conformance.expected import Expected
 from ganspec.tools.conformance.numpy_random import ReplayedGenerator, ReplayedState
 from ganspec.tools.conformance.observer import Observer
+from ganspec.tools.conformance.parameters import Parameters
 from ganspec.tools.conformance.reachable import Reachable
 from ganspec.tools.conformance.report import OURS, YOURS
 from ganspec.tools.conformance.returned import add_returned
 from ganspec.tools.conformance.sides import Side
+
+LAYERS = ("layer", "layer gradient")  # kinds that belong to one layer of a network
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Asked:
 
     Args:
         kinds: kinds of quantity that are compared; None for all.
+        inner: whether layers are compared whose value is not what their network gives.
     """
 
     system: System
@@ -42,6 +47,7 @@ class Asked:
     reports: Mapping[str, str] | Sequence[str] | None
     x_shape: tuple[int, ...] | None
     kinds: Collection[str] | None = None
+    inner: bool = True
 
 
 def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions) -> tuple[list[str], Judge]:
@@ -82,10 +88,14 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
         else:
             add_returned(asked.system, asked.reports, repeats, observer, returned, notes, side)
         # Where the code could not go on, the repeats that it has finished are judged: what went wrong there comes first.
-        finished = len(repeats) if stopped is None else observer.current
-        for repeat, theirs in zip(repeats[:finished], observer.records[:finished], strict=True):
+        finished = len(repeats) if stopped is None else observer.current + observer.unmasked
+        for repeat, theirs in zip(repeats[:finished], observer.kept.records[:finished], strict=True):
             kinds = asked.kinds
-            ours = {k: q for k, q in repeat.record.items() if k in theirs and (kinds is None or q.kind in kinds)}
+            ours = {
+                k: q
+                for k, q in repeat.record.items()
+                if k in theirs and (kinds is None or q.kind in kinds) and (asked.inner or not _is_inner(system, q))
+            }
             judge.add(Witnessed({OURS: ours, YOURS: {key: theirs[key] for key in ours}}, repeat.exact, repeat.moved))
             if judge.first is not None:
                 records = {OURS: repeat.record, YOURS: theirs}
@@ -104,23 +114,16 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
 def _train(asked: Asked, side: Side, reachable: Reachable, observer: Observer, feed: Callable[[], Any]) -> Any:
     """Let the code train one iteration. Returns: what it returned."""
     system, given = asked.system, []
-    clip = {n: o.clip for n, o in system.optimizers.items()}
-    waiting: dict[str, int] = {}  # networks whose parameters may still be clipped, and the repeat to which these belong
-
-    def say_parameters(network: str) -> None:
-        if network in waiting:
-            observer.say_state(waiting.pop(network), "parameter", network, side.arrays(network, trained=True))
+    parameters = None if side.blind else Parameters(side, observer)
 
     def ended(networks: list[str], moments: Mapping[str, np.ndarray]) -> None:
         number = observer.updated(networks, moments)
         for network in networks:
-            own = clip[network]
-            waiting[network] = observer.current if number is None else number
-            if own is None or own.when == "before":
-                say_parameters(network)
+            if parameters is not None:
+                parameters.moved(network, observer.current if number is None else number)
         if number is not None:
             for network in side.modules:
-                observer.say_state(number, "statistic", network, side.arrays(network, trained=False))
+                observer.kept.say_state(number, "statistic", network, side.arrays(network, trained=False))
 
     def next_batch() -> Any:
         batch = feed()
@@ -129,7 +132,8 @@ def _train(asked: Asked, side: Side, reachable: Reachable, observer: Observer, f
         given.extend((a, side.to_numpy(a)) for a in arrays)
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
-    observer.before = say_parameters
+    if parameters is not None:
+        observer.before = parameters.used
     undo = reachable.exchange(lambda value: _replayed(value, observer))
     try:
         with side.watched(observer, ended):
@@ -142,9 +146,9 @@ def _train(asked: Asked, side: Side, reachable: Reachable, observer: Observer, f
         raise _failed(error, asked.dtype) from error
     finally:
         undo()
-    for network in list(waiting):
-        say_parameters(network)
-    if side.blind:
+    if parameters is not None:
+        parameters.end()
+    else:
         _say_all(side, observer)
     for number, (array, before) in enumerate(given):
         if not np.array_equal(side.to_numpy(array), before):
@@ -161,8 +165,8 @@ def _say_all(side: Side, observer: Observer) -> None:
     for network in side.modules:
         last = max(n for n, r in enumerate(observer.steps) if network in r.plan.step.update)
         arrays = side.arrays(network, trained=True)
-        observer.say_state(last, "parameter", network, arrays)
-        observer.say_state(len(observer.steps) - 1, "statistic", network, arrays)
+        observer.kept.say_state(last, "parameter", network, arrays)
+        observer.kept.say_state(len(observer.steps) - 1, "statistic", network, arrays)
 
 
 def _call(asked: Asked, next_batch: Callable[[], Any]) -> Any:
@@ -186,6 +190,14 @@ def _call(asked: Asked, next_batch: Callable[[], Any]) -> Any:
 def _forever(next_batch: Callable[[], Any]) -> Iterator[Any]:
     while True:
         yield next_batch()
+
+
+def _is_inner(system: System, quantity: Quantity) -> bool:
+    """Returns: whether a quantity belongs to a layer's value that is not what its network gives."""
+    if quantity.kind not in LAYERS:
+        return False
+    outputs = system.networks[quantity.network].outputs.values()
+    return quantity.kind == "layer gradient" or quantity.layer not in outputs
 
 
 def _failed(error: Exception, dtype: str) -> ConformanceError:

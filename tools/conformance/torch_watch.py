@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from ganspec.tools.conformance.backward import Seen
 from ganspec.tools.conformance.observer import Observer
 
 ToNumpy = Callable[[Any], np.ndarray]
@@ -38,15 +39,33 @@ class Operations(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kind = _KINDS.get(getattr(func, "__name__", ""))
-        if kind is None or not args or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
+        if kind is None or not args:
+            output = func(*args, **(kwargs or {}))
+            if type(output) is torch.Tensor and output.numel() == 1 and output.is_floating_point():
+                self.observer.scalar(float(output.detach()))
+            return output
         tensors = args[0] if isinstance(args[0], (tuple, list)) else args[:1]
         before = [self.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]  # it may work in place
         output = func(*args, **(kwargs or {}))
         if type(output) is torch.Tensor:
             own = self.layer_of([*args[1:], *(kwargs or {}).values()])
-            self.observer.operation(kind, own, before, self.to_numpy(output))
+            seen = self.observer.operation(kind, own, before, self.to_numpy(output))
+            if seen is not None and output.requires_grad:
+                self._follow(output, seen)
         return output
+
+    def _follow(self, output: torch.Tensor, seen: Seen) -> None:
+        """Show an observer the gradients that arrive at a layer's value."""
+        observer, to_numpy = self.observer, self.to_numpy
+
+        def arrives(gradient: torch.Tensor) -> None:
+            if observer.behind.active:
+                observer.behind.add(seen, observer.current, to_numpy(gradient))
+
+        observer.behind.watch(seen, tuple(output.shape))
+        output.register_hook(arrives)
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,7 +113,11 @@ def differentiations(observer: Observer, to_numpy: ToNumpy) -> Iterator[None]:
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
             if type(tensor) is torch.Tensor and tensor.numel() == 1:
                 observer.differentiated(float(tensor.detach()))
-        return backward(tensors, *args, **kwargs)
+        observer.behind.active = True
+        try:
+            return backward(tensors, *args, **kwargs)
+        finally:
+            observer.behind.active = False
 
     torch.autograd.grad, torch.autograd.backward = uncompiled(seen_grad), uncompiled(seen_backward)
     try:
