@@ -13,10 +13,18 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 import numpy as np
 
-from ganspec.tools.conformance.chainer_arrays import floating, persistent, put_persistent, replaced, switches, targets
+from ganspec.tools.conformance.chainer_arrays import (
+    floating,
+    persistent,
+    place_of,
+    put_persistent,
+    replaced,
+    switches,
+    targets,
+)
 from ganspec.tools.conformance.chainer_watch import ArrivingGradients, Links
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
-from ganspec.tools.conformance.mapping import Held, Match, natural_order
+from ganspec.tools.conformance.mapping import Held, Match
 from ganspec.tools.conformance.numpy_random import replaying
 from ganspec.tools.conformance.observer import Observer
 
@@ -63,11 +71,11 @@ class ChainerSide:
         return "cuda" if isinstance(self.device, chainer.backend.GpuDevice) else "cpu"
 
     def held(self, network: str) -> list[Held]:
-        """Returns: the arrays of a link; Chainer lists children by name, so c10 is put after c9."""
+        """Returns: the arrays of a link, in the order in which it was built; Chainer itself lists them by name."""
         link = self.modules[network]
         parameters = [Held(path.lstrip("/"), tuple(p.shape), True) for path, p in link.namedparams()]
         statistics = [Held(path, tuple(np.shape(a)), False) for path, a in persistent(link).items() if np.ndim(a)]
-        return sorted([*parameters, *statistics], key=lambda h: natural_order(h.name))
+        return sorted([*parameters, *statistics], key=lambda h: place_of(link, h.name))
 
     def check(self, matches: Mapping[str, Mapping[str, Match]]) -> None:
         """Take over which array is which.

@@ -50,7 +50,11 @@ class Repeat:
 
     def value(self, node: int, output: str = "") -> Quantity | None:
         """Returns: the value of a node of the plan; of a network's evaluation what a layer gave."""
-        found = [q for q in self.record.values() if q.node == node and q.layer == output and q.kind in _FORWARD]
+        found = [
+            q
+            for q in self.record.values()
+            if q.node == node and q.layer == output and q.kind in _FORWARD and not q.name.startswith(report_name(""))
+        ]
         return found[-1] if found else None
 
     def named(self, name: str) -> Quantity | None:

@@ -26,6 +26,7 @@ from ganspec.tools.conformance.reachable import Reachable
 from ganspec.tools.conformance.report import OURS, YOURS
 from ganspec.tools.conformance.returned import add_returned
 from ganspec.tools.conformance.sides import Side
+from ganspec.tools.conformance.suppositions import IN_LOSS, cause_in_loss
 
 LAYERS = ("layer", "layer gradient")  # kinds that belong to one layer of a network
 
@@ -101,9 +102,18 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
                 records = {OURS: repeat.record, YOURS: theirs}
                 found = replace(judge.first, odd=YOURS)
                 guessed = with_guess(found, system, records, repeat.before, tape.source, earlier)
-                judge.first = (
-                    found if guessed.guess.startswith(f"if {YOURS}") else guessed
-                )  # ganspec's word is the spec's
+                if guessed.guess.startswith(f"if {YOURS}"):  # ganspec's word is the spec's
+                    guessed = found
+                if not guessed.guess or found.difference.kind in IN_LOSS:
+                    how = {
+                        "backend": side.backend,
+                        "seed": asked.seed,
+                        "dtype": asked.dtype,
+                        "device": side.device_name,
+                    }
+                    cause = cause_in_loss(found, system, theirs, lambda: random_feed(system, asked.seed), how)
+                    guessed = replace(guessed, guess=cause or guessed.guess)
+                judge.first = guessed
                 return [*notes, *([f"after that nothing could be compared: {stopped}"] if stopped else [])], judge
             earlier |= {(repeat.place.step, name): quantity.value for (_, name), quantity in repeat.exact.items()}
         if stopped is not None:

@@ -43,7 +43,7 @@ class Operations(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         if kind is None or not args:
             output = func(*args, **(kwargs or {}))
-            if type(output) is torch.Tensor and output.numel() == 1 and output.is_floating_point():
+            if type(output) is torch.Tensor and output.numel() == 1 and output.grad_fn is not None:
                 self.observer.scalar(float(output.detach()))
             return output
         tensors = args[0] if isinstance(args[0], (tuple, list)) else args[:1]
