@@ -5,6 +5,8 @@ An adapter gives every array that a layer gave a hook, and tells a `LayerGradien
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,9 +27,9 @@ class LayerGradients:
     """The gradients of the losses of one repeat."""
 
     def __init__(self) -> None:
-        self.active = False  # whether the code differentiates a loss by parameters
+        self.by: str | None = None  # network by whose parameters the code differentiates a loss now; "" by any
         self._watched: dict[Key, tuple[int, ...]] = {}  # shape of each value that is part of a graph
-        self._sums: dict[Key, np.ndarray] = {}
+        self._sums: dict[str, dict[Key, np.ndarray]] = {}  # by that network
 
     def watch(self, seen: Seen, shape: tuple[int, ...]) -> None:
         """A value is part of a graph: a loss may be differentiated by it."""
@@ -36,20 +38,38 @@ class LayerGradients:
 
     def add(self, seen: Seen, repeat: int, gradient: np.ndarray) -> None:
         """A gradient arrives, in the repeat of a number; of several losses the sum counts."""
-        if not self.active or seen.repeat != repeat:
+        if self.by is None or seen.repeat != repeat:
             return
+        sums = self._sums.setdefault(self.by, {})
         for node, part in zip(seen.nodes, np.split(gradient, len(seen.nodes)), strict=True):
             key = node, seen.layer
-            self._sums[key] = self._sums[key] + part if key in self._sums else part.copy()
+            sums[key] = sums[key] + part if key in sums else part.copy()
 
-    def take(self) -> dict[Key, np.ndarray]:
-        """Returns: the gradients since the last call.
+    @contextlib.contextmanager
+    def differentiating(self, network: str) -> Iterator[None]:
+        """The code differentiates a loss by the parameters of a network; "" for all that there are."""
+        self.by, before = network, self.by
+        try:
+            yield
+        finally:
+            self.by = before
 
-        Where some layers of an evaluation got a gradient, those get zeros that are part of a graph and got none.
+    def take(self, network: str, *, alone: bool) -> dict[Key, np.ndarray]:
+        """Gather the gradients of the loss of a network.
+
+        Args:
+            network: the network.
+            alone: whether no other network moves in this step, so that what was differentiated by all parameters is its loss.
+
+        Returns: gradients by what layers gave. Where some layers of an evaluation got a gradient, those get zeros that are part of a graph and got none.
         """
-        reached = {node for node, _ in self._sums}
-        found = {key: np.zeros(shape) for key, shape in self._watched.items() if key[0] in reached}
-        found = {key: self._sums.get(key, zeros) for key, zeros in found.items()}
+        sums = dict(self._sums.get(network, {}))
+        for key, gradient in self._sums.get("", {}).items() if alone else ():
+            sums[key] = sums[key] + gradient if key in sums else gradient
+        reached = {node for node, _ in sums}
+        return {k: sums.get(k, np.zeros(shape)) for k, shape in self._watched.items() if k[0] in reached}
+
+    def clear(self) -> None:
+        """Forget all: parameters have moved."""
         self._watched.clear()
         self._sums.clear()
-        return found

@@ -284,11 +284,8 @@ class ChainerSide:
         def backward(variable: Any, *args: Any, **kwargs: Any) -> Any:
             if variable.size == 1:
                 observer.differentiated(float(self.to_numpy(variable).sum()))
-            observer.behind.active = True
-            try:
+            with observer.behind.differentiating(""):
                 return original(variable, *args, **kwargs)
-            finally:
-                observer.behind.active = False
 
         return backward
 

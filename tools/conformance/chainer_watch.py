@@ -38,7 +38,7 @@ class ArrivingGradients(chainer.FunctionHook):  # type: ignore[misc]
         self._followed[id(function)] = function, seen
 
     def backward_preprocess(self, function: Any, in_data: Any, out_grad: Any) -> None:
-        known = self._followed.get(id(function)) if self.observer.behind.active else None
+        known = self._followed.get(id(function)) if self.observer.behind.by is not None else None
         if known is not None and out_grad and out_grad[0] is not None:
             self.observer.behind.add(known[1], self.observer.current, self.to_numpy(out_grad[0]))
 

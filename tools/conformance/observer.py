@@ -53,7 +53,7 @@ class Observer:
     _made: set[tuple[int, int]] = field(default_factory=set)
     _updated: set[str] = field(default_factory=set)
     _any: bool = False
-    _losses: list[float] = field(default_factory=list)
+    _losses: list[tuple[str, float]] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,9 +136,9 @@ class Observer:
                 self._keep(quantity, gradient)
                 return
 
-    def differentiated(self, value: float) -> None:
-        """The code calls `backward` on a number."""
-        self._losses.append(value)
+    def differentiated(self, value: float, network: str = "") -> None:
+        """The code differentiates a number by the parameters of a network; "" for all that there are."""
+        self._losses.append((network, value))
 
     def scalar(self, value: float) -> None:
         """The code computed a single number."""
@@ -195,14 +195,12 @@ class Observer:
                 )
             for path, gradient in gradients[network].items():
                 self._keep(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
-            if len(gradients) == 1 and len(self.repeat.plan.step.update) == 1:
-                self._say_loss(network)
-                names = Names(self.system, self.repeat.place)
-                for (node, layer), gradient in self.behind.take().items():
-                    name = f"gradient of loss_{network} by {names.layer_name(node, layer)}"
-                    self._keep(self.repeat.named(name), gradient)
-        self._losses.clear()
-        self.behind.take()
+            alone = len(gradients) == 1 and len(self.repeat.plan.step.update) == 1
+            self._say_loss(network, [v for by, v in self._losses if by == network or (alone and not by)])
+            names = Names(self.system, self.repeat.place)
+            for (node, layer), gradient in self.behind.take(network, alone=alone).items():
+                name = f"gradient of loss_{network} by {names.layer_name(node, layer)}"
+                self._keep(self.repeat.named(name), gradient)
 
     def updated(self, networks: Sequence[str], moments: Mapping[str, np.ndarray]) -> int | None:
         """Parameters moved.
@@ -225,11 +223,13 @@ class Observer:
             # What a network gives without its dropout says more than the masks that nobody asked for.
             self.unmasked = self.tape.only_masks(self.current)
             raise self.fail(missed)
+        self._losses.clear()
+        self.behind.clear()
         self._updated, ended = set(), self.current
         self.current += 1
         return ended
 
-    def _say_loss(self, network: str) -> None:
+    def _say_loss(self, network: str, values: Sequence[float]) -> None:
         """Keep the value whose gradient this is, if both differ; where the value alone does, a constant was left out."""
         assert self.repeat is not None
         loss = self.repeat.value(self.repeat.plan.losses[network])
@@ -240,8 +240,8 @@ class Observer:
             norm(record[k].value - q.value) ** 2 for k, q in own.items() if record[k].value.shape == q.value.shape
         )
         whole = sum(norm(q.value) ** 2 for q in own.values())
-        if loss is not None and loss.value.shape == () and self._losses and apart > _VISIBLE**2 * whole:
-            self._keep(loss, np.array(sum(self._losses), loss.value.dtype))
+        if loss is not None and loss.value.shape == () and values and apart > _VISIBLE**2 * whole:
+            self._keep(loss, np.array(sum(values), loss.value.dtype))
 
     def end(self) -> None:
         """The iteration is over. Raises: ConformanceError: the spec would go on."""

@@ -61,7 +61,7 @@ class Operations(TorchFunctionMode):
         observer, to_numpy = self.observer, self.to_numpy
 
         def arrives(gradient: torch.Tensor) -> None:
-            if observer.behind.active:
+            if observer.behind.by is not None:
                 observer.behind.add(seen, observer.current, to_numpy(gradient))
 
         observer.behind.watch(seen, tuple(output.shape))
@@ -97,12 +97,31 @@ def switches(modules: Iterable[torch.nn.Module]) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def differentiations(observer: Observer, to_numpy: ToNumpy) -> Iterator[None]:
-    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on."""
+def differentiations(observer: Observer, to_numpy: ToNumpy, owner_of: Callable[[Sequence[Any]], str]) -> Iterator[None]:
+    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on.
+
+    Args:
+        observer: the observer.
+        to_numpy: function that copies a tensor's values.
+        owner_of: function that gives the network whose parameters some tensors are, or "".
+    """
     grad, backward = torch.autograd.grad, torch.autograd.backward
 
+    def of_network(outputs: Any, inputs: Any) -> str | None:
+        """Returns: the network by whose parameters a single number is differentiated; None where that is not done."""
+        numbers = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+        variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+        owner = owner_of(variables) if len(numbers) == 1 and type(numbers[0]) is torch.Tensor else ""
+        if not owner or numbers[0].numel() != 1:
+            return None
+        observer.differentiated(float(numbers[0].detach()), owner)
+        return owner
+
     def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        found = grad(outputs, inputs, *args, **kwargs)
+        inputs = inputs if isinstance(inputs, (torch.Tensor, tuple, list)) else list(inputs)
+        owner = of_network(outputs, inputs)
+        with observer.behind.differentiating(owner) if owner else contextlib.nullcontext():
+            found = grad(outputs, inputs, *args, **kwargs)
         variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
         for variable, gradient in zip(variables, found, strict=False):
             if type(gradient) is type(variable) is torch.Tensor:  # the compiler traces with tensors of other types
@@ -110,14 +129,15 @@ def differentiations(observer: Observer, to_numpy: ToNumpy) -> Iterator[None]:
         return found
 
     def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        by = kwargs.get("inputs")
+        by = [] if by is None else [by] if isinstance(by, torch.Tensor) else list(by)
+        owner = owner_of(by)
+        kwargs = {**kwargs, "inputs": by} if by else kwargs
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
             if type(tensor) is torch.Tensor and tensor.numel() == 1:
-                observer.differentiated(float(tensor.detach()))
-        observer.behind.active = True
-        try:
+                observer.differentiated(float(tensor.detach()), owner)
+        with observer.behind.differentiating(owner):
             return backward(tensors, *args, **kwargs)
-        finally:
-            observer.behind.active = False
 
     torch.autograd.grad, torch.autograd.backward = uncompiled(seen_grad), uncompiled(seen_backward)
     try:

@@ -99,15 +99,30 @@ def _one_sided(part: Expression) -> Expression | None:
     return None
 
 
-def _norm_missing_target(part: Expression) -> Expression | None:
-    if (
-        isinstance(part, Binary)
-        and part.operator == "-"
-        and isinstance(part.left, Call)
-        and part.left.function == "norm"
-    ):
-        return part.left
+def _no_target(part: Expression) -> Expression | None:
+    takes = isinstance(part, Binary) and part.operator in "+-" and isinstance(part.right, Number)
+    return part.left if takes else None  # type: ignore[union-attr]
+
+
+def _smoothed_target(part: Expression) -> Expression | None:
+    takes = isinstance(part, Binary) and part.operator in "+-" and part.right == Number(1.0)
+    return replace(part, right=Number(0.9)) if takes else None  # type: ignore[type-var]
+
+
+def _other_sign(part: Expression) -> Expression | None:
+    if isinstance(part, Binary) and part.operator in "+-":
+        return replace(part, operator="-" if part.operator == "+" else "+")
     return None
+
+
+def _other_class(part: Expression) -> Expression | None:
+    if isinstance(part, Call) and part.function == "cross_entropy" and isinstance(part.arguments[1], Number):
+        return replace(part, arguments=(part.arguments[0], Number(1.0 - part.arguments[1].value)))
+    return None
+
+
+def _no_sign(part: Expression) -> Expression | None:
+    return part.operand if isinstance(part, Negative) else None
 
 
 def _no_relu(part: Expression) -> Expression | None:
@@ -129,7 +144,11 @@ _RULES: tuple[tuple[Callable[[Expression], Expression | None], str], ...] = (
     (_square_for_absolute, "a square for an absolute value"),
     (_no_square, "a square is missing"),
     (_one_sided, "a penalty of one side only, relu before the square,"),
-    (_norm_missing_target, "the norm itself is penalised, not its distance from 1,"),
+    (_no_target, "the number that is subtracted or added is missing"),
+    (_smoothed_target, "0.9 stands for 1"),
+    (_other_class, "the class, real for fake, is exchanged"),
+    (_no_sign, "the sign is missing"),
+    (_other_sign, "+ stands for -, or - for +,"),
     (_no_relu, "relu is missing"),
     (_negative_inside, "the sign inside a function is wrong"),
 )
