@@ -6,7 +6,7 @@ An adapter gives every array that a layer gave a hook, and tells a `LayerGradien
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +27,11 @@ class LayerGradients:
     """The gradients of the losses of one repeat."""
 
     def __init__(self) -> None:
-        self.by: str | None = None  # network by whose parameters the code differentiates a loss now; "" by any
+        self.by: str | None = (
+            None  # what the code differentiates now: a network's name, or the number of a loss as "#1"
+        )
         self._watched: dict[Key, tuple[int, ...]] = {}  # shape of each value that is part of a graph
-        self._sums: dict[str, dict[Key, np.ndarray]] = {}  # by that network
+        self._sums: dict[str, dict[Key, np.ndarray]] = {}  # by that label
 
     def watch(self, seen: Seen, shape: tuple[int, ...]) -> None:
         """A value is part of a graph: a loss may be differentiated by it."""
@@ -46,26 +48,23 @@ class LayerGradients:
             sums[key] = sums[key] + part if key in sums else part.copy()
 
     @contextlib.contextmanager
-    def differentiating(self, network: str) -> Iterator[None]:
-        """The code differentiates a loss by the parameters of a network; "" for all that there are."""
-        self.by, before = network, self.by
+    def differentiating(self, label: str) -> Iterator[None]:
+        """The code differentiates a loss that has this label."""
+        self.by, before = label, self.by
         try:
             yield
         finally:
             self.by = before
 
-    def take(self, network: str, *, alone: bool) -> dict[Key, np.ndarray]:
-        """Gather the gradients of the loss of a network.
+    def of(self, labels: Collection[str]) -> dict[Key, np.ndarray]:
+        """Gather the gradients of the losses that have these labels.
 
-        Args:
-            network: the network.
-            alone: whether no other network moves in this step, so that what was differentiated by all parameters is its loss.
-
-        Returns: gradients by what layers gave. Where some layers of an evaluation got a gradient, those get zeros that are part of a graph and got none.
+        Returns: gradients by what layers gave; zeros where others of the same evaluation got one, and a layer of a graph did not.
         """
-        sums = dict(self._sums.get(network, {}))
-        for key, gradient in self._sums.get("", {}).items() if alone else ():
-            sums[key] = sums[key] + gradient if key in sums else gradient
+        sums: dict[Key, np.ndarray] = {}
+        for label in labels:
+            for key, gradient in self._sums.get(label, {}).items():
+                sums[key] = sums[key] + gradient if key in sums else gradient
         reached = {node for node, _ in sums}
         return {k: sums.get(k, np.zeros(shape)) for k, shape in self._watched.items() if k[0] in reached}
 

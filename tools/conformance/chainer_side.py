@@ -282,9 +282,8 @@ class ChainerSide:
         original = chainer.Variable.backward
 
         def backward(variable: Any, *args: Any, **kwargs: Any) -> Any:
-            if variable.size == 1:
-                observer.differentiated(float(self.to_numpy(variable).sum()))
-            with observer.behind.differentiating(""):
+            value = float(self.to_numpy(variable).sum()) if variable.size == 1 else None
+            with observer.behind.differentiating(observer.differentiated(value)):
                 return original(variable, *args, **kwargs)
 
         return backward

@@ -20,7 +20,15 @@ from ganspec.tools.conformance.draws import Request, Tape
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.expected import Repeat
 from ganspec.tools.conformance.kept import Kept
-from ganspec.tools.conformance.recognition import Evaluation, distance, input_of, next_layer, recognised
+from ganspec.tools.conformance.recognition import (
+    Evaluation,
+    distance,
+    given_to,
+    input_of,
+    labels_of,
+    next_layer,
+    recognised,
+)
 
 _NEAR = 0.1  # relative distance below which a variable is taken for one of several by which the spec differentiates
 _MOVING = ("reshape", "flatten")  # kinds of layers that give their input's numbers, in the same order
@@ -116,7 +124,7 @@ class Observer:
         if found is None:
             return None
         architecture = self.tape.stage.networks[evaluation.network]
-        for name, values in zip(found.inputs, inputs, strict=False):
+        for name, values in given_to(found, inputs, self.repeat, evaluation):
             if name not in architecture.inputs:
                 self._said(evaluation, name, values)
         self._said(evaluation, found.name, output)
@@ -136,9 +144,14 @@ class Observer:
                 self._keep(quantity, gradient)
                 return
 
-    def differentiated(self, value: float, network: str = "") -> None:
-        """The code differentiates a number by the parameters of a network; "" for all that there are."""
-        self._losses.append((network, value))
+    def differentiated(self, value: float | None, network: str = "") -> str:
+        """The code differentiates a number by the parameters of a network; "" for all that there are.
+
+        Returns: a label for it.
+        """
+        label = network or f"#{len(self._losses)}"
+        self._losses += [] if value is None else [(label, value)]
+        return label
 
     def scalar(self, value: float) -> None:
         """The code computed a single number."""
@@ -195,10 +208,10 @@ class Observer:
                 )
             for path, gradient in gradients[network].items():
                 self._keep(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
-            alone = len(gradients) == 1 and len(self.repeat.plan.step.update) == 1
-            self._say_loss(network, [v for by, v in self._losses if by == network or (alone and not by)])
+            labels = labels_of(network, self._losses, self.repeat)
+            self._say_loss(network, [value for label, value in self._losses if label in labels])
             names = Names(self.system, self.repeat.place)
-            for (node, layer), gradient in self.behind.take(network, alone=alone).items():
+            for (node, layer), gradient in self.behind.of(labels).items():
                 name = f"gradient of loss_{network} by {names.layer_name(node, layer)}"
                 self._keep(self.repeat.named(name), gradient)
 

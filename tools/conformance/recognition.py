@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -120,6 +121,52 @@ def next_layer(architecture: Architecture, evaluation: Evaluation, kind: str, na
         if layers[i].kind in _WEIGHTED:
             return None
     return None
+
+
+def given_to(
+    layer: Layer, inputs: Sequence[np.ndarray], repeat: Repeat | None, evaluation: Evaluation
+) -> list[tuple[str, np.ndarray]]:
+    """Pair what an operation reads with the layers that a layer reads.
+
+    Returns: the name and value of each input; of what is joined only what is nearest to that input, not to another.
+    """
+    pairs = list(zip(layer.inputs, inputs, strict=False))
+    if layer.kind != "concat" or repeat is None or not evaluation.nodes or len(evaluation.nodes) > 1:
+        return pairs
+    right = {name: repeat.value(evaluation.nodes[0], name) for name in layer.inputs}
+    found = []
+    for name, values in pairs:
+        distances = {other: distance(q.value, values) for other, q in right.items() if q is not None}
+        if distances.get(name, 0.0) <= min(distances.values(), default=0.0) and distances.get(name, 0.0) < math.inf:
+            found.append((name, values))
+    return found
+
+
+def labels_of(network: str, losses: Sequence[tuple[str, float]], repeat: Repeat) -> set[str]:
+    """Tell which of the numbers that code differentiated in a repeat are the loss of a network.
+
+    Args:
+        network: the network.
+        losses: label and value of each number: a network's name where it was differentiated by that one's parameters alone.
+        repeat: what the spec computes.
+
+    Returns: labels; of as many losses as networks move, those are paired that are nearest to the spec's.
+    """
+    update, free = repeat.plan.step.update, [(label, value) for label, value in losses if label.startswith("#")]
+    if len(update) == 1:
+        return {network, *(label for label, _ in free)}
+    expected = [repeat.value(repeat.plan.losses[n]) for n in update]
+    if len(free) != len(update) or any(q is None or q.value.size != 1 for q in expected):
+        return {network}
+    right = [float(q.value) for q in expected if q is not None]
+    orders = permutations(free)
+    best = min(orders, key=lambda order: sum(_apart(v, r) for (_, v), r in zip(order, right, strict=True)))
+    return {network, best[update.index(network)][0]}
+
+
+def _apart(a: float, b: float) -> float:
+    """Returns: how far two numbers are from one another, at most 1, so that one wrong number counts as one."""
+    return min(1.0, abs(a - b) / max(abs(a), abs(b), 1e-300))
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:

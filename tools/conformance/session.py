@@ -111,7 +111,9 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
                         "dtype": asked.dtype,
                         "device": side.device_name,
                     }
-                    cause = cause_in_loss(found, system, theirs, lambda: random_feed(system, asked.seed), how)
+                    cause = cause_in_loss(
+                        found, system, repeat.record, theirs, lambda: random_feed(system, asked.seed), how
+                    )
                     guessed = replace(guessed, guess=cause or guessed.guess)
                 judge.first = guessed
                 return [*notes, *([f"after that nothing could be compared: {stopped}"] if stopped else [])], judge
@@ -153,7 +155,7 @@ def _train(asked: Asked, side: Side, reachable: Reachable, observer: Observer, f
     except Exception as error:
         if observer.failure is not None:
             raise observer.failure from None
-        raise _failed(error, asked.dtype) from error
+        raise _failed(error, asked.dtype, several=_takes_several(asked.system)) from error
     finally:
         undo()
     if parameters is not None:
@@ -180,10 +182,7 @@ def _say_all(side: Side, observer: Observer) -> None:
 
 
 def _call(asked: Asked, next_batch: Callable[[], Any]) -> Any:
-    several = asked.system.schedule.data != "iteration" and len(asked.system.schedule.steps) + max(
-        s.repeat for s in asked.system.schedule.steps
-    ) > 2  # fmt: skip
-    if several:
+    if _takes_several(asked.system):
         return asked.step(_forever(next_batch))
     batch = next_batch()
     batch = batch if isinstance(batch, tuple) else (batch,)
@@ -195,6 +194,12 @@ def _call(asked: Asked, next_batch: Callable[[], Any]) -> Any:
         what = "x and y, images and labels" if len(batch) == 2 else "x, the images"
         raise ConformanceError(f"the step cannot be called with {what}: {error}") from None
     return asked.step(*batch)
+
+
+def _takes_several(system: System) -> bool:
+    """Returns: whether an iteration takes several batches, so that a step is called with an iterator of them."""
+    steps = system.schedule.steps
+    return system.schedule.data != "iteration" and len(steps) + max(s.repeat for s in steps) > 2
 
 
 def _forever(next_batch: Callable[[], Any]) -> Iterator[Any]:
@@ -210,12 +215,20 @@ def _is_inner(system: System, quantity: Quantity) -> bool:
     return quantity.kind == "layer gradient" or quantity.layer not in outputs
 
 
-def _failed(error: Exception, dtype: str) -> ConformanceError:
+def _failed(error: Exception, dtype: str, *, several: bool) -> ConformanceError:
     line, text = line_in(error), str(error)
     message = f"{line}: your step raised {type(error).__name__}: {text}"
-    if dtype == "float64" and any(word in text.lower() for word in ("dtype", "float", "double", "same type")):
+    if (
+        dtype == "float64"
+        and not isinstance(error, AttributeError)
+        and any(word in text.lower() for word in ("dtype", "float", "double", "same type"))
+    ):
         message += (
             '\n    the check runs in float64; code that makes float32 numbers by itself is checked with dtype="float32"'
+        )
+    if several and "generator" in text:
+        message += (
+            "\n    an iteration takes several batches here, so the step is called with an iterator: x = next(batches)"
         )
     return ConformanceError(message)
 

@@ -23,7 +23,7 @@ from ganspec.tools.agreement.judge import Record
 from ganspec.tools.agreement.report import Divergence, Place
 from ganspec.tools.conformance.wrong_losses import changes
 
-KINDS = ("value", "loss", "report", "layer gradient", "parameter gradient")  # kinds whose cause may be a loss
+KINDS = ("loss", "report", "layer gradient", "parameter gradient")  # kinds whose cause may be a loss
 IN_LOSS = (
     "loss",
     "layer gradient",
@@ -35,14 +35,14 @@ _NEAR = {"float64": 1e-8, "float32": 1e-3}  # relative distance below which grad
 
 
 def cause_in_loss(
-    found: Divergence, system: System, theirs: Record, feed: Callable[[], Any], how: Mapping[str, Any]
+    found: Divergence, system: System, ours: Record, theirs: Record, feed: Callable[[], Any], how: Mapping[str, Any]
 ) -> str:
     """Look for a change of the loss that explains what the code computes.
 
     Args:
         found: the first divergence.
         system: the system.
-        theirs: what the code computed in that repeat.
+        ours, theirs: what the spec and the code computed in that repeat.
         feed: function that makes the function which gives batches.
         how: backend, seed, dtype and device of the check.
 
@@ -52,15 +52,31 @@ def cause_in_loss(
     if d.kind not in KINDS or d.place.step is None or d.place.iteration >= MOST_ITERATIONS:
         return ""
     step = system.stages[system.at(d.place.iteration)[0]].plan.steps[d.place.step].step
-    if len(step.update) != 1:
-        return ""
-    network = step.update[0]
+    own = [n for n in step.update if f"loss_{n} " in f"{d.name} "]
+    for network in own or step.update:
+        if cause := _cause(d.place, network, system, (ours, theirs), feed, how):
+            return cause
+    return ""
+
+
+def _cause(
+    place: Place,
+    network: str,
+    system: System,
+    computed: tuple[Record, Record],
+    feed: Callable[[], Any],
+    how: Mapping[str, Any],
+) -> str:
+    """Returns: what was done with the loss of a network; "" where nothing is recognised, or where its gradients agree."""
     start = f"gradient of loss_{network} by {network}/"
-    wanted = {q.name.removeprefix(start): q.value for q in theirs.values() if q.name.startswith(start)}
-    if not wanted:
-        return ""
-    value = next((q.value for q in theirs.values() if q.kind == "loss"), None)
+    right, wanted = (
+        {q.name.removeprefix(start): q.value for q in record.values() if q.name.startswith(start)}
+        for record in computed
+    )
     near = _NEAR[how["dtype"]]
+    if not wanted or (right.keys() == wanted.keys() and _distance(right, wanted) <= near):
+        return ""
+    value = next((q.value for q in computed[1].values() if q.kind == "loss" and f"loss_{network} " in q.name), None)
     for number, (cause, loss) in enumerate(changes(system.loss, network)):
         if number == MOST:
             break
@@ -69,7 +85,7 @@ def cause_in_loss(
         except (SpecError, FormulaError):  # such a loss means nothing
             continue
         with np.errstate(all="ignore"):
-            gradients, own = _trained(changed, d.place, network, feed(), how)
+            gradients, own = _trained(changed, place, network, feed(), how)
         if value is not None and abs(own - float(value)) > near * max(abs(own), abs(float(value))):
             continue
         if gradients.keys() == wanted.keys() and _distance(gradients, wanted) <= near:

@@ -114,8 +114,7 @@ def differentiations(observer: Observer, to_numpy: ToNumpy, owner_of: Callable[[
         owner = owner_of(variables) if len(numbers) == 1 and type(numbers[0]) is torch.Tensor else ""
         if not owner or numbers[0].numel() != 1:
             return None
-        observer.differentiated(float(numbers[0].detach()), owner)
-        return owner
+        return observer.differentiated(float(numbers[0].detach()), owner)
 
     def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         inputs = inputs if isinstance(inputs, (torch.Tensor, tuple, list)) else list(inputs)
@@ -133,10 +132,11 @@ def differentiations(observer: Observer, to_numpy: ToNumpy, owner_of: Callable[[
         by = [] if by is None else [by] if isinstance(by, torch.Tensor) else list(by)
         owner = owner_of(by)
         kwargs = {**kwargs, "inputs": by} if by else kwargs
+        label = observer.differentiated(None, owner)
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
             if type(tensor) is torch.Tensor and tensor.numel() == 1:
-                observer.differentiated(float(tensor.detach()), owner)
-        with observer.behind.differentiating(owner):
+                label = observer.differentiated(float(tensor.detach()), owner)
+        with observer.behind.differentiating(label):
             return backward(tensors, *args, **kwargs)
 
     torch.autograd.grad, torch.autograd.backward = uncompiled(seen_grad), uncompiled(seen_backward)
