@@ -178,7 +178,9 @@ def _without_layers(
     notes, judge = run(replace(asked, inner=False), side, reachable, declared)
     other = judge.first.difference if judge.first is not None else None
     given = any(row.kind == "layer" for row in judge.rows) and len(asked.system.networks[layer.network].outputs) == 1
-    if other is not None and (not given or (other.place, other.network) == (layer.place, layer.network)):
+    if other is not None and other.place == layer.place and (layer.kind != "layer" or other.network == layer.network):
+        return seen
+    if other is not None and not given:
         return seen
     if other is None and not {row.kind for row in judge.rows} & _FUNCTION:
         return seen

@@ -6,7 +6,7 @@ agreement can be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,3 +190,16 @@ def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:
     start = report_name("")
     found = [q for repeat in repeats for q in repeat.record.values() if q.kind == "report" and q.name.startswith(start)]
     return {q.name.removeprefix(start): q for q in found}
+
+
+def order_of(repeats: Sequence[Repeat]) -> str:
+    """Returns: the order of updates in an iteration, as a sentence."""
+    counts: list[list[object]] = []
+    for repeat in repeats:
+        name = repeat.plan.step.name
+        if counts and counts[-1][0] == name:
+            counts[-1][1] = int(str(counts[-1][1])) + 1
+        else:
+            counts.append([name, 1])
+    said = ", then ".join(f"{name} {count} times" if count != 1 else f"{name} once" for name, count in counts)
+    return f"the spec's order is {said}"

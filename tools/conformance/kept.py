@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.plan.plan import describe_node
 from ganspec.spec.system import System
 from ganspec.tools.agreement.judge import Record
 from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.expected import Repeat
+
+_MOVING = ("reshape", "flatten")  # kinds of layers that give their input's numbers, in the same order
 
 
 class Kept:
@@ -34,6 +38,58 @@ class Kept:
         if values.size == quantity.value.size and values.dtype.kind == quantity.value.dtype.kind:
             values = values.reshape(quantity.value.shape)
         record[quantity.place, quantity.name] = replace(quantity, value=values)
+
+    def say_layer(
+        self,
+        number: int,
+        nodes: Sequence[int],
+        architecture: Architecture,
+        layer: str,
+        values: np.ndarray,
+        *,
+        last: bool,
+    ) -> None:
+        """Keep what a layer gives; what the network gives at last counts more than what was seen inside.
+
+        Args:
+            number: number of the repeat.
+            nodes: evaluations of the plan, whose batches the values are one after another.
+            architecture, layer: the network and its layer.
+            values: what it gives.
+            last: whether that is what the network gives at last.
+        """
+        split = len(nodes) > 1 and len(values) % len(nodes) == 0
+        for node, part in zip(nodes, np.split(values, len(nodes)) if split else [values] * len(nodes), strict=True):
+            quantity = self.repeats[number].value(node, layer)
+            if quantity is not None and (last or (quantity.place, quantity.name) not in self.records[number]):
+                self.say(quantity, part, number)
+        own = next((la for la in architecture.layers if la.name == layer), None)
+        if own is not None and own.kind in _MOVING and own.inputs[0] not in architecture.inputs:
+            self.say_layer(number, nodes, architecture, own.inputs[0], values, last=False)  # the same numbers
+
+    def say_input(self, number: int, node: int, quantity: Quantity | None, values: np.ndarray) -> None:
+        """Keep what the evaluation of a node reads: a draw, a formula's value, or what another network gave.
+
+        What another network gave is known from there. If the code gives something else, that is a quantity of its own.
+        """
+        if quantity is None:
+            return
+        known = self.records[number].get((quantity.place, quantity.name))
+        if quantity.kind != "layer" or known is None or np.array_equal(known.value.ravel(), values.ravel()):
+            self.say(quantity, values, number)
+            return
+        repeat = self.repeats[number]
+        name = f"%{node} {describe_node(node, repeat.plan)}: what it reads"
+        for record in (repeat.record, repeat.exact, *repeat.moved):
+            own = record.get((quantity.place, quantity.name))
+            if own is not None:
+                _insert(
+                    record,
+                    replace(
+                        own, kind="value", name=name, source=repeat.plan.sources[node], network="", layer="", node=node
+                    ),
+                )
+        self.say(repeat.named(name), values, number)
 
     def say_state(self, number: int, role: str, network: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep parameters, statistics or averages as they are at the end of a repeat."""
@@ -87,3 +143,13 @@ class Kept:
                 there = {scalars[i] for i in at}
                 found += [(other, there.pop())] if len(there) == 1 else []
         return found
+
+
+def _insert(record: Record, quantity: Quantity) -> None:
+    """Put a quantity before all others of its node."""
+    rest = dict(record)
+    record.clear()
+    for key, other in rest.items():
+        if other.node == quantity.node and (quantity.place, quantity.name) not in record:
+            record[quantity.place, quantity.name] = quantity
+        record[key] = other

@@ -18,7 +18,7 @@ from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.backward import LayerGradients, Seen
 from ganspec.tools.conformance.draws import Request, Tape
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
-from ganspec.tools.conformance.expected import Repeat
+from ganspec.tools.conformance.expected import Repeat, order_of
 from ganspec.tools.conformance.kept import Kept
 from ganspec.tools.conformance.recognition import (
     Evaluation,
@@ -31,7 +31,6 @@ from ganspec.tools.conformance.recognition import (
 )
 
 _NEAR = 0.1  # relative distance below which a variable is taken for one of several by which the spec differentiates
-_MOVING = ("reshape", "flatten")  # kinds of layers that give their input's numbers, in the same order
 _VISIBLE = 1e-4  # relative distance of a gradient from which its loss is looked at
 
 
@@ -85,8 +84,11 @@ class Observer:
         self.before(network, False)
         self._any = True
         self._evaluations.append(
-            recognised(self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here())
-        )
+            recognised(
+                self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here(),
+                self.kept.records[self.current] if self.repeat is not None else {},
+            )
+        )  # fmt: skip
         evaluation = self._evaluations[-1]
         if evaluation.nodes is None or evaluation.again or self.repeat is None:
             return
@@ -95,7 +97,7 @@ class Observer:
             parts = np.split(values, len(evaluation.nodes)) if len(evaluation.nodes) > 1 else [values]
             for node, part in zip(evaluation.nodes, parts, strict=True):
                 if k < len(self.repeat.plan.nodes[node].inputs):
-                    self._keep(input_of(self.repeat, self.tape.stage, node, k), part)
+                    self.kept.say_input(self.current, node, input_of(self.repeat, self.tape.stage, node, k), part)
 
     def leave(self, output: np.ndarray | None) -> None:
         """The evaluation is done; `output` is what the network gave, if that is one array."""
@@ -103,7 +105,7 @@ class Observer:
         if output is not None and evaluation.nodes is not None and self.repeat is not None:
             outputs = self.tape.stage.networks[evaluation.network].outputs
             if len(outputs) == 1 and not evaluation.again:
-                self._said(evaluation, next(iter(outputs.values())), output, last=True)
+                self._say_layer(evaluation, next(iter(outputs.values())), output, last=True)
         self._evaluations.pop()
 
     def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray], output: np.ndarray) -> Seen | None:
@@ -126,8 +128,8 @@ class Observer:
         architecture = self.tape.stage.networks[evaluation.network]
         for name, values in given_to(found, inputs, self.repeat, evaluation):
             if name not in architecture.inputs:
-                self._said(evaluation, name, values)
-        self._said(evaluation, found.name, output)
+                self._say_layer(evaluation, name, values)
+        self._say_layer(evaluation, found.name, output)
         whole = len(evaluation.nodes or ()) == 1 or len(output) == self.system.run.batch * len(evaluation.nodes or ())
         return Seen(self.current, evaluation.nodes or (), found.name) if whole else None
 
@@ -198,13 +200,13 @@ class Observer:
             self._counts[network] = self._counts.get(network, 0) + 1
             if self.repeat is None:
                 raise self.fail(
-                    f"{line}: updates {network} once more than the spec does in this iteration: {self._order()}"
+                    f"{line}: updates {network} once more than the spec does in this iteration: {order_of(self.steps)}"
                 )
             if network not in self.repeat.plan.step.update or network in self._updated:
                 wanted = " and ".join(n for n in self.repeat.plan.step.update if n not in self._updated)
                 place = f"update {self._counts[network]} of {network} in this iteration"
                 raise self.fail(
-                    f"{line}: {place} comes where the spec updates {wanted} ({self.repeat.place}): {self._order()}"
+                    f"{line}: {place} comes where the spec updates {wanted} ({self.repeat.place}): {order_of(self.steps)}"
                 )
             for path, gradient in gradients[network].items():
                 self._keep(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
@@ -270,44 +272,16 @@ class Observer:
             )
             wanted = " and ".join(n for n in self.repeat.plan.step.update if n not in self._updated)
             raise ConformanceError(
-                f"your step ended where the spec updates {wanted} ({self.repeat.place}); it updated {did}; {self._order()}"
+                f"your step ended where the spec updates {wanted} ({self.repeat.place}); it updated {did}; {order_of(self.steps)}"
             )
-
-    def _order(self) -> str:
-        counts: list[list[object]] = []
-        for repeat in self.steps:
-            name = repeat.plan.step.name
-            if counts and counts[-1][0] == name:
-                counts[-1][1] = int(str(counts[-1][1])) + 1
-            else:
-                counts.append([name, 1])
-        said = ", then ".join(f"{name} {count} times" if count != 1 else f"{name} once" for name, count in counts)
-        return f"the spec's order is {said}"
 
     def _made_here(self) -> set[int]:
         """Returns: the plan's evaluations that were made in this repeat."""
         return {node for number, node in self._made if number == self.current}
 
-    def _said(self, evaluation: Evaluation, layer: str, values: np.ndarray, *, last: bool = False) -> None:
-        """Keep what a layer gives; what the network gives in the end counts more than what was seen inside."""
-        assert self.repeat is not None
-        nodes = evaluation.nodes or ()
-        parts = (
-            np.split(values, len(nodes)) if len(nodes) > 1 and len(values) % len(nodes) == 0 else [values] * len(nodes)
-        )
-        for node, part in zip(nodes, parts, strict=True):
-            quantity = self.repeat.value(node, layer)
-            if quantity is not None and (
-                last or (quantity.place, quantity.name) not in self.kept.records[self.current]
-            ):
-                self._keep(quantity, part)
-        own = next((la for la in self.tape.stage.networks[evaluation.network].layers if la.name == layer), None)
-        if (
-            own is not None
-            and own.kind in _MOVING
-            and own.inputs[0] not in self.tape.stage.networks[evaluation.network].inputs
-        ):
-            self._said(evaluation, own.inputs[0], values)  # the same numbers under another shape
+    def _say_layer(self, evaluation: Evaluation, layer: str, values: np.ndarray, *, last: bool = False) -> None:
+        architecture = self.tape.stage.networks[evaluation.network]
+        self.kept.say_layer(self.current, evaluation.nodes or (), architecture, layer, values, last=last)
 
     def _keep(self, quantity: Quantity | None, values: np.ndarray) -> None:
         self.kept.say(quantity, values, self.current)

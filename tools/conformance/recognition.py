@@ -16,10 +16,13 @@ import numpy as np
 from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.system import Stage
 from ganspec.tools.agreement.bounds import norm
+from ganspec.tools.agreement.judge import Record
 from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.expected import Repeat
 
 _SAME = 1e-9  # relative distance below which the inputs of an evaluation are those of one that was made before
+_RELATED = 0.7  # relative distance from which two arrays have nothing to do with one another
+_UNLIKE = 10.0  # what is added then to the distance from what a network gave, for something else may be as far
 _WEIGHTED = ("linear", "conv", "deconv", "embedding", "batch_norm")
 
 
@@ -41,7 +44,13 @@ class Evaluation:
 
 
 def recognised(
-    repeat: Repeat | None, batch: int, stage: Stage, network: str, inputs: Sequence[np.ndarray], made: set[int]
+    repeat: Repeat | None,
+    batch: int,
+    stage: Stage,
+    network: str,
+    inputs: Sequence[np.ndarray],
+    made: set[int],
+    theirs: Record,
 ) -> Evaluation:
     """Find which evaluations of the plan an evaluation is.
 
@@ -52,6 +61,7 @@ def recognised(
         network: name of the network.
         inputs: what it is given.
         made: evaluations of the plan that were made in this repeat.
+        theirs: what the code has computed in it: an input that is what one of its networks gave is known by that.
     """
     if repeat is None or not inputs:
         return Evaluation(network, None)
@@ -63,7 +73,7 @@ def recognised(
     again = False
     for number in range(max(1, parts)):
         given = [a[number * batch : (number + 1) * batch] for a in inputs] if parts > 1 else list(inputs)
-        distances = {i: _input_distance(repeat, stage, i, given) for i in nodes}
+        distances = {i: _input_distance(repeat, stage, i, given, theirs) for i in nodes}
         left = [i for i in nodes if i not in made and i not in found]
         known = [i for i in nodes if i not in left and distances[i] < _SAME]
         if known and not any(distances[i] < _SAME for i in left):
@@ -76,11 +86,16 @@ def recognised(
     return Evaluation(network, tuple(found), again)
 
 
-def _input_distance(repeat: Repeat, stage: Stage, node: int, given: Sequence[np.ndarray]) -> float:
+def _input_distance(repeat: Repeat, stage: Stage, node: int, given: Sequence[np.ndarray], theirs: Record) -> float:
     distances = []
     for k, values in enumerate(given[: len(repeat.plan.nodes[node].inputs)]):
         quantity = input_of(repeat, stage, node, k)
-        distances.append(distance(quantity.value, values) if quantity is not None else 0.0)
+        apart = distance(quantity.value, values) if quantity is not None else 0.0
+        own = theirs.get((quantity.place, quantity.name)) if quantity is not None else None
+        if own is not None and own.kind == "layer":
+            to_own = distance(own.value, values)
+            apart = to_own if to_own < _SAME else apart + _UNLIKE * (min(apart, to_own) > _RELATED)
+        distances.append(apart)
     return max(distances, default=0.0)
 
 
