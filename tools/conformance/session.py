@@ -218,7 +218,9 @@ def _is_inner(system: System, quantity: Quantity) -> bool:
 def _failed(error: Exception, dtype: str, *, several: bool) -> ConformanceError:
     line, text = line_in(error), str(error)
     message = f"{line}: your step raised {type(error).__name__}: {text}"
-    if (
+    if "double backward" in text:
+        message += '\n    a penalty is differentiated twice; of the compilers of PyTorch "eager" can do so'
+    elif (
         dtype == "float64"
         and not isinstance(error, AttributeError)
         and any(word in text.lower() for word in ("dtype", "float", "double", "same type"))
