@@ -76,3 +76,15 @@ def test_compiled_networks_agree_with_their_dropout_replayed(backend):
 def test_wrong_compiled_network_is_found_at_what_it_gives():
     report = checked(Gan("eager", slope=0.2))
     assert (report.first.kind, report.first.network, report.first.layer) == ("layer", "D", "l4"), report
+
+
+def test_numbers_that_compiled_kernels_draw_are_refused_with_a_way_out():
+    class Seeds(Gan):
+        """Draws the seeds of kernels, as the code does that inductor makes."""
+
+        def __call__(self, x):
+            torch.randint(-(2**63), 2**63 - 1, [3])
+            return super().__call__(x)
+
+    with pytest.raises(conformance.ConformanceError, match="fallback_random = True"):
+        checked(Seeds("eager"))
