@@ -120,3 +120,18 @@ def test_gradients_by_layer_are_compared_also_where_several_networks_move_at_onc
     assert {row.kind: row.compared for row in right.comparison.rows}["layer gradient"] > 20
     wrong = checked(times=3)
     assert (wrong.first.kind, wrong.first.name.split()[1]) == ("loss", "loss_D"), wrong
+
+
+def test_gradients_that_are_only_looked_at_count_for_nothing():
+    import torch
+
+    class Logging(gan_torch.WganGp):
+        def critic_loss(self, x, fake):
+            loss, distance, penalty = super().critic_loss(x, fake)
+            for _ in range(2):
+                torch.autograd.grad(loss, list(self.critic.parameters()), retain_graph=True)
+            return loss, distance, penalty
+
+    report = report_on(Logging)
+    assert report.agrees, report
+    assert "layer gradient" in {row.kind for row in report.comparison.rows}

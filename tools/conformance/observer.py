@@ -146,12 +146,17 @@ class Observer:
                 self._keep(quantity, gradient)
                 return
 
-    def differentiated(self, value: float | None, network: str = "") -> str:
+    def differentiated(self, value: float | None, network: str = "", *, kept: bool = True) -> str:
         """The code differentiates a number by the parameters of a network; "" for all that there are.
+
+        Args:
+            value: the number; None for several.
+            network: the network.
+            kept: whether parameters keep the gradient, as after `backward`; others may be looked at only.
 
         Returns: a label for it.
         """
-        label = network or f"#{len(self._losses)}"
+        label = f"{network}#{len(self._losses)}" if not (network and kept) else network
         self._losses += [] if value is None else [(label, value)]
         return label
 

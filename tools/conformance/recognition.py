@@ -162,12 +162,16 @@ def labels_of(network: str, losses: Sequence[tuple[str, float]], repeat: Repeat)
 
     Args:
         network: the network.
-        losses: label and value of each number: a network's name where it was differentiated by that one's parameters alone.
+        losses: label and value of each number: a network's name where it was differentiated by that one's parameters alone; with a
+            number after it where these did not keep the gradient.
         repeat: what the spec computes.
 
     Returns: labels; of as many losses as networks move, those are paired that are nearest to the spec's.
     """
     update, free = repeat.plan.step.update, [(label, value) for label, value in losses if label.startswith("#")]
+    looked_at = [label for label, _ in losses if label.startswith(f"{network}#")]
+    if looked_at and not free and all(label != network for label, _ in losses):
+        return {looked_at[-1]}  # the newest, which the code puts into its parameters itself
     if len(update) == 1:
         return {network, *(label for label, _ in free)}
     expected = [repeat.value(repeat.plan.losses[n]) for n in update]

@@ -114,7 +114,7 @@ def differentiations(observer: Observer, to_numpy: ToNumpy, owner_of: Callable[[
         owner = owner_of(variables) if len(numbers) == 1 and type(numbers[0]) is torch.Tensor else ""
         if not owner or numbers[0].numel() != 1:
             return None
-        return observer.differentiated(float(numbers[0].detach()), owner)
+        return observer.differentiated(float(numbers[0].detach()), owner, kept=False)
 
     def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         inputs = inputs if isinstance(inputs, (torch.Tensor, tuple, list)) else list(inputs)
