@@ -20,7 +20,7 @@ from ganspec.spec.training.draws import StreamDraws
 from ganspec.tools.agreement.cases import with_guess
 from ganspec.tools.agreement.evidence import Evidence, RecordingDraws
 from ganspec.tools.agreement.given import WITNESSES, Altered, Given, Settings
-from ganspec.tools.agreement.judge import Judge, Record, Witnessed, record_of
+from ganspec.tools.agreement.judge import Judge, Record, Witnessed, movement_of, record_of
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Comparison, Difference, Divergence, Place, Point, Quantity
 from ganspec.tools.agreement.witnesses import REFERENCE, Trained, Witness
@@ -189,7 +189,8 @@ def _end(given: Given, iteration: int) -> Record:
 
 def _add(judge: Judge, names: Sequence[str], records: Sequence[Record]) -> tuple[Witnessed, list[Difference]]:
     """Compare the records of the witnesses, in their order; those after them are of what one rounding moved."""
-    said = Witnessed(dict(zip(names, records, strict=False)), records[0], records[len(names) :])
+    moved = [movement_of(records[0], record) for record in records[len(names) :]]
+    said = Witnessed(dict(zip(names, records, strict=False)), records[0], moved)
     return said, judge.add(said)
 
 
