@@ -135,7 +135,7 @@ class Judge:
             reason = f"only {pair[0] if b is None else pair[1]} has it"
         else:
             with np.errstate(all="ignore"):
-                sizes = [norm(q.value) for q in (a, b)]
+                sizes = [norm(a.value)] * 2 if a.value is b.value else [norm(a.value), norm(b.value)]
                 size = max(sizes)
                 larger = a.value if size == sizes[0] else b.value
                 allowed = allowance(example.kind, coarse, larger, moved)
