@@ -94,15 +94,25 @@ def replay(
     Raises:
         UserError: a framework or the device is not there.
         StateError, BatchError, DrawError: the evidence is not of this system.
+        ValueError: it has more batches than are drawn.
     """
-    start, batches = time.perf_counter(), evidence.batches
+    start, feeds = time.perf_counter(), []
+
+    def feed() -> Any:
+        feeds.append(iter(evidence.batches))
+        return feeds[-1].__next__
+
     given = Settings(
         system, seed, dtype, device, tuple(witnesses), evidence.draws, evidence.state,
-        lambda: iter(batches).__next__,
+        feed,
     )  # fmt: skip
     judge = Judge(given.names, given.dtypes, given.computes)
     with np.errstate(all="ignore"):
         _lockstep(judge, given, 1, lambda divergence, found: "", lambda: None, evidence.place)
+    left = len(list(feeds[0]))
+    if left and not any(row.wrong for row in judge.rows if row.kind == "schedule"):  # else it ended before the place
+        count = len(evidence.batches)
+        raise ValueError(f"it has {count} batches, but only {count - left} are drawn up to that place")
     return Comparison(
         system.name, given.names, dtype, device, seed, 1, system.run.batch, False, judge.rows, judge.first,
         image_range=system.data.range, seconds=time.perf_counter() - start,
