@@ -126,9 +126,9 @@ def test_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     said = {
         "absent": "cannot be read: No such file or directory; write one with ganspec crosscheck --json FILE",
         "bytes": "cannot be read: it is not UTF-8 text; write one with ganspec crosscheck --json FILE",
-        "pipe": "is not a regular file",
-        ".": "is not a regular file",
-        "large": "is larger than 1,000 bytes, too large for a report",
+        "pipe": "is not a regular file; write one with ganspec crosscheck --json FILE",
+        ".": "cannot be read: Is a directory; write one with ganspec crosscheck --json FILE",
+        "large": "is larger than 1,000 bytes; write one with ganspec crosscheck --json FILE",
     }
     for name, message in said.items():
         with pytest.raises(UserError) as caught:
