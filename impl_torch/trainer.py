@@ -226,7 +226,8 @@ class Trainer:
                 value = self._value(i, planned, at, values, layers)
             if i in names:  # for a later step
                 self._kept[names[i]] = value if i in planned.trained_later else self.context.constant(value)
-            if i in planned.trained_later and i not in planned.tracked:
+            # What an earlier step kept with its graph has none here, nor has what is made of it.
+            if i not in planned.tracked and not isinstance(value, float):
                 value = self.context.constant(value)
             if i in planned.leaves:
                 value = value.detach().requires_grad_()

@@ -128,7 +128,8 @@ def _run_pytest(node: str, mutant: str) -> tuple[bool, bool, str]:
     with tempfile.TemporaryDirectory(prefix="ganspec-mutant-") as folder:
         reached = Path(folder) / "reached"
         words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", PLUGIN, "-p", "no:cacheprovider", node]
-        environment = {**os.environ, _NAME: mutant, _FILE: str(reached)}
+        one_thread = {"OMP_NUM_THREADS": "1"}  # the processes would wait for one another's
+        environment = {**one_thread, **os.environ, _NAME: mutant, _FILE: str(reached)}
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, _FAILED):
             shown = (done.stdout + done.stderr)[-_LONGEST:]
