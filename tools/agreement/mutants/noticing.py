@@ -137,6 +137,11 @@ def _run_pytest(node: str, mutant: str) -> tuple[bool, bool, str]:
         return done.returncode == _FAILED, reached.exists(), done.stdout[-_LONGEST:]
 
 
+def on_trial() -> bool:
+    """Returns: whether a mutant is tried in this process; then a test's verdict counts, and nobody reads what might mend it."""
+    return bool(os.environ.get(_NAME))
+
+
 def pytest_configure(config: Any) -> None:
     """As a plugin of pytest's: break what the environment names, until the end of the session."""
     if mutant := os.environ.get(_NAME):
