@@ -45,7 +45,7 @@ class LayerGradients:
         sums = self._sums.setdefault(self.by, {})
         for node, part in zip(seen.nodes, np.split(gradient, len(seen.nodes)), strict=True):
             key = node, seen.layer
-            sums[key] = sums[key] + part if key in sums else part
+            sums[key] = sums[key] + part if key in sums else part.copy()
 
     @contextlib.contextmanager
     def differentiating(self, label: str) -> Iterator[None]:

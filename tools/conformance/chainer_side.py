@@ -183,9 +183,9 @@ class ChainerSide:
         return self.device.xp.array(values, dtype=kind)
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """Returns: the values of a variable, an array or a number, a copy."""
+        """Returns: the values of a variable, an array or a number; on the CPU the very memory."""
         array = value.array if isinstance(value, chainer.Variable) else value
-        return np.array(chainer.backends.cuda.to_cpu(array) if hasattr(array, "shape") else array)
+        return np.asarray(chainer.backends.cuda.to_cpu(array) if hasattr(array, "shape") else array)
 
     def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
         """Returns: parameters, or statistics, of a network by path, as the spec holds them."""
@@ -223,9 +223,10 @@ class ChainerSide:
                 if len(outputs) == 1 and outputs[0].size == 1 and outputs[0].dtype.kind == "f":
                     observer.scalar(float(self.to_numpy(outputs[0]).sum()))
                 return outputs
-            before = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
+            given = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
+            gave = observer.operation(kind, self._layer_of(inputs[1:]), given)
             outputs = original(function, inputs)
-            seen = observer.operation(kind, self._layer_of(inputs[1:]), before, self.to_numpy(outputs[0]))
+            seen = gave(self.to_numpy(outputs[0]))
             if seen is not None and outputs[0].requires_grad:
                 gradients.follow(function, seen, outputs[0].shape)
             return outputs

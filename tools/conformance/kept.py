@@ -31,13 +31,18 @@ class Kept:
         self.scalars: list[list[float]] = [[] for _ in repeats]  # single numbers that were computed, in their order
 
     def say(self, quantity: Quantity | None, values: np.ndarray, number: int) -> None:
-        """Keep a value under the name of ganspec's own quantity, in its shape if it has as many numbers."""
+        """Keep a value under the name of ganspec's own quantity, in its shape if it has as many numbers.
+
+        What equals ganspec's own to the last bit is that, and needs no memory; of anything else a copy is kept, for code may
+        change it later.
+        """
         if quantity is None:
             return
         record = self.records[number]
         if values.size == quantity.value.size and values.dtype.kind == quantity.value.dtype.kind:
             values = values.reshape(quantity.value.shape)
-        record[quantity.place, quantity.name] = replace(quantity, value=values)
+        same = values.dtype == quantity.value.dtype and np.array_equal(values, quantity.value)
+        record[quantity.place, quantity.name] = quantity if same else replace(quantity, value=np.array(values))
 
     def say_layer(
         self,
@@ -80,15 +85,12 @@ class Kept:
             return
         repeat = self.repeats[number]
         name = f"%{node} {describe_node(node, repeat.plan)}: what it reads"
-        for record in (repeat.record, repeat.exact, *repeat.moved):
-            own = record.get((quantity.place, quantity.name))
-            if own is not None:
-                _insert(
-                    record,
-                    replace(
-                        own, kind="value", name=name, source=repeat.plan.sources[node], network="", layer="", node=node
-                    ),
-                )
+        key, source = (quantity.place, name), repeat.plan.sources[node]
+        for record in (repeat.record, repeat.exact):
+            if (own := record.get((quantity.place, quantity.name))) is not None:
+                read = replace(own, kind="value", name=name, source=source, network="", layer="", node=node)
+                _insert(record, read)
+        repeat.moved = [{**m, key: m.get((quantity.place, quantity.name), 0.0)} for m in repeat.moved]
         self.say(repeat.named(name), values, number)
 
     def say_state(self, number: int, role: str, network: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -122,7 +124,7 @@ class Kept:
             layer, name = path.rpartition("/")[0], f"parameter {network}/{path}, {what}"
             quantity = Quantity("parameter", name, repeat.place, values, sources.get(layer, ""), network, layer)
             made[repeat.place, name] = quantity
-            self.records[number][repeat.place, name] = replace(quantity, value=now[path])
+            self.records[number][repeat.place, name] = replace(quantity, value=np.array(now[path]))
         repeat.record = {**made, **repeat.record} if first else {**repeat.record, **made}
 
     def followed(self, number: int, value: float) -> list[tuple[int, float]]:

@@ -108,30 +108,34 @@ class Observer:
                 self._say_layer(evaluation, next(iter(outputs.values())), output, last=True)
         self._evaluations.pop()
 
-    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray], output: np.ndarray) -> Seen | None:
-        """Something was computed, perhaps inside a network.
+    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray]) -> Callable[[np.ndarray], Seen | None]:
+        """Something is about to be computed, perhaps inside a network, and perhaps in place.
 
         Args:
             kind: kind of layer that computes so, "leaky_relu".
             layer: the spec's layer, where the operation's weights tell; else "".
-            inputs: arrays that it read.
-            output: what it gave.
+            inputs: arrays that it reads.
 
-        Returns: which layer's value that is; None where it is none.
+        Returns: a function that is told what it gave, and returns which layer's value that is, None where it is none.
         """
         if not self._evaluations or self._evaluations[-1].nodes is None or self._evaluations[-1].again:
-            return None
+            return lambda output: None
         evaluation = self._evaluations[-1]
         found = next_layer(self.tape.stage.networks[evaluation.network], evaluation, kind, layer)
         if found is None:
-            return None
+            return lambda output: None
         architecture = self.tape.stage.networks[evaluation.network]
         for name, values in given_to(found, inputs, self.repeat, evaluation):
             if name not in architecture.inputs:
                 self._say_layer(evaluation, name, values)
-        self._say_layer(evaluation, found.name, output)
-        whole = len(evaluation.nodes or ()) == 1 or len(output) == self.system.run.batch * len(evaluation.nodes or ())
-        return Seen(self.current, evaluation.nodes or (), found.name) if whole else None
+
+        def gave(output: np.ndarray) -> Seen | None:
+            nodes = evaluation.nodes or ()
+            self._say_layer(evaluation, found.name, output)
+            whole = len(nodes) == 1 or len(output) == self.system.run.batch * len(nodes)
+            return Seen(self.current, nodes, found.name) if whole else None
+
+        return gave
 
     def input_gradient(self, variable: np.ndarray, gradient: np.ndarray) -> None:
         """The code asked for a gradient with respect to the inputs of a network."""

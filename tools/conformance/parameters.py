@@ -25,13 +25,13 @@ class Parameters:
     def __init__(self, side: Side, observer: Observer) -> None:
         self.side, self.observer = side, observer
         self.clip = {name: optimizer.clip for name, optimizer in observer.system.optimizers.items()}
-        self._known = {network: side.arrays(network, trained=True) for network in side.modules}
+        self._known = {network: self._copied(network) for network in side.modules}
         self._waiting: dict[str, int] = {}  # networks that have moved, and the repeat in which they did
         self._looked: set[tuple[int, str]] = set()
 
     def moved(self, network: str, number: int) -> None:
         """An optimiser has moved a network in the repeat of a number."""
-        self._known[network] = self.side.arrays(network, trained=True)
+        self._known[network] = self._copied(network)
         self._waiting[network] = number
 
     def used(self, network: str, updating: bool) -> None:
@@ -48,7 +48,7 @@ class Parameters:
             known = {path: np.clip(values, -clip.bound, clip.bound) for path, values in known.items()}
             what = "clipped before the step"
         self._looked.add((self.observer.current, network))
-        now = self._known[network] = self.side.arrays(network, trained=True)
+        now = self._known[network] = self._copied(network)
         self._tell(self.observer.current, network, known, now, what, first=True)
 
     def end(self) -> None:
@@ -56,10 +56,13 @@ class Parameters:
         for network in list(self._waiting):
             self._settle(network)
 
+    def _copied(self, network: str) -> dict[str, np.ndarray]:
+        return {path: np.array(values) for path, values in self.side.arrays(network, trained=True).items()}
+
     def _settle(self, network: str) -> None:
         """Keep what an update made of the parameters."""
         number, clip = self._waiting.pop(network), self.clip.get(network)
-        before, now = self._known[network], self.side.arrays(network, trained=True)
+        before, now = self._known[network], self._copied(network)
         if clip is not None and clip.when == "after":
             self.observer.kept.say_state(number, "parameter", network, now)
         else:

@@ -162,8 +162,8 @@ def labels_of(network: str, losses: Sequence[tuple[str, float]], repeat: Repeat)
 
     Args:
         network: the network.
-        losses: label and value of each number: a network's name where it was differentiated by that one's parameters alone; with a
-            number after it where these did not keep the gradient.
+        losses: label and value of each number: a network's name where it was differentiated by that one's parameters alone, with
+            a number after it where these did not keep the gradient.
         repeat: what the spec computes.
 
     Returns: labels; of as many losses as networks move, those are paired that are nearest to the spec's.
@@ -193,6 +193,6 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     if a.size != b.size:
         return math.inf
     with np.errstate(all="ignore"):
-        apart = norm(a.astype(np.float64).ravel() - b.astype(np.float64).ravel())
+        apart = norm(np.subtract(a.ravel(), b.ravel(), dtype=np.float64))
     largest = max(norm(a), norm(b))
     return apart / largest if largest else 0.0
