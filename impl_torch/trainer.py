@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
 from ganspec.impl_torch.gradients import gradients_of
 from ganspec.impl_torch.layers import Mode
+from ganspec.impl_torch.moving import Moving
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
 from ganspec.impl_torch.trained import TrainedNetwork
@@ -133,8 +135,9 @@ class Trainer:
         self._alive.start_repeat(at, next_batch)
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
-        values = self._evaluate(planned, at, layers)
-        return StepResult(step, repeat, planned, values, *gradients_of(planned, values, self.networks, layers))
+        with self._moving():
+            values = self._evaluate(planned, at, layers)
+            return StepResult(step, repeat, planned, values, *gradients_of(planned, values, self.networks, layers))
 
     def update(self, result: StepResult) -> dict[str, Array]:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
@@ -143,7 +146,8 @@ class Trainer:
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
             network = self.networks[name]
-            network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
+            with self._moving():
+                network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
@@ -256,6 +260,9 @@ class Trainer:
                 return outputs if node.shape is None else next(iter(outputs.values()))
         value = evaluate_operation(node, inputs, i in planned.tracked)
         return self._disturb(value) if self._factors else value
+
+    def _moving(self) -> contextlib.AbstractContextManager[Any]:
+        return Moving(self._factors) if self._factors else contextlib.nullcontext()
 
     def _disturb(self, value: Array) -> Array:
         assert self._factors is not None
