@@ -13,6 +13,7 @@ from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
 from ganspec.impl_torch.gradients import gradients_of
 from ganspec.impl_torch.layers import Mode
+from ganspec.impl_torch.mode import Mode
 from ganspec.impl_torch.moving import Moving
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
@@ -258,15 +259,10 @@ class Trainer:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)
                 return outputs if node.shape is None else next(iter(outputs.values()))
-        value = evaluate_operation(node, inputs, i in planned.tracked)
-        return self._disturb(value) if self._factors else value
+        return evaluate_operation(node, inputs, i in planned.tracked)
 
     def _moving(self) -> contextlib.AbstractContextManager[Any]:
         return Moving(self._factors) if self._factors else contextlib.nullcontext()
-
-    def _disturb(self, value: Array) -> Array:
-        assert self._factors is not None
-        return value * self.context.adopted(self._factors(np.shape(value)))
 
     def _noise(self, name: str, at: Position) -> Array:
         return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)
@@ -292,8 +288,7 @@ class Trainer:
         if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: a.clone() for path, a in statistics.items()}
-        disturb = self._disturb if self._factors and not averaged else None
-        mode = Mode(training, mask, fade, self.context.floating, disturb)
+        mode = Mode(training, mask, fade, self.context.floating)
         return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
 
 
