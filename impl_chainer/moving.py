@@ -45,4 +45,4 @@ class Moving:
     def _move(self, value: Any) -> None:
         if value.dtype.kind == "f":
             factors = value.xp.asarray(self._factors(value.shape), dtype=value.dtype)
-            value.array = value.array * factors
+            value.array = value.xp.asarray(value.array * factors)

@@ -46,8 +46,8 @@ class Trainer:
         device: "cpu" or "cuda".
         draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
             source of one's own, such as `spec.training.draws.RecordedDraws`.
-        factors: function of a shape that gives factors by which what every layer and formula gives is multiplied, and so every
-            gradient, too: near 1, they show what rounding costs. None where nothing is multiplied.
+        factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:
+            near 1, they show what rounding costs. None where nothing is multiplied.
 
     Raises:
         ValueError: an option has none of its values.

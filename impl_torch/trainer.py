@@ -12,7 +12,6 @@ import torch
 from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
 from ganspec.impl_torch.gradients import gradients_of
-from ganspec.impl_torch.layers import Mode
 from ganspec.impl_torch.mode import Mode
 from ganspec.impl_torch.moving import Moving
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
@@ -47,8 +46,8 @@ class Trainer:
         device: "cpu" or "cuda".
         draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
             source of one's own, such as `spec.training.draws.RecordedDraws`.
-        factors: function of a shape that gives factors by which what every layer and formula gives is multiplied, and so every
-            gradient, too: near 1, they show what rounding costs. None where nothing is multiplied.
+        factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:
+            near 1, they show what rounding costs. None where nothing is multiplied.
 
     Raises:
         ValueError: an option has none of its values.
