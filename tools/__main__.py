@@ -26,6 +26,7 @@ PROGRAMS = {
     "crosscheck": "compare the backends and the reference on a system",
     "fuzz": "draw systems at random, and compare all witnesses on each",
     "vectors": "check an implementation of your own against golden vectors",
+    "port": "move a legacy Chainer model to PyTorch, with its numbers and a proof",
     "bench": "time training against a plain hand-written loop",
 }
 EXAMPLES = """examples:
