@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import zipfile
@@ -249,6 +250,18 @@ def test_a_trainers_snapshot_resumes_with_the_numbers_of_torch(trained, tmp_path
     assert moment.tobytes() == optimizer.state[module.l0.weight]["m"].numpy().tobytes()
 
 
+def test_a_model_of_a_trainer_goes_into_a_models_own_file(trained, tmp_path) -> None:
+    """The service loads the generator alone, and it may be compressed by gzip."""
+    own = npz_of(trained.net)
+    (tmp_path / "gen.npz.gz").write_bytes(gzip.compress(own))
+    module = trained.loaded()
+    module.scale.data += 1
+    trained.snapshot = tmp_path / "gen.npz.gz"
+    found = arrays_in(back(trained, module.state_dict()).read_bytes())
+    assert found.pop("scale").tobytes() == module.scale.detach().numpy().tobytes()
+    assert same_bits(found, {name: array for name, array in arrays_in(own).items() if name != "scale"})
+
+
 def test_an_untouched_trainer_comes_back_bit_for_bit(trained) -> None:
     notes = carry_back(
         trained.folder / "weights.safetensors",
@@ -331,8 +344,7 @@ def test_what_cannot_go_back_is_refused(port, tmp_path) -> None:
     )
     assert refusal(torch.ones(1)).startswith("/port/given.pt: is no state dict; save it with")
     assert refusal(state, prefix="gen") == (
-        "/snapshot: has no gen/blocks/0/W, gen/blocks/0/b, gen/blocks/1/W, gen/bn/N, gen/bn/avg_mean and 11 more; "
-        "give the snapshot that was ported"
+        "/snapshot: holds nothing under gen; the model may be under /; correct --snapshot-prefix"
     )
     assert refusal(state, optimizer=port.folder / "weights.pt") == (
         "/snapshot: holds no optimiser; give a trainer's snapshot, or the file of the optimiser"
