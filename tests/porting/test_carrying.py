@@ -128,8 +128,8 @@ def test_a_rate_that_an_extension_moved_is_noted(trained) -> None:
     """The old script's alpha is where training began; the snapshot's next update has another."""
     (note,) = [note for note in trained.carried.notes if note.startswith("ExponentialShift")]
     assert note == (
-        "ExponentialShift has moved a hyper-parameter 3 times, last to 0.00125: to go on exactly, give --optimizer the "
-        "value of the last update, if it was this optimiser's"
+        "ExponentialShift has moved a hyper-parameter 3 times, last to 0.00125: to go on exactly, if it was this optimiser's "
+        'rate, say after make_optimizer: optimizer.param_groups[0]["lr"] = 0.00125'
     )
     assert json.loads((trained.folder / "progress.json").read_text())["iteration"] == 3
 
@@ -465,10 +465,10 @@ def test_torch_finishes_a_training_that_chainer_began_on_numpy_1(tmp_path) -> No
         normalization=chainer.links.BatchNormalization(4),
         output=chainer.links.Linear(4, 3),
     )
-    numbers = read_numbers(model, OLD / "snapshot.npz", optimizer="SMORMS3(0.0081)")
+    numbers = read_numbers(model, OLD / "snapshot.npz", optimizer="SMORMS3(0.01)")
     assert numbers.model.prefix == "updater/model:main/predictor/"
     assert numbers.progress.shifts == {"ExponentialShift": (2, pytest.approx(0.0081))}
-    carry(tmp_path, numbers)
+    assert any('["lr"] = 0.0081' in note for note in carry(tmp_path, numbers).notes)
 
     class Ported(nn.Module):
         def __init__(self) -> None:
@@ -485,6 +485,7 @@ def test_torch_finishes_a_training_that_chainer_began_on_numpy_1(tmp_path) -> No
     exec((tmp_path / "optimizer.py").read_text(), namespace)
     optimizer = namespace["make_optimizer"](module)
     optimizer.carry(torch.load(tmp_path / "optimizer.pt", weights_only=True))
+    optimizer.param_groups[0]["lr"] = 0.0081  # as the note of the port says
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
 
     x = torch.tensor(np.random.RandomState(1).randn(8, 6).astype("f"))
@@ -504,3 +505,23 @@ def test_torch_finishes_a_training_that_chainer_began_on_numpy_1(tmp_path) -> No
     names = np.concatenate([[path] * ours[path].numel() for path in sorted(ours)])
     judged = names != "hidden/b"
     np.testing.assert_allclose(found[judged], np.load(OLD / "finished.npy")[judged], rtol=1e-5, atol=1e-6)
+
+
+def test_a_damaged_file_is_refused_or_read_and_raises_nothing_else(port, tmp_path) -> None:
+    generator = np.random.default_rng(0)
+    files = [port.snapshot, port.folder / "weights.safetensors", port.folder / "weights.pt", port.folder / "names.json"]
+    refused = 0
+    for number in range(200):
+        path = files[number % len(files)]
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        place = int(generator.integers(min(len(whole), 400 if number % 2 else len(whole))))
+        damaged[place : place + int(generator.integers(1, 20))] = generator.bytes(int(generator.integers(0, 20)))
+        path.write_bytes(damaged)
+        weights = port.folder / ("weights.safetensors" if path.suffix == ".safetensors" else "weights.pt")
+        try:
+            carry_back(weights, port.snapshot, tmp_path / "new.npz")
+        except CarryError:
+            refused += 1
+        path.write_bytes(whole)
+    assert refused > 100

@@ -101,24 +101,27 @@ def _record(weights: Path, names: Path | None) -> dict[str, Any]:
     """Returns: what the port wrote of its names (see `names_record`), checked."""
     beside = weights.with_name(NAMES) if names is None else names
     text: Any = None
+    where = beside
     try:
         if names is None and weights.is_file() and is_safetensors(weights):
             with safe_open(weights, framework="numpy") as file:
                 text = (file.metadata() or {}).get("ganspec")
+            where = weights if text is not None else beside
         if text is None:
             if not beside.is_file() or beside.stat().st_size > MAX_NAMES_BYTES:
                 raise CarryError("there is no such file of names", beside, f"give the port's {NAMES}, or put it there")
             text = beside.read_text("utf-8")
         record = json.loads(text)
-        paths = {entry["path"]: entry["same_as"] for entry in record["arrays"].values()}
-        strings = [record["prefix"], *record["arrays"], *paths, *paths.values()]
-        whole = record["format"] == FORMAT and all(type(text) is str for text in strings)
+        entries = record["arrays"].values()
+        paths = {entry["path"] for entry in entries}
+        whole = record["format"] == FORMAT and all(type(text) is str for text in (record["prefix"], *paths))
+        whole = whole and all(entry["same_as"] in paths and type(entry["trained"]) is bool for entry in entries)
     except OSError as error:
-        raise CarryError(f"cannot be read: {reason(error)}", beside, "mend that") from None
+        raise CarryError(f"cannot be read: {reason(error)}", where, "mend that") from None
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
-        raise CarryError("does not hold the names of a port", beside, f"give the port's own {NAMES}")
+        raise CarryError("does not hold the names of a port", where, f"give the port's own {NAMES}")
     return record
 
 

@@ -54,13 +54,17 @@ def _numpy(value: Any) -> Any:
 
 def flat_state(tensors: dict[str, Any]) -> dict[str, Any]:
     """Returns: the state of an optimiser as `carried()` gives it, of that or of a `state_dict()`."""
-    groups = tensors.get("param_groups")
-    if not isinstance(groups, list) or not isinstance(tensors.get("state"), dict):
+    groups, states = tensors.get("param_groups"), tensors.get("state")
+    if not isinstance(groups, list) or not isinstance(states, dict):
+        return tensors
+    if not all(isinstance(group, dict) for group in groups) or not all(
+        isinstance(state, dict) for state in states.values()
+    ):
         return tensors
     flat: dict[str, Any] = {}
     for group in groups:
         flat |= {key: group.get(key) for key in ("t", "epoch")}
         for number, name in zip(group.get("params", []), group.get("param_names", []), strict=False):
-            moments = tensors["state"].get(number, {"t": 0})
+            moments = states.get(number, {"t": 0})
             flat |= {f"{name}/{key}": value for key, value in moments.items() if key != "beta_power"}
     return flat
