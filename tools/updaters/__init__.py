@@ -1,0 +1,14 @@
+"""Somebody's `update_core` in lockstep with a system: his class is loaded, built, fed and compared, and a draft is lifted from it.
+
+calls          arguments of classes and optimisers, as texts
+files          his file, loaded as Python would load it
+building       networks, optimisers and the updater
+batches        images and labels, random, from a data set, or from his own iterator
+streams        draws that lose nothing where code turns them to float32
+widening       float32 and Chainer 1's volatile, where his code brings them in
+side           the conformance check's view of it, with the lines of his file
+lockstep       both train, and are compared
+recording      what one update did: batches, draws, evaluations, functions, updates
+lifting        recorded functions as formulas
+drafting       loss and schedule as TOML
+"""

@@ -1,0 +1,57 @@
+"""What a lockstep found, as lines for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import ganspec
+from ganspec.tools import backends
+from ganspec.tools.agreement.report import Report
+from ganspec.tools.reporting.json_writer import report_as_data
+from ganspec.tools.updaters.lockstep import Found
+
+
+def render_text(found: Found, readings: Mapping[str, str] | None = None) -> list[str]:
+    """Returns: the report as lines, with the lines of his file.
+
+    Args:
+        found: what was found.
+        readings: his losses as formulas, by network; shown beside the system's where a network's gradient differs.
+    """
+    lines = str(found.report).split("\n")
+    first = found.report.first
+    if first is not None:
+        own = [f"    computed by your code at {found.where}"] if found.where else []
+        if found.losses:
+            own.append(f"    its loss is differentiated at {', '.join(found.losses)}")
+        if readings and first.network in readings and first.kind in ("parameter gradient", "loss", "report"):
+            own.append(f"    your loss of {first.network} reads: {readings[first.network]}")
+        after = next((i for i, line in enumerate(lines) if line.startswith(("    apart by", "    probable"))), 2)
+        lines[after:after] = own
+    pairs = [f"{theirs} = {ours}" for theirs, ours in found.reports.items() if theirs != ours]
+    if pairs:
+        lines.append(f"  reports compared: {', '.join(pairs)}")
+    shown = set(found.report.notes)
+    return [*lines, *(f"  note: {note}" for note in found.notes if note not in shown)]
+
+
+def render_json(found: Found, draft: Mapping[str, Any] | None = None) -> str:
+    """Returns: a report in the format of `ganspec crosscheck --json`, with a table "updater" besides, ASCII."""
+    versions = {"ganspec": ganspec.__version__, "python": platform.python_version(), "numpy": np.__version__}
+    report = Report((found.report.comparison,), versions | backends.versions("chainer"))
+    data = report_as_data(report)
+    data["updater"] = {
+        "where": found.where,
+        "losses": list(found.losses),
+        "suggestion": found.report.suggestion,
+        "notes": list(found.notes),
+        "reports": dict(found.reports),
+    }
+    if draft is not None:
+        data["draft"] = dict(draft)
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"

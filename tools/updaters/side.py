@@ -1,0 +1,100 @@
+"""The conformance check's view of somebody's Chainer code, with the line of his file behind everything that is compared."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
+import chainer
+
+from ganspec.tools.agreement.report import Place
+from ganspec.tools.conformance.chainer_arrays import replaced
+from ganspec.tools.conformance.chainer_side import ChainerSide
+from ganspec.tools.conformance.errors import calling_line
+from ganspec.tools.conformance.observer import Observer
+from ganspec.tools.updaters.widening import widened
+
+# Calls of an observer by which values become known.
+_TELLING = ("enter", "leave", "operation", "input_gradient", "updating", "updated", "say_state")
+
+
+class UpdaterSide(ChainerSide):
+    """Chainer links and optimisers behind an updater.
+
+    Attributes:
+        lines: "updater.py:31" by place and name of a quantity: the line that computed it.
+        losses: lines at which `backward` was called since the last update, by place and network.
+        observer: the observer of the current iteration.
+    """
+
+    def __init__(self, modules: Mapping[str, Any], optimizers: Mapping[str, Any], dtype: str) -> None:
+        super().__init__(modules, optimizers, dtype)
+        self.lines: dict[tuple[Place, str], str] = {}
+        self.losses: dict[tuple[Place, str], tuple[str, ...]] = {}
+        self.observer: Observer | None = None
+        self._backward_lines: list[str] = []
+        self._updates: dict[tuple[int, str], str] = {}  # line of each update, by number of the repeat and network
+
+    @contextlib.contextmanager
+    def watched(self, observer: Observer, ended: Any) -> Iterator[None]:
+        """Tell an observer everything that happens, and note lines."""
+        self.observer = observer
+        self._backward_lines.clear()
+        self._updates.clear()
+        for name in _TELLING:
+            setattr(observer, name, self._noting(observer, getattr(observer, name), name))
+        told = observer.differentiated
+
+        def differentiated(value: float) -> None:
+            self._backward_lines.append(calling_line())
+            told(value)
+
+        observer.differentiated = differentiated  # type: ignore[method-assign]
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(super().watched(observer, ended))
+            stack.enter_context(widened(self.dtype))
+            # Chainer's hooks see calls through Link.__call__ alone, and old classes have a `__call__` of their own.
+            for kind in {type(link) for link in self.modules.values()}:
+                if kind.__call__ is not chainer.Link.__call__:
+                    stack.enter_context(replaced(kind, "__call__", self._calling(observer, kind.__call__)))
+            yield
+
+    def _calling(self, observer: Observer, original: Any) -> Any:
+        names = {id(link): name for name, link in self.modules.items()}
+
+        def call(link: Any, *args: Any, **kwargs: Any) -> Any:
+            if id(link) not in names:
+                return original(link, *args, **kwargs)
+            observer.enter(
+                names[id(link)], [self.to_numpy(a) for a in (*args, *kwargs.values()) if hasattr(a, "shape")]
+            )
+            output = original(link, *args, **kwargs)
+            observer.leave(self.to_numpy(output) if hasattr(output, "shape") else None)
+            return output
+
+        return call
+
+    def _noting(self, observer: Observer, method: Any, name: str) -> Any:
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            counts = [len(record) for record in observer.records]
+            try:
+                return method(*args, **kwargs)
+            finally:
+                line = calling_line()
+                if name == "say_state":  # told late: the line is that of the update
+                    line = self._updates.get((args[0], args[2]), line)
+                for record, count in zip(observer.records, counts, strict=True):
+                    for key in islice(record, count, None) if len(record) > count else ():
+                        self.lines[key] = line
+                if name == "updating":
+                    for network in args[0] if observer.repeat is not None else ():
+                        self._updates[observer.current, network] = line
+                        self.losses[observer.repeat.place, network] = tuple(dict.fromkeys(self._backward_lines))
+                    self._backward_lines.clear()
+
+        return noting

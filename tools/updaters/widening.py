@@ -1,0 +1,57 @@
+"""What keeps old code from running in float64 under Chainer 7, taken away while it runs.
+
+Old code turns batches and noise to float32 (`.astype("f")`), which Chainer does not mix with float64: such arrays are widened where
+they become variables or enter a function. Their numbers lose nothing by that, for batches and draws are chosen so (`streams`).
+Chainer 1 marked variables as volatile; what is computed of one then has no graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
+import chainer
+import numpy as np
+
+from ganspec.tools.conformance.chainer_arrays import replaced
+
+_VOLATILE = "_ganspec_volatile"
+_ON = (True, "on", "ON")
+
+
+@contextlib.contextmanager
+def widened(dtype: np.dtype) -> Iterator[None]:
+    """Widen what is float32 to a dtype, and know `Variable(x, volatile=...)`, for a while; with float32 only the latter."""
+    wide = np.dtype(dtype) == np.float64
+    make, apply = chainer.Variable.__init__, chainer.FunctionNode.apply
+
+    def init(self: Any, data: Any = None, *names: Any, **options: Any) -> None:
+        volatile = options.pop("volatile", None)
+        if names:  # Chainer 1: Variable(data, volatile)
+            volatile = names[0]
+        make(self, _wide(data) if wide else data, **options)
+        if volatile in _ON:
+            self.__dict__[_VOLATILE] = True
+
+    def applying(function: Any, inputs: Any) -> Any:
+        if wide:
+            inputs = tuple(_wide(i) if not isinstance(i, chainer.Variable) else i for i in inputs)
+        if not any(_VOLATILE in getattr(i, "__dict__", {}) for i in inputs):
+            return apply(function, inputs)
+        with chainer.no_backprop_mode():
+            outputs = apply(function, inputs)
+        for output in outputs:
+            output.__dict__[_VOLATILE] = True
+        return outputs
+
+    with replaced(chainer.Variable, "__init__", init), replaced(chainer.FunctionNode, "apply", applying):
+        yield
+
+
+def _wide(data: Any) -> Any:
+    narrow = getattr(data, "dtype", None) == np.float32 and not isinstance(data, chainer.Variable)
+    return data.astype(np.float64) if narrow else data
