@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ganspec.spec import System, load_system
+from ganspec.spec import SpecError, System, load_system
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.options import DTYPES
@@ -86,6 +86,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--dtype", choices=DTYPES, default="float64", help="default: float64")
     shared.add_seed(parser)
+    parser.add_argument(
+        "--draft", type=Path, metavar="DIR",
+        help="write a draft of loss and schedule, lifted from what your updater does, and prove or refuse it instead",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON, too")
 
 
@@ -96,23 +100,73 @@ def run(arguments: argparse.Namespace) -> int:
     reports = _reports(a.report)
     backends.load("chainer")  # that it is missing is said before anything else
     from ganspec.tools.updaters.building import Wanted, build
+    from ganspec.tools.updaters.drafting import read_losses
     from ganspec.tools.updaters.files import search_path
     from ganspec.tools.updaters.lockstep import run_lockstep
-    from ganspec.tools.updaters.rendering import render_json, render_text
+    from ganspec.tools.updaters.rendering import render_draft, render_json, render_text
 
     wanted = Wanted(a.target, a.network, a.args_of, a.optimizer, a.args)
     with search_path(a.path):
         built = build(wanted, system)
         batches = _batches(a, system, built)
         options: dict[str, Any] = {"iterations": a.iterations, "seed": a.seed, "dtype": a.dtype}
+        draft, readings = None, {}
+        if a.draft:
+            draft, system = _drafted(a, system, built, batches)
         found = run_lockstep(system, built, batches, reports=reports, **options)
-        print("\n".join(map(printable, render_text(found))), flush=True)
+        if draft is None and not found.report.agrees:
+            readings = read_losses(system, built, batches, a.seed)
+        lines = render_text(found, readings)
+        if draft is not None:
+            lines = render_draft(draft, a.draft, found)
+        print("\n".join(map(printable, lines)), flush=True)
     if a.json:
         try:
-            write_atomically(a.json, render_json(found).encode())
+            write_atomically(a.json, render_json(found, draft).encode())
         except OSError as error:
             raise cannot_write(a.json, error, option="--json FILE") from None
     return AGREED if found.report.agrees else DISAGREED
+
+
+def _drafted(a: argparse.Namespace, system: System, built: Any, batches: Any) -> tuple[Any, System]:
+    """Write a draft. Returns: it, and the system that it is."""
+    from ganspec.tools.updaters.carried import record
+    from ganspec.tools.updaters.drafting import make_draft
+
+    own = Path(a.system.partition(".toml")[0] + ".toml")
+    if ".toml" in a.system and own.resolve().parent != a.draft.resolve():
+        raise UserError(
+            f"--draft {a.draft}: a draft of your own system lies beside it; give its folder, --draft {own.parent}"
+        )
+    like = a.system if ".toml" not in a.system else own.name + a.system.partition(".toml")[2]
+    draft = make_draft(
+        record(system, built, batches, a.seed), system, like, built.optimizers, a.target.rpartition("/")[2]
+    )
+    names = {"loss.toml", "schedule.toml", "system.toml"}
+    there = sorted(n for n in names if (a.draft / n).exists() and not _is_draft(a.draft / n))
+    if there:
+        raise UserError(f"--draft {a.draft}: {there[0]} is there already and is no draft; choose another folder")
+    try:
+        a.draft.mkdir(parents=True, exist_ok=True)
+        for name, text in draft.files.items():
+            write_atomically(a.draft / name, text.encode())
+    except OSError as error:
+        raise cannot_write(a.draft, error, option="--draft DIR") from None
+    # What --set says of networks holds for the draft, too; its own loss, schedule and optimisers stand in its files.
+    kept = [s for s in a.set if not s.startswith(("loss", "schedule", "optimizers", "draws", "carried"))]
+    settings = [*kept, *([f"run.batch={a.batch}"] if a.batch else [])]
+    try:
+        return draft, load_system(str(a.draft / "system.toml"), settings)
+    except SpecError as error:
+        left = "".join(f"\n  not lifted: {text}" for text in draft.left)
+        raise UserError(f"{a.draft}: the draft is written, but is no system yet:{left}\n{error}", DISAGREED) from None
+
+
+def _is_draft(path: Path) -> bool:
+    try:
+        return path.read_text("utf-8").startswith("# DRAFT")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _batches(a: argparse.Namespace, system: System, built: Any) -> Any:

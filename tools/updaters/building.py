@@ -24,7 +24,7 @@ from ganspec.tools.updaters.calls import Arguments, parse_arguments
 from ganspec.tools.updaters.files import load_name
 
 _OPTIMIZER = re.compile(r"(\w+)=(\w+):(\w+)\((.*)\)", re.DOTALL)
-_PAIR = re.compile(r"(\w+)=(.+)", re.DOTALL)
+_PAIR = re.compile(r"(\w+)=(.*)", re.DOTALL)
 # Functions of Chainer that arguments of old classes name: F.relu.
 _FUNCTIONS = {f"F.{name}": getattr(F, name) for name in dir(F) if not name.startswith("_")}
 
@@ -99,6 +99,16 @@ def build(wanted: Wanted, system: System) -> Built:
         if owner is not None and owner in system.optimizers:
             by_network[owner], names[owner] = optimizer, str(key)
     return Built(updater, networks, by_network, names, iterator, own)
+
+
+def make_reporter(built: Built) -> Any:
+    """Returns: a reporter that knows his networks by his names of their optimisers, as Chainer's trainer does."""
+    reporter = chainer.Reporter()
+    for name, link in built.networks.items():
+        prefix = built.names.get(name, name)
+        reporter.add_observer(prefix, link)
+        reporter.add_observers(prefix, link.namedlinks(skipself=True))
+    return reporter
 
 
 def _pairs(texts: Sequence[str], option: str, example: str, system: System) -> dict[str, str]:
@@ -212,7 +222,7 @@ def _called(target: Any, given: Arguments, option: str, text: str) -> Any:
         said = f"{type(error).__name__}: {error}"
         remedy = "give its arguments with " + (
             "--args, such as --args 'models=(G, D)'" if option == "TARGET" else
-            f"--args-of {option.split()[-1]}=..." if option.startswith("--network") else option
+            f"--args-of {option.rsplit(maxsplit=1)[-1]}=..." if option.startswith("--network") else option
         )  # fmt: skip
         raise UserError(f"{option}: {text} cannot be made: {f'{line}: ' if line else ''}{said}; {remedy}") from None
 

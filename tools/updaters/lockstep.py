@@ -22,7 +22,7 @@ from ganspec.tools.conformance.report import ConformanceReport
 from ganspec.tools.conformance.session import Asked
 from ganspec.tools.errors import UserError
 from ganspec.tools.updaters.batches import Batches
-from ganspec.tools.updaters.building import Built
+from ganspec.tools.updaters.building import Built, make_reporter
 from ganspec.tools.updaters.side import UpdaterSide
 from ganspec.tools.updaters.streams import CoarseStreams
 
@@ -144,7 +144,7 @@ class _Drive:
             observer = self.side.observer
             self.built.iterator.fill(next_examples, observer.fail if observer is not None else ConformanceError)
             observed: dict[str, Any] = {}
-            with self._reporter().scope(observed), chainer.using_config("train", True):
+            with make_reporter(self.built).scope(observed), chainer.using_config("train", True):
                 (updater.update if hasattr(updater, "update") else updater.update_core)()
             self._count()
             return self._reports(observed)
@@ -158,15 +158,6 @@ class _Drive:
             for name in self._unknown
         ]
         return [*self._counts, *unknown]
-
-    def _reporter(self) -> Any:
-        reporter, seen = chainer.Reporter(), set()
-        own = {self.built.names.get(n, n): link for n, link in self.built.networks.items()}
-        for name, link in own.items():
-            reporter.add_observer(name, link)
-            reporter.add_observers(name, link.namedlinks(skipself=True))
-            seen.add(id(link))
-        return reporter
 
     def _count(self) -> None:
         taken = self.built.iterator.taken

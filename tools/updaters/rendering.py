@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +13,7 @@ import ganspec
 from ganspec.tools import backends
 from ganspec.tools.agreement.report import Report
 from ganspec.tools.reporting.json_writer import report_as_data
+from ganspec.tools.updaters.drafting import Draft
 from ganspec.tools.updaters.lockstep import Found
 
 
@@ -40,7 +41,22 @@ def render_text(found: Found, readings: Mapping[str, str] | None = None) -> list
     return [*lines, *(f"  note: {note}" for note in found.notes if note not in shown)]
 
 
-def render_json(found: Found, draft: Mapping[str, Any] | None = None) -> str:
+def render_draft(draft: Draft, folder: Path, found: Found) -> list[str]:
+    """Returns: what became of a draft, as lines."""
+    lines = [f"draft: {folder}/system.toml, with loss.toml and schedule.toml"]
+    lines += [f"  loss of {network}: {text}" for network, text in draft.readings.items()]
+    lines += [f"  not lifted: {text}" for text in draft.left]
+    c = found.report.comparison
+    if found.report.agrees:
+        count = f"{c.iterations} iteration{'' if c.iterations == 1 else 's'}"
+        whole = "" if not draft.left else "; what was not lifted stays for you to write"
+        lines.append(f"proved over {count}: your updater and the draft compute the same numbers{whole}")
+    else:
+        lines.append("refused: your updater and the draft differ")
+    return [*lines, *render_text(found)]
+
+
+def render_json(found: Found, draft: Draft | None = None) -> str:
     """Returns: a report in the format of `ganspec crosscheck --json`, with a table "updater" besides, ASCII."""
     versions = {"ganspec": ganspec.__version__, "python": platform.python_version(), "numpy": np.__version__}
     report = Report((found.report.comparison,), versions | backends.versions("chainer"))
@@ -53,5 +69,5 @@ def render_json(found: Found, draft: Mapping[str, Any] | None = None) -> str:
         "reports": dict(found.reports),
     }
     if draft is not None:
-        data["draft"] = dict(draft)
+        data["draft"] = {"losses": dict(draft.readings), "not_lifted": list(draft.left)}
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
