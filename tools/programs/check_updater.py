@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         if a.draft:
             draft, system = _drafted(a, system, built, batches)
         found = run_lockstep(system, built, batches, reports=reports, **options)
-        if draft is None and not found.report.agrees:
+        if draft is None and not found.agrees:
             readings = read_losses(system, built, batches, a.seed)
         lines = render_text(found, readings)
         if draft is not None:
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
             write_atomically(a.json, render_json(found, draft).encode())
         except OSError as error:
             raise cannot_write(a.json, error, option="--json FILE") from None
-    return AGREED if found.report.agrees else DISAGREED
+    return AGREED if found.agrees else DISAGREED
 
 
 def _drafted(a: argparse.Namespace, system: System, built: Any, batches: Any) -> tuple[Any, System]:

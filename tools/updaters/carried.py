@@ -25,7 +25,7 @@ from ganspec.spec.system import System
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output
 from ganspec.spec.training.state import initial_state
 from ganspec.tools.conformance.check import match_all
-from ganspec.tools.conformance.errors import line_in
+from ganspec.tools.conformance.errors import is_library, line_in
 from ganspec.tools.conformance.reachable import Reachable
 from ganspec.tools.errors import UserError
 from ganspec.tools.updaters.batches import Batches
@@ -37,6 +37,7 @@ from ganspec.tools.updaters.steps import parts
 from ganspec.tools.updaters.widening import widened
 
 ITERATIONS = 6  # that are recorded: enough to tell how a carried number moves
+_FAR = 1e3  # a value of a carried number that any bounds would cut
 _CLOSE = 1e-7
 
 
@@ -46,14 +47,17 @@ class Carried:
 
     Args:
         name: name of the attribute.
-        values: its value before each recorded iteration, and after the last.
+        start: its value before the first iteration.
         line: line that changes it.
+        before, after: its value before and after each recorded iteration; from the second one on it starts from a value of ours.
         next: formula of its next value; None where it could not be read.
     """
 
     name: str
-    values: list[float]
+    start: float
     line: str
+    before: list[float] = field(default_factory=list)
+    after: list[float] = field(default_factory=list)
     next: Expression | None = None
 
 
@@ -63,7 +67,7 @@ class Recorded:
 
     Args:
         iterations: each as it was recorded.
-        carried: numbers that it keeps, by name; those that change.
+        carried: numbers that it keeps, by name: floats that a method sets.
     """
 
     iterations: list[Recording] = field(default_factory=list)
@@ -91,7 +95,7 @@ class Recorded:
         if max(values) - min(values) <= _CLOSE * max(map(abs, values)):
             return number(values[0])
         for name, carried in self.carried.items():
-            own = np.array(carried.values[: len(values)])
+            own = np.array(carried.before[: len(values)])
             if own @ own:
                 factor = float(own @ np.array(values) / (own @ own))
                 if np.allclose(np.array(values), factor * own, rtol=1e-6, atol=1e-9):
@@ -110,22 +114,32 @@ def record(system: System, built: Built, batches: Batches, seed: int) -> Recorde
     updater = built.updater
     reachable = Reachable(updater.update_core, [*side.modules.values(), *side.optimizers.values()])
     state, found, feed = initial_state(system, seed), Recorded(), iter(range(2**31))
-    held: list[dict[str, float]] = [_numbers(updater)]
     with side.borrowed():
         restore = reachable.snapshot()
+        start = _numbers(updater)
         try:
             side.start({n: {**state.of(f"parameters/{n}"), **state.of(f"statistics/{n}")} for n in side.modules})
-            for _ in range(ITERATIONS):
+            stored = _stored(type(updater))
+            for i in range(ITERATIONS + 2):
+                if i == 1:  # an int may be a counter, and is left alone; k is a float from here on
+                    kept = [n for n in _numbers(updater) if n in stored and n in start and _is_float(updater, n)]
+                    found.carried = {
+                        n: Carried(n, start[n], stored[n], [start[n]], [_numbers(updater)[n]]) for n in kept
+                    }
+                if i >= ITERATIONS and not found.carried:
+                    break
                 recording = Recording(system, dict(built.networks))
+                for j, carried in enumerate(found.carried.values()):
+                    far = {ITERATIONS: _FAR, ITERATIONS + 1: -_FAR}
+                    carried.before.append(far.get(i, 0.3 + 0.05 * i + 0.013 * j))
+                    setattr(updater, carried.name, carried.before[-1])
                 _one(recording, side, built, batches, feed)
-                found.iterations.append(recording)
-                held.append(_numbers(updater))
+                for carried in found.carried.values():
+                    carried.after.append(_numbers(updater).get(carried.name, np.nan))
+                if i < ITERATIONS:
+                    found.iterations.append(recording)
         finally:
             restore()
-    for name in held[0]:
-        values = [h[name] for h in held if name in h]
-        if len(values) == len(held) and len(set(values)) > 1 and name != "iteration":
-            found.carried[name] = Carried(name, values, _line_of(type(updater), name))
     for carried in found.carried.values():
         carried.next = _movement(carried, found)
     return found
@@ -164,6 +178,7 @@ def _one(recording: Recording, side: UpdaterSide, built: Built, batches: Batches
 
 
 def _numbers(updater: Any) -> dict[str, float]:
+    """Returns: the floating-point numbers that an updater keeps, and whole ones, which may become such."""
     found = {}
     for name, value in vars(updater).items():
         array = value.array if isinstance(value, chainer.Variable) else value
@@ -176,39 +191,49 @@ def _numbers(updater: Any) -> dict[str, float]:
     return found
 
 
-def _line_of(kind: type, name: str) -> str:
-    """Returns: the last line of a class's update_core that sets an attribute, "updater.py:41"."""
-    try:
-        lines, start = inspect.getsourcelines(kind.update_core)  # type: ignore[attr-defined]
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-        path = Path(inspect.getsourcefile(kind) or "").name
-    except (OSError, TypeError, SyntaxError):
-        return ""
-    found = [
-        n.lineno for n in ast.walk(tree)
-        if isinstance(n, ast.Attribute) and n.attr == name and isinstance(n.ctx, ast.Store)
-    ]  # fmt: skip
-    return f"{path}:{start + max(found) - 1}" if found else f"{path}:{start}"
+def _is_float(updater: Any, name: str) -> bool:
+    value = vars(updater)[name]
+    return not isinstance(value, (int, np.integer)) and getattr(value, "dtype", np.dtype("f")).kind == "f"
+
+
+def _stored(kind: type) -> dict[str, str]:
+    """Returns: the line at which each attribute is set outside of __init__, "updater.py:41"; the last of several."""
+    found = {}
+    for each in reversed(kind.__mro__):
+        path = inspect.getsourcefile(each) if each.__module__ != "builtins" else None
+        if path is None or is_library(path):
+            continue
+        try:
+            lines, start = inspect.getsourcelines(each)
+            tree = ast.parse(textwrap.dedent("".join(lines)))
+        except (OSError, TypeError, SyntaxError):
+            continue
+        methods = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name != "__init__"]
+        for node in (n for method in methods for n in ast.walk(method)):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found[node.attr] = f"{Path(path).name}:{start + node.lineno - 1}"
+    return found
 
 
 def _movement(carried: Carried, found: Recorded) -> Expression | None:
     """Returns: the formula by which a carried number moves; None where one or two terms of the losses do not give it."""
-    values, rows = carried.values, range(len(found.iterations))
-    inside = [i for i in rows if 0 < values[i + 1] < 1]  # where a clip into [0, 1] does not act
-    if len(inside) < 3:
-        return None
-    moves = np.array([values[i + 1] - values[i] for i in inside])
-    known = [r.scalars for r in found.iterations]
+    rows = range(1, len(found.iterations))
+    moves = np.array([carried.after[i] - carried.before[i] for i in rows])
+    known = [found.iterations[i].scalars for i in rows]
     terms = [t for t in known[0] if all(t in k for k in known) and _plain(t)]
+    if not np.all(np.isfinite(moves)):
+        return None
     for count in (1, 2):
         for chosen in itertools.combinations(terms, count):
-            matrix = np.array([[known[i][t] for t in chosen] for i in inside])
+            matrix = np.array([[k[t] for t in chosen] for k in known])
             weights, *_ = np.linalg.lstsq(matrix, moves, rcond=None)
-            if np.all(np.abs(matrix @ weights - moves) <= _CLOSE * np.abs(moves).max()) and np.all(np.abs(weights) > 0):
+            if np.all(np.abs(matrix @ weights - moves) <= _CLOSE * np.abs(moves).max()) and np.all(weights != 0):
                 tree: Expression = Name(carried.name)
                 for term, weight in zip(chosen, weights, strict=True):
                     tree = plus(tree, times(float(f"{weight:.6g}"), term))
-                return Call("clip", (tree, number(0), number(1))) if min(values) >= 0 and max(values) <= 1 else tree
+                low, high = carried.after[-1], carried.after[-2]
+                cut = abs(low) < _FAR / 2 and abs(high) < _FAR / 2 and low < high
+                return Call("clip", (tree, number(low), number(high))) if cut else tree
     return None
 
 

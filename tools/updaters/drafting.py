@@ -240,7 +240,7 @@ class _Parts:
                     f"{carried.line}: how self.{name} moves could not be read; write it in [carried.{name}]"
                 )
             tree = self.draws.named(following) if following is not None else Name(name)
-            lines += ["", f"[carried.{name}]", f"start = {_text(carried.values[0])}"]
+            lines += ["", f"[carried.{name}]", f"start = {_text(carried.start)}"]
             lines += [f'next = "{render(rewritten(tree, short))}"{comment}', f'with = "{network}"']
         return lines
 

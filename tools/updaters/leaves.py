@@ -41,6 +41,10 @@ class Drawn:
     shift: float = 0.0
     used: bool = False
 
+    def now(self) -> np.ndarray:
+        """Returns: the numbers as formulas read them."""
+        return self.scale * self.values + self.shift
+
 
 @dataclass
 class Sources:
@@ -67,7 +71,6 @@ class Sources:
         for values, tree in self._known():
             fit = _fit(array, [values]) if values.size == array.size and values.size > 1 else None
             if fit is not None and fit[0]:
-                self._mark(tree)
                 return self._affine(tree, *fit)
         return self._mixture(array)
 
@@ -87,17 +90,15 @@ class Sources:
                 return Name(d.name)
         return None
 
-    def _mark(self, tree: Expression) -> None:
-        for d in self.drawn:
-            d.used = d.used or (isinstance(tree, Name) and tree.name == d.name)
-
     def _affine(self, tree: Expression, scale: float, shift: float) -> Expression:
-        """A draw takes scale and shift into its distribution; anything else is scaled in the formula."""
-        for d in self.drawn:
-            if isinstance(tree, Name) and tree.name == d.name and (d.scale, d.shift) in ((1.0, 0.0), (scale, shift)):
-                d.scale, d.shift = scale, shift
-                return tree
-        return plus_number(times(scale, tree), shift)
+        """A draw takes the scale and shift of its first use into its distribution; anything else is scaled in the formula."""
+        d = next((d for d in self.drawn if isinstance(tree, Name) and tree.name == d.name), None)
+        if d is None:
+            return plus_number(times(scale, tree), shift)
+        if not d.used:
+            d.used, d.scale, d.shift = True, scale, shift
+        own = _tidy(scale / d.scale)
+        return plus_number(times(own, tree), _tidy(shift - own * d.shift))
 
     def _mixture(self, array: np.ndarray) -> Expression | None:
         """Returns: e a + (1 - e) b of two arrays and a draw per sample; or a + c times noise, perhaps times a deviation."""
@@ -108,7 +109,7 @@ class Sources:
         for values, tree in same:
             for other, second in same:
                 for d in per_sample if values is not other else []:
-                    e, one, two = d.values.reshape(-1, 1), values.reshape(flat.shape), other.reshape(flat.shape)
+                    e, one, two = d.now().reshape(-1, 1), values.reshape(flat.shape), other.reshape(flat.shape)
                     if _near(flat, e * one + (1 - e) * two):
                         d.used = True
                         name = Name(d.name)
@@ -116,7 +117,7 @@ class Sources:
                         return plus(Binary("*", name, tree), Binary("*", rest, second))
         for values, tree in same:
             for d in full:
-                noise = d.values.reshape(flat.shape)
+                noise = d.now().reshape(flat.shape)
                 if isinstance(tree, Name) and tree.name == d.name:
                     continue
                 fit = _fit(flat - values.reshape(flat.shape), [noise])

@@ -16,7 +16,7 @@ import numpy as np
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.tools.conformance.check import compare, match_all
-from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.expected import reports_of
 from ganspec.tools.conformance.report import ConformanceReport
 from ganspec.tools.conformance.session import Asked
@@ -37,18 +37,25 @@ class Found:
     """What a lockstep found.
 
     Args:
-        report: what the conformance check says.
+        report: what the conformance check says; None where his updater left the system's order before a number differed.
+        stopped: how it left it: another order of updates, a draw or a batch that the system has not; else "".
         where: lines of his file that computed the first quantity that differs, "updater.py:31".
         losses: lines at which the loss behind it was differentiated.
         notes: what was not compared, and what may explain the difference.
         reports: the system's name by his, of each report that was compared.
     """
 
-    report: ConformanceReport
+    report: ConformanceReport | None
+    stopped: str = ""
     where: str = ""
     losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     reports: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every quantity that was compared agrees, and there is at least one."""
+        return self.report is not None and self.report.agrees
 
 
 def run_lockstep(
@@ -91,13 +98,18 @@ def run_lockstep(
     asked = Asked(
         system, drive.step(), iterations, seed, dtype, None, None, feed=batches.feed, streams=CoarseStreams
     )  # fmt: skip
-    report = compare(asked, side)
-    first = report.first
+    try:
+        report = compare(asked, side)
+    except ConformanceError as error:
+        if side.observer is None or side.observer.failure is None:
+            raise
+        return Found(None, str(error), notes=tuple(drive.notes()), reports=drive.named)
+    first, notes = report.first, (*report.notes, *drive.notes())
     if first is None:
-        return Found(report, "", (), (*report.notes, *drive.notes()), drive.named)
+        return Found(report, notes=notes, reports=drive.named)
     where = side.lines.get((first.place, first.name), "")
     losses = side.losses.get((first.place, first.network), ()) if first.kind in ("parameter gradient", "loss") else ()
-    return Found(report, where, losses, (*report.notes, *drive.notes()), drive.named)
+    return Found(report, "", where, losses, notes, drive.named)
 
 
 def _taken(system: System) -> int | None:
@@ -123,6 +135,7 @@ class _Drive:
     expected: int | None
     _unknown: dict[str, None] = field(default_factory=dict)
     _counts: dict[str, None] = field(default_factory=dict)
+    _lines: dict[str, str] = field(default_factory=dict)
 
     def step(self) -> Callable[..., Any]:
         """Returns: a function of what `conformance.check` gives a step, bound to the updater, so that its numbers are put back."""
@@ -144,7 +157,14 @@ class _Drive:
             observer = self.side.observer
             self.built.iterator.fill(next_examples, observer.fail if observer is not None else ConformanceError)
             observed: dict[str, Any] = {}
-            with make_reporter(self.built).scope(observed), chainer.using_config("train", True):
+            reporter, original = make_reporter(self.built), chainer.Reporter.report
+
+            def report(values: Mapping[str, Any], observer: Any = None) -> None:
+                self._lines |= {name: calling_line() for name in values}
+                original(reporter, values, observer)
+
+            reporter.report = report
+            with reporter.scope(observed), chainer.using_config("train", True):
                 (updater.update if hasattr(updater, "update") else updater.update_core)()
             self._count()
             return self._reports(observed)
@@ -180,11 +200,13 @@ class _Drive:
                 near = [n for n, q in wanted.items() if _near(number, float(q.value), self.same)]
                 if name in wanted:
                     self.named[name] = name
-                elif len(near) == 1:
-                    self.named[name] = near[0]
+                elif near:  # several are equal where a report is a loss, too
+                    self.named[name] = min(near, key=lambda n: not n.startswith("loss_"))
             if name in self.named and self.named[name] in wanted:
                 self._unknown.pop(name, None)
                 found[self.named[name]] = np.asarray(number)
+                quantity = wanted[self.named[name]]
+                self.side.lines[quantity.place, quantity.name] = self._lines.get(name.rpartition("/")[2], "")
             elif name not in self.named:
                 self._unknown[name] = None
         return found

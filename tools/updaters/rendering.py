@@ -24,6 +24,12 @@ def render_text(found: Found, readings: Mapping[str, str] | None = None) -> list
         found: what was found.
         readings: his losses as formulas, by network; shown beside the system's where a network's gradient differs.
     """
+    if found.report is None:
+        lines = [
+            "your code differs: it leaves the system's order",
+            *(f"  {line}" for line in found.stopped.split("\n")),
+        ]
+        return [*lines, *(f"  note: {note}" for note in found.notes)]
     lines = str(found.report).split("\n")
     first = found.report.first
     if first is not None:
@@ -46,8 +52,8 @@ def render_draft(draft: Draft, folder: Path, found: Found) -> list[str]:
     lines = [f"draft: {folder}/system.toml, with loss.toml and schedule.toml"]
     lines += [f"  loss of {network}: {text}" for network, text in draft.readings.items()]
     lines += [f"  not lifted: {text}" for text in draft.left]
-    c = found.report.comparison
-    if found.report.agrees:
+    if found.agrees and found.report is not None:
+        c = found.report.comparison
         count = f"{c.iterations} iteration{'' if c.iterations == 1 else 's'}"
         whole = "" if not draft.left else "; what was not lifted stays for you to write"
         lines.append(f"proved over {count}: your updater and the draft compute the same numbers{whole}")
@@ -59,12 +65,14 @@ def render_draft(draft: Draft, folder: Path, found: Found) -> list[str]:
 def render_json(found: Found, draft: Draft | None = None) -> str:
     """Returns: a report in the format of `ganspec crosscheck --json`, with a table "updater" besides, ASCII."""
     versions = {"ganspec": ganspec.__version__, "python": platform.python_version(), "numpy": np.__version__}
-    report = Report((found.report.comparison,), versions | backends.versions("chainer"))
-    data = report_as_data(report)
+    compared = (found.report.comparison,) if found.report is not None else ()
+    data = report_as_data(Report(compared, versions | backends.versions("chainer")))
+    data["agrees"] = found.agrees
     data["updater"] = {
+        "stopped": found.stopped,
         "where": found.where,
         "losses": list(found.losses),
-        "suggestion": found.report.suggestion,
+        "suggestion": found.report.suggestion if found.report is not None else "",
         "notes": list(found.notes),
         "reports": dict(found.reports),
     }

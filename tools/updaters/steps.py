@@ -111,10 +111,33 @@ def _add(step: LiftedStep, update: Update, losses: Sequence[Loss], read: list[Ev
     elif not losses:
         step.why[update.network] = f"{update.line}: {update.network} is updated, but no loss was differentiated before"
     else:
-        total = losses[0].lifted.formula()
-        for loss in losses[1:]:
-            total = plus(total, loss.lifted.formula())
+        terms = [term for loss in losses for term in _terms(loss.lifted.formula())]
+        # Batch norm and dropout see evaluations in the order of the formula: it is that of his code.
+        times = {e.tree: e.at for e in read}
+        total = None
+        for term in sorted(terms, key=lambda term: max((times.get(t, 0) for t in walk(term)), default=0)):
+            total = term if total is None else plus(total, term)
         step.losses[update.network] = total
+        order = {n: _first(step.losses[n], step.evaluations) for n in step.losses}
+        step.losses = {n: step.losses[n] for n in sorted(step.losses, key=order.__getitem__)}
+
+
+def _terms(tree: Expression) -> list[Expression]:
+    """Returns: the terms of a sum, those that are subtracted as negatives."""
+    match tree:
+        case Binary("+", left, right):
+            return [*_terms(left), *_terms(right)]
+        case Binary("-", left, right):
+            return [*_terms(left), *(t.operand if isinstance(t, Negative) else Negative(t) for t in _terms(right))]
+        case Negative(Binary("+" | "-") as inner):
+            return [t.operand if isinstance(t, Negative) else Negative(t) for t in _terms(inner)]
+    return [tree]
+
+
+def _first(tree: Expression | None, evaluations: Sequence[Evaluation]) -> int:
+    """Returns: the time of the first evaluation that a formula reads."""
+    inside = set(walk(tree)) if tree is not None else set()
+    return min((e.at for e in evaluations if e.tree in inside), default=0)
 
 
 def _concerns(recording: Recording, network: str, loss: Loss) -> bool:
