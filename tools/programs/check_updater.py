@@ -110,19 +110,19 @@ def run(arguments: argparse.Namespace) -> int:
         built = build(wanted, system)
         batches = _batches(a, system, built)
         options: dict[str, Any] = {"iterations": a.iterations, "seed": a.seed, "dtype": a.dtype}
-        draft, readings = None, {}
+        draft, read = None, None
         if a.draft:
             draft, system = _drafted(a, system, built, batches)
         found = run_lockstep(system, built, batches, reports=reports, **options)
         if draft is None and not found.agrees:
-            readings = read_losses(system, built, batches, a.seed)
-        lines = render_text(found, readings)
+            read = read_losses(system, built, batches, a.seed)
+        lines = render_text(found, read)
         if draft is not None:
             lines = render_draft(draft, a.draft, found)
         print("\n".join(map(printable, lines)), flush=True)
     if a.json:
         try:
-            write_atomically(a.json, render_json(found, draft).encode())
+            write_atomically(a.json, render_json(found, draft or read).encode())
         except OSError as error:
             raise cannot_write(a.json, error, option="--json FILE") from None
     return AGREED if found.agrees else DISAGREED

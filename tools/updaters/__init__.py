@@ -1,4 +1,4 @@
-"""Somebody's `update_core` in lockstep with a system: his class is loaded, built, fed and compared, and a draft is lifted from it.
+"""Somebody's `update_core` in lockstep with a system: it is loaded, built, fed and compared, and a draft is lifted from it.
 
 calls          arguments of classes and optimisers, as texts
 files          his file, loaded as Python would load it

@@ -1,7 +1,7 @@
 """The batches that both train on: random images, a data set, or what his own iterator gives.
 
-ganspec's trainer reads images in the system's range, float64. His updater reads examples from an iterator, as Chainer gives them: a
-list of images, or of (image, label).
+ganspec's trainer reads images in the system's range, float64. His updater reads examples from an iterator, as Chainer gives them:
+a list of images, or of (image, label).
 """
 
 from __future__ import annotations

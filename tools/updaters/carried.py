@@ -1,7 +1,8 @@
 """Records some iterations of his updater, and finds the numbers that it carries along, such as BEGAN's k.
 
-A number in a formula that changes from iteration to iteration, as an attribute of the updater does, is that attribute. How it moves
-is NumPy's and Python's work, which leaves no trace; where it moves by a fixed combination of the losses' terms, that is found.
+An attribute that a method sets is given another value before each iteration: a number in a formula that changes with it is that
+attribute. How it moves is NumPy's and Python's work, which leaves no trace; where it moves by a fixed combination of the losses'
+terms, that is found.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from ganspec.tools.updaters.building import Built, make_reporter
 from ganspec.tools.updaters.lifting import number, plus, times
 from ganspec.tools.updaters.recording import Recording
 from ganspec.tools.updaters.side import UpdaterSide
-from ganspec.tools.updaters.steps import parts
+from ganspec.tools.updaters.trees import parts
 from ganspec.tools.updaters.widening import widened
 
 ITERATIONS = 6  # that are recorded: enough to tell how a carried number moves

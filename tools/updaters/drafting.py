@@ -1,6 +1,6 @@
 """A draft of loss, schedule and system, as TOML, lifted from a recorded iteration of somebody's updater.
 
-It is a draft until the lockstep has proved it: networks are those of the system that he named, and what could not be read is named.
+It is a draft until the lockstep has proved it. Networks are those of the system that he named; what could not be read is named.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ganspec.tools.updaters.building import Built
 from ganspec.tools.updaters.carried import Recorded, record
 from ganspec.tools.updaters.leaves import Drawn
 from ganspec.tools.updaters.recording import Recording
-from ganspec.tools.updaters.steps import LiftedStep, names_in, read_steps, rewritten, walk
+from ganspec.tools.updaters.steps import LiftedStep, read_steps
+from ganspec.tools.updaters.trees import names_in, rewritten, walk
 
 
 @dataclass
@@ -29,12 +30,14 @@ class Draft:
 
     Args:
         files: text by name of the file: loss.toml, schedule.toml, system.toml.
-        readings: each network's loss as one formula, for messages.
+        readings: each network's loss as a formula.
+        defines: what these abbreviate, such as x_hat.
         left: what could not be lifted, with his file:line; empty where the draft is whole.
     """
 
     files: dict[str, str]
     readings: dict[str, str]
+    defines: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
 
@@ -66,7 +69,9 @@ def make_draft(recorded: Recorded, system: System, base: str, optimizers: Mappin
             losses.setdefault(network, (named, step.lines[network]))
     if not steps:
         draft.left.append("no update: no optimiser of these networks moved them in the recorded iteration")
-    draft.readings = {n: render(tree) for n, (tree, _) in losses.items()}
+    short = {tree: Name(name) for tree, name in _defines([tree for tree, _ in losses.values()]).items()}
+    draft.readings = {n: render(rewritten(tree, short)) for n, (tree, _) in losses.items()}
+    draft.defines = {name.name: render(tree) for tree, name in short.items()}
     parts = _Parts(recorded, system, steps, losses, draws, source, draft)
     draft.files["loss.toml"] = parts.loss_file()
     draft.files["schedule.toml"] = _schedule_file(recording, steps, draws, source, draft)
@@ -74,13 +79,12 @@ def make_draft(recorded: Recorded, system: System, base: str, optimizers: Mappin
     return draft
 
 
-def read_losses(system: System, built: Built, batches: Batches, seed: int) -> dict[str, str]:
-    """Returns: each network's loss as his updater computes it, as a formula; those that cannot be read are left out."""
+def read_losses(system: System, built: Built, batches: Batches, seed: int) -> Draft | None:
+    """Returns: a draft for the sake of its readings: the losses as his updater computes them; None where it fails."""
     try:
-        recorded = record(system, built, batches, seed)
+        return make_draft(record(system, built, batches, seed), system, system.name, {}, "")
     except UserError:
-        return {}
-    return make_draft(recorded, system, system.name, {}, "").readings
+        return None
 
 
 def _unified_steps(recorded: Recorded, draft: Draft) -> list[LiftedStep]:
@@ -251,7 +255,8 @@ class _Parts:
             each = [r.reports.get(name) for r in self.recorded.iterations]
             trees = [e[0].formula() if e is not None and e[0].tree is not None else None for e in each]
             tree = self.recorded.unified(trees)
-            network = next((n for s in self.steps for n in s.losses if tree is not None and _reads(s, tree, n)), None)
+            tree = self.draws.named(tree) if tree is not None else None
+            network = next((n for n, (loss, _) in self.losses.items() if tree is not None and _share(tree, loss)), None)
             key = re.sub(r"\W+", "_", name)
             if tree is None or network is None:
                 why = lifted.why or f"{_short(line)}: it belongs to no step"
@@ -270,10 +275,10 @@ class _Parts:
         return found
 
 
-def _reads(step: LiftedStep, tree: Expression, network: str) -> bool:
-    """Returns: whether a formula reads an evaluation that a network's loss reads, too."""
-    calls, loss = {t for t in walk(tree) if isinstance(t, Call)}, step.losses.get(network)
-    return loss is not None and bool(calls & set(walk(loss)))
+def _share(tree: Expression, other: Expression) -> bool:
+    """Returns: whether two formulas read a common evaluation."""
+    calls = {t for t in walk(tree) if isinstance(t, Call)}
+    return bool(calls & set(walk(other)))
 
 
 def _schedule_file(recording: Recording, steps: Sequence[LiftedStep], draws: _Draws, source: str, draft: Draft) -> str:

@@ -19,13 +19,13 @@ from ganspec.tools.errors import UserError
 
 @contextlib.contextmanager
 def search_path(folders: Sequence[Path]) -> Iterator[None]:
-    """Put folders first on `sys.path`; afterwards it, and the modules that were loaded since from there, are as they were."""
+    """Put folders first on `sys.path`; afterwards it is as it was, and modules that came from what was put there are gone."""
     before, loaded = list(sys.path), set(sys.modules)
     sys.path[:0] = [str(folder.resolve()) for folder in folders]
-    roots = tuple(str(folder.resolve()) for folder in folders)
     try:
         yield
     finally:
+        roots = tuple(set(sys.path) - set(before))
         sys.path[:] = before
         for name in set(sys.modules) - loaded:
             if str(getattr(sys.modules[name], "__file__", None) or "").startswith(roots):
@@ -82,7 +82,8 @@ def _module(path: Path, option: str) -> Any:
         else f"checked_{len(sys.modules)}_{path.stem}"
     )
     spec = importlib.util.spec_from_file_location(name, resolved)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     if str(path.resolve().parent) not in sys.path:
         sys.path.insert(0, str(path.resolve().parent))
     module = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""What an array is that enters his formulas from outside of the graph: a batch, a draw, a network's output, a constant, or a mixture.
+"""What an array is that enters his formulas from outside of the graph: a batch, a draw, an output, a constant, a mixture.
 
 NumPy's work on an array leaves no trace, so an array is recognised by its numbers. What is found holds for every number of it, to
 rounding of float32, to which old code turns arrays.

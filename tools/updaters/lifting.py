@@ -1,7 +1,7 @@
 """Functions that Chainer evaluated outside of networks, as formulas of the language.
 
-A value carries the formula by which it was computed. Sums and means over a whole array, or over each sample, keep their factor apart, so
-that `F.sum(v) / batchsize` is read as the mean that it is. What has no formula carries the reason instead.
+A value carries the formula by which it was computed. Sums and means over an array, or over each sample, keep their factor apart:
+`F.sum(v) / batchsize` is read as the mean that it is. What has no formula carries the reason instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number
+from ganspec.spec.text.formula import Binary, Call, Expression, Negative, Number
 
 _CLOSE = 1e-9  # factors that differ by less are the same: 1 / 3 times 3 is not always 1
 
@@ -78,6 +78,8 @@ def plus_number(tree: Expression, value: float) -> Expression:
     """Returns: tree + value, as short as can be."""
     if value == 0:
         return tree
+    if value > 0 and isinstance(tree, Negative):
+        return Binary("-", number(value), tree.operand)
     return Binary("+" if value > 0 else "-", tree, number(abs(value)))
 
 
@@ -139,13 +141,14 @@ def _reshaped(function: Any, inputs: Sequence[Lifted], output: Any) -> Lifted | 
 
 
 def _scaled(factor: Callable[[Any], float]) -> Callable[..., Lifted]:
-    def rule(function: Any, inputs: Sequence[Lifted], output: Any) -> Lifted:
-        (a,), by = inputs, factor(function)
-        if a.over:
-            return replace(a, factor=a.factor * by, plus=a.plus * by)
-        return _of(times(by, a.formula()))
+    return lambda function, inputs, output: _times(inputs[0], factor(function))
 
-    return rule
+
+def _times(a: Lifted, by: float) -> Lifted:
+    """Returns: a value times a number."""
+    if a.over:
+        return replace(a, factor=a.factor * by, plus=a.plus * by)
+    return _of(times(by, a.formula()))
 
 
 def _added(function: Any, inputs: Sequence[Lifted], output: Any) -> Lifted:
@@ -156,15 +159,17 @@ def _added(function: Any, inputs: Sequence[Lifted], output: Any) -> Lifted:
 def _binary(operator: str) -> Callable[..., Lifted]:
     def rule(function: Any, inputs: Sequence[Lifted], output: Any) -> Lifted:
         left, right = (i.formula() for i in inputs)
+        if operator == "*" and math.prod(inputs[1].shape) < math.prod(inputs[0].shape):
+            left, right = right, left  # eps * x, as papers write it
         if operator in "+-":
             return _of(plus(left, right, 1 if operator == "+" else -1))
         for one, other in ((inputs[0], inputs[1]), (inputs[1], inputs[0])):
             value = _constant(one.tree)
             if operator == "*" and value is not None and not one.over:
-                return _scaled(lambda _: value)(function, [other], output)  # type: ignore[arg-type,return-value]
+                return _times(other, value)
         value = _constant(inputs[1].tree)
         if operator == "/" and value and not inputs[1].over:
-            return _scaled(lambda _: 1 / value)(function, [inputs[0]], output)
+            return _times(inputs[0], 1 / value)
         return _of(Binary(operator, left, right))
 
     return rule
@@ -278,7 +283,7 @@ def _softplus(function: Any, inputs: Sequence[Lifted], output: Any) -> Lifted | 
 _RULES: dict[str, Callable[..., Lifted | None]] = {
     "Add": _binary("+"), "Sub": _binary("-"), "Mul": _binary("*"), "Div": _binary("/"),
     "AddConstant": _added, "Neg": _scaled(lambda f: -1.0), "MulConstant": _scaled(lambda f: float(f.value)),
-    "SubFromConstant": lambda f, i, o: _added(f, [_scaled(lambda _: -1.0)(f, i, o)], o),
+    "SubFromConstant": lambda f, i, o: _added(f, [_times(i[0], -1.0)], o),
     "DivFromConstant": lambda f, i, o: _of(Binary("/", number(float(f.value)), i[0].formula())),
     "PowVarConst": _power, "Square": _power, "Sqrt": _root, "BatchL2NormSquared": _squares,
     "Absolute": _call("abs"), "Exp": _call("exp"), "Log": _call("log"), "Sigmoid": _call("sigmoid"), "Tanh": _call("tanh"),
@@ -289,8 +294,3 @@ _RULES: dict[str, Callable[..., Lifted | None]] = {
     "BroadcastTo": _unchanged, "Cast": _unchanged, "Identity": _unchanged, "Copy": _unchanged,
     "Reshape": _reshaped, "Squeeze": _reshaped, "ExpandDims": _reshaped,
 }  # fmt: skip
-
-
-def named(name: str, shape: Sequence[int]) -> Lifted:
-    """Returns: a value that has a name."""
-    return Lifted(Name(name), tuple(shape))

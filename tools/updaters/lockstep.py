@@ -138,19 +138,16 @@ class _Drive:
     _lines: dict[str, str] = field(default_factory=dict)
 
     def step(self) -> Callable[..., Any]:
-        """Returns: a function of what `conformance.check` gives a step, bound to the updater, so that its numbers are put back."""
+        """Returns: a function of what a check gives a step, bound to the updater, so that its numbers are put back afterwards."""
 
         def update(updater: Any, *given: Any) -> dict[str, Any]:
             several = len(given) == 1 and isinstance(given[0], Iterator)
             left = [given[0] if len(given) == 1 else tuple(given)] if not several else []
 
             def next_examples() -> list[Any] | None:
-                if several:
-                    batch = next(given[0])
-                else:
-                    batch = left.pop() if left else None
-                if batch is None:
+                if not several and not left:
                     return None
+                batch = next(given[0]) if several else left.pop()
                 x = batch[0] if isinstance(batch, tuple) else batch
                 return self.batches.examples(self.side.to_numpy(x))
 

@@ -1,4 +1,4 @@
-"""What his updater does in one iteration: batches, draws, evaluations of networks, functions, gradients, updates, each with its line."""
+"""What his updater does in one iteration: batches, draws, evaluations, functions, gradients, updates, each with its line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ganspec.tools.conformance.errors import calling_line
 from ganspec.tools.conformance.numpy_random import replaying
 from ganspec.tools.updaters.leaves import Drawn, Sources
 from ganspec.tools.updaters.lifting import Lifted, lift, unknown
+from ganspec.tools.updaters.trees import walk
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,13 @@ class Recording:
         """Returns: the formula of a variable or an array."""
         array = value.array if isinstance(value, chainer.Variable) else value
         found = self._values.get(id(array))
-        constant = isinstance(value, chainer.Variable) and value.creator_node is None
+        constant = not isinstance(value, chainer.Variable) or value.creator_node is None
         if found is not None and not (
             constant and not isinstance(value, chainer.Parameter) and _computed(found[1].tree)
         ):
             return found[1]
         if found is not None and found[1].tree is not None:
-            made = Lifted(Call("detach", (found[1].formula(),)), np.shape(array))
+            made = Lifted(_constant(found[1].formula()), np.shape(array))
         else:
             owner = next((n for n, link in self.networks.items() for p in link.params() if p is value), None)
             plain = np.asarray(chainer.backends.cuda.to_cpu(array))
@@ -147,7 +148,7 @@ class Recording:
                 else f"an array of shape {list(plain.shape)} from outside of the graph"
             )
             why = f"{calling_line()}: {what} is neither data, a draw, a constant nor a mixture of these"
-            made = Lifted(tree, plain.shape) if tree is not None else unknown(plain.shape, why)
+            made = Lifted(_constant(tree), plain.shape) if tree is not None else unknown(plain.shape, why)
             self._keep(array, made)
         return made
 
@@ -274,10 +275,15 @@ class Recording:
         return call_hooks
 
 
+def _constant(tree: Expression) -> Expression:
+    """Returns: a formula through which no gradient flows."""
+    return (
+        Call("detach", (tree,))
+        if _computed(tree) and not (isinstance(tree, Call) and tree.function == "detach")
+        else tree
+    )
+
+
 def _computed(tree: Expression | None) -> bool:
     """Returns: whether a formula computes something by which gradients would flow."""
-    return isinstance(tree, (Call, Output)) or (tree is not None and any(_computed(c) for c in _parts(tree)))
-
-
-def _parts(tree: Expression) -> list[Expression]:
-    return [v for v in vars(tree).values() if not isinstance(v, (str, int, float, tuple))]
+    return tree is not None and any(isinstance(t, (Call, Output)) for t in walk(tree))

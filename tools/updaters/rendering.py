@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,15 @@ from ganspec.tools.reporting.json_writer import report_as_data
 from ganspec.tools.updaters.drafting import Draft
 from ganspec.tools.updaters.lockstep import Found
 
+FORMAT = "ganspec updater 1"
 
-def render_text(found: Found, readings: Mapping[str, str] | None = None) -> list[str]:
+
+def render_text(found: Found, draft: Draft | None = None) -> list[str]:
     """Returns: the report as lines, with the lines of his file.
 
     Args:
         found: what was found.
-        readings: his losses as formulas, by network; shown beside the system's where a network's gradient differs.
+        draft: his losses as formulas; that of the network is shown where a gradient or a loss differs.
     """
     if found.report is None:
         lines = [
@@ -36,8 +38,10 @@ def render_text(found: Found, readings: Mapping[str, str] | None = None) -> list
         own = [f"    computed by your code at {found.where}"] if found.where else []
         if found.losses:
             own.append(f"    its loss is differentiated at {', '.join(found.losses)}")
-        if readings and first.network in readings and first.kind in ("parameter gradient", "loss", "report"):
-            own.append(f"    your loss of {first.network} reads: {readings[first.network]}")
+        if draft and first.network in draft.readings and first.kind in ("parameter gradient", "loss", "report"):
+            reading = draft.readings[first.network]
+            own.append(f"    your loss of {first.network} reads: {reading}")
+            own += [f"      where {n} = {text}" for n, text in draft.defines.items() if re.search(rf"\b{n}\b", reading)]
         after = next((i for i, line in enumerate(lines) if line.startswith(("    apart by", "    probable"))), 2)
         lines[after:after] = own
     pairs = [f"{theirs} = {ours}" for theirs, ours in found.reports.items() if theirs != ours]
@@ -50,7 +54,8 @@ def render_text(found: Found, readings: Mapping[str, str] | None = None) -> list
 def render_draft(draft: Draft, folder: Path, found: Found) -> list[str]:
     """Returns: what became of a draft, as lines."""
     lines = [f"draft: {folder}/system.toml, with loss.toml and schedule.toml"]
-    lines += [f"  loss of {network}: {text}" for network, text in draft.readings.items()]
+    lines += [f"  loss of {name}: {text}" for name, text in draft.readings.items()]
+    lines += [f"    where {name} = {text}" for name, text in draft.defines.items()]
     lines += [f"  not lifted: {text}" for text in draft.left]
     if found.agrees and found.report is not None:
         c = found.report.comparison
@@ -63,19 +68,23 @@ def render_draft(draft: Draft, folder: Path, found: Found) -> list[str]:
 
 
 def render_json(found: Found, draft: Draft | None = None) -> str:
-    """Returns: a report in the format of `ganspec crosscheck --json`, with a table "updater" besides, ASCII."""
-    versions = {"ganspec": ganspec.__version__, "python": platform.python_version(), "numpy": np.__version__}
-    compared = (found.report.comparison,) if found.report is not None else ()
-    data = report_as_data(Report(compared, versions | backends.versions("chainer")))
-    data["agrees"] = found.agrees
-    data["updater"] = {
+    """Returns: what was found as JSON, ASCII; under "report" a report in the format of `ganspec crosscheck --json`, or null."""
+    report, first = None, None
+    if found.report is not None:
+        versions = {"ganspec": ganspec.__version__, "python": platform.python_version(), "numpy": np.__version__}
+        report = report_as_data(Report((found.report.comparison,), versions | backends.versions("chainer")))
+        first = str(found.report.first.place) if found.report.first is not None else None
+    data = {
+        "format": FORMAT,
+        "agrees": found.agrees,
         "stopped": found.stopped,
+        "first": first,
         "where": found.where,
         "losses": list(found.losses),
         "suggestion": found.report.suggestion if found.report is not None else "",
         "notes": list(found.notes),
         "reports": dict(found.reports),
+        "draft": {"losses": draft.readings, "defines": draft.defines, "not_lifted": draft.left} if draft else None,
+        "report": report,
     }
-    if draft is not None:
-        data["draft"] = {"losses": dict(draft.readings), "not_lifted": list(draft.left)}
     return json.dumps(data, indent=1, allow_nan=False) + "\n"

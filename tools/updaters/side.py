@@ -15,7 +15,7 @@ import chainer
 from ganspec.tools.agreement.report import Place
 from ganspec.tools.conformance.chainer_arrays import replaced
 from ganspec.tools.conformance.chainer_side import ChainerSide
-from ganspec.tools.conformance.errors import calling_line
+from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.updaters.widening import widened
 
@@ -54,7 +54,16 @@ class UpdaterSide(ChainerSide):
             self._backward_lines.append(calling_line())
             told(value)
 
-        observer.differentiated = differentiated  # type: ignore[method-assign]
+        ended_well = observer.end
+
+        def end() -> None:
+            try:
+                ended_well()
+            except ConformanceError as error:  # too few updates: what was done until then is compared all the same
+                observer.failure = observer.failure or error
+                raise
+
+        observer.differentiated, observer.end = differentiated, end  # type: ignore[method-assign]
         with contextlib.ExitStack() as stack:
             stack.enter_context(super().watched(observer, ended))
             stack.enter_context(widened(self.dtype))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Output, render
+from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, render
 from ganspec.tools.updaters.lifting import plus
 from ganspec.tools.updaters.recording import Evaluation, Loss, Recording, Update
+from ganspec.tools.updaters.trees import names_in, rewritten, walk
 
 
 @dataclass
@@ -38,48 +39,6 @@ class LiftedStep:
     def names(self) -> set[str]:
         """Returns: all names that its formulas read."""
         return {n for tree in self.losses.values() if tree is not None for n in names_in(tree)}
-
-
-def parts(tree: Expression) -> tuple[Expression, ...]:
-    """Returns: the formulas directly inside a formula."""
-    match tree:
-        case Negative(operand):
-            return (operand,)
-        case Binary(_, left, right):
-            return (left, right)
-        case Call(_, arguments):
-            return arguments
-        case Output(of):
-            return (of,)
-    return ()
-
-
-def walk(tree: Expression) -> Iterator[Expression]:
-    """Yields: a formula and all inside it."""
-    yield tree
-    for part in parts(tree):
-        yield from walk(part)
-
-
-def names_in(tree: Expression) -> set[str]:
-    """Returns: the names that a formula reads; functions and networks are none."""
-    return {t.name for t in walk(tree) if isinstance(t, Name)}
-
-
-def rewritten(tree: Expression, new: dict[Expression, Expression]) -> Expression:
-    """Returns: a formula with others in the place of some that are inside."""
-    if tree in new:
-        return new[tree]
-    match tree:
-        case Negative(operand):
-            return Negative(rewritten(operand, new))
-        case Binary(operator, left, right):
-            return Binary(operator, rewritten(left, new), rewritten(right, new))
-        case Call(name, arguments):
-            return Call(name, tuple(rewritten(a, new) for a in arguments))
-        case Output(of, name):
-            return Output(rewritten(of, new), name)
-    return tree
 
 
 def read_steps(recording: Recording) -> list[LiftedStep]:

@@ -1,7 +1,7 @@
 """What keeps old code from running in float64 under Chainer 7, taken away while it runs.
 
-Old code turns batches and noise to float32 (`.astype("f")`), which Chainer does not mix with float64: such arrays are widened where
-they become variables or enter a function. Their numbers lose nothing by that, for batches and draws are chosen so (`streams`).
+Old code turns batches and noise to float32 (`.astype("f")`), which Chainer does not mix with float64: such arrays are widened
+where they become variables or enter a function. Their numbers lose nothing by that; batches and draws are chosen so (`streams`).
 Chainer 1 marked variables as volatile; what is computed of one then has no graph.
 """
 

@@ -1,5 +1,7 @@
 """Networks of the small system, as somebody's net.py has them: own `__call__`, noise drawn by the generator, float32."""
 
+# ruff: noqa: UP008 (as it was written for Python 2 and 3)
+
 import chainer
 import chainer.functions as F
 import chainer.links as L

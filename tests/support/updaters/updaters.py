@@ -1,5 +1,7 @@
 """Updaters of the small system, each right, and with one mistake that people make."""
 
+# ruff: noqa: B905, UP008 (as it was written for Python 2 and 3)
+
 import chainer
 import chainer.functions as F
 import numpy as np
@@ -129,7 +131,7 @@ class LsganHalf(Lsgan):
     """The half is forgotten."""
 
     def loss_dis(self, y_real, y_fake):
-        return F.mean((y_real - 1) ** 2) + F.mean(y_fake ** 2)
+        return F.mean((y_real - 1) ** 2) + F.mean(y_fake**2)
 
 
 class Hinge(Alternating):
@@ -165,7 +167,7 @@ class WganGp(Gan):
         super(WganGp, self).__init__(*args, **kwargs)
 
     def norm(self, gradient):
-        return F.sqrt(F.sum(gradient ** 2, axis=(1, 2, 3)))
+        return F.sqrt(F.sum(gradient**2, axis=(1, 2, 3)))
 
     def mixed(self, eps, x_real, x_fake):
         return Variable((eps * x_real + (1.0 - eps) * x_fake).data)
@@ -189,7 +191,7 @@ class WganGp(Gan):
             eps = xp.random.uniform(0, 1, size=batchsize).astype("f")[:, None, None, None]
             x_mid = self.mixed(eps, x_real, x_fake)
             y_mid = self.dis(x_mid)
-            dydx, = chainer.grad([y_mid], [x_mid], enable_double_backprop=True)
+            (dydx,) = chainer.grad([y_mid], [x_mid], enable_double_backprop=True)
             norm = self.norm(dydx)
             loss_gp = self.lam * F.mean_squared_error(norm, xp.ones_like(norm.data))
             loss_dis = F.sum(-y_real) / batchsize + F.sum(y_fake) / batchsize
@@ -205,7 +207,7 @@ class WganGpStabilised(WganGp):
     """A small number under the root."""
 
     def norm(self, gradient):
-        return F.sqrt(F.sum(gradient ** 2, axis=(1, 2, 3)) + 1e-10)
+        return F.sqrt(F.sum(gradient**2, axis=(1, 2, 3)) + 1e-10)
 
 
 class WganGpNumpy(WganGp):
@@ -304,3 +306,10 @@ def few():
 
 def small_images():
     return images()[:, :, :2, :2]
+
+
+class Rootless(Gan):
+    """A loss that has no formula in the language."""
+
+    def loss_gen(self, y_fake):
+        return F.mean(F.arctan(y_fake))
