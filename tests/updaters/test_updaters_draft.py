@@ -50,7 +50,7 @@ def test_draft_has_the_losses_and_is_proved(name, tmp_path, capsys):
 
 def test_schedule_has_order_repeats_and_lives(tmp_path):
     main(command("WganGp", "", "n_dis=3, lam=10", "--draft", str(tmp_path), system=systems(tmp_path)))
-    schedule = load_system(tmp_path / "system.toml").schedule
+    schedule = load_system(str(tmp_path / "system.toml")).schedule
     assert [(step.update, step.repeat) for step in schedule.steps] == [(("D", "G"), 1), (("D",), 2)]
     assert (schedule.data, schedule.noise) == ("repeat", "repeat")
 
@@ -66,7 +66,7 @@ def test_carried_number_has_its_start_and_its_movement(tmp_path):
 def test_optimisers_have_their_numbers(tmp_path):
     adam = "alpha=3e-4, beta1=0.1, eps=1e-6"
     main(command("Gan", "", "", "--draft", str(tmp_path), system=systems(tmp_path), adam=adam))
-    optimizers = load_system(tmp_path / "system.toml").optimizers
+    optimizers = load_system(str(tmp_path / "system.toml")).optimizers
     assert (optimizers["G"].learning_rate, optimizers["G"].beta1, optimizers["G"].epsilon) == (3e-4, 0.1, 1e-6)
     assert (optimizers["D"].learning_rate, optimizers["D"].beta1, optimizers["D"].epsilon) == (2e-4, 0.5, 1e-8)
 

@@ -55,6 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--args", metavar="ARGS", default="", help="arguments of the updater, such as 'models=(G, D), n_dis=5'"
     )
     parser.add_argument(
+        "--map", metavar="NAME/LAYER=YOURS", action="append", default=[],
+        help="your name of a layer or array, where it is not found by name or order, such as D/l1=fc1",
+    )  # fmt: skip
+    parser.add_argument(
         "--path", metavar="DIR", type=Path, action="append", default=[], help="a folder that your files import from"
     )
     parser.add_argument(
@@ -105,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ganspec.tools.updaters.lockstep import run_lockstep
     from ganspec.tools.updaters.rendering import render_draft, render_json, render_text
 
-    wanted = Wanted(a.target, a.network, a.args_of, a.optimizer, a.args)
+    wanted = Wanted(a.target, a.network, a.args_of, a.optimizer, a.args, a.map)
     with search_path(a.path):
         built = build(wanted, system)
         batches = _batches(a, system, built)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ganspec.impl_chainer.compat  # noqa: F401
@@ -39,6 +39,7 @@ class Wanted:
         args_of: "G=128, ch=512".
         optimizers: "opt_gen=G:Adam(alpha=2e-4)".
         arguments: arguments of the updater, which may name networks.
+        maps: "D/l1=fc1": layers or arrays of networks by the system's names.
     """
 
     target: str
@@ -46,6 +47,7 @@ class Wanted:
     args_of: Sequence[str] = ()
     optimizers: Sequence[str] = ()
     arguments: str = ""
+    maps: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Built:
         names: its own names of its optimisers, by network.
         iterator: iterator that it reads.
         own_iterator: the iterator that it was made with; None where that was ours.
+        mapping: names of its layers or arrays by the system's, by network.
     """
 
     updater: Any
@@ -67,6 +70,7 @@ class Built:
     names: Mapping[str, str]
     iterator: Replayed
     own_iterator: Any = None
+    mapping: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def build(wanted: Wanted, system: System) -> Built:
@@ -98,7 +102,7 @@ def build(wanted: Wanted, system: System) -> Built:
         owner = next((n for n, link in networks.items() if link is target), owners.get(key))
         if owner is not None and owner in system.optimizers:
             by_network[owner], names[owner] = optimizer, str(key)
-    return Built(updater, networks, by_network, names, iterator, own)
+    return Built(updater, networks, by_network, names, iterator, own, _mapping(wanted.maps, system))
 
 
 def make_reporter(built: Built) -> Any:
@@ -126,6 +130,18 @@ def _pairs(texts: Sequence[str], option: str, example: str, system: System) -> d
         if name in found:
             raise UserError(f"{option}: {name} is given twice")
         found[name] = match[2]
+    return found
+
+
+def _mapping(texts: Sequence[str], system: System) -> dict[str, dict[str, str]]:
+    """Returns: names of his layers by the system's, by network, of "D/l1=fc1" each."""
+    found: dict[str, dict[str, str]] = {}
+    for text in texts:
+        ours, equals, theirs = text.partition("=")
+        network, slash, path = ours.partition("/")
+        if not (equals and slash and path and theirs) or network not in system.networks:
+            raise UserError(f"--map: '{text}' is not NETWORK/LAYER=YOURS, such as D/l1=fc1, or D/l1/W=fc1/W")
+        found.setdefault(network, {})[path] = theirs
     return found
 
 

@@ -111,7 +111,8 @@ def record(system: System, built: Built, batches: Batches, seed: int) -> Recorde
         UserError: his updater fails.
     """
     side = UpdaterSide(built.networks, built.optimizers, "float64")
-    match_all(system, side, {})
+    side.leave_out(system)
+    match_all(system, side, built.mapping)
     updater = built.updater
     reachable = Reachable(updater.update_core, [*side.modules.values(), *side.optimizers.values()])
     state, found, feed = initial_state(system, seed), Recorded(), iter(range(2**31))

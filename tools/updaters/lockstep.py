@@ -93,7 +93,8 @@ def run_lockstep(
             message = f"--report: {system.name} reports no '{ours}': {expected_one_of(system.plan.columns())}"
             raise UserError(message + (f"; {hint}" if hint else ""))
     side = UpdaterSide(built.networks, built.optimizers, dtype)
-    match_all(system, side, {})
+    side.notes += side.leave_out(system)
+    match_all(system, side, built.mapping)
     drive = _Drive(built, batches, side, _SAME[dtype], dict(reports or {}), _taken(system))
     asked = Asked(
         system, drive.step(), iterations, seed, dtype, None, None, feed=batches.feed, streams=CoarseStreams

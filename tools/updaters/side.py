@@ -12,10 +12,12 @@ import ganspec.impl_chainer.compat  # noqa: F401
 # isort: split
 import chainer
 
+from ganspec.spec.system import System
 from ganspec.tools.agreement.report import Place
 from ganspec.tools.conformance.chainer_arrays import replaced
 from ganspec.tools.conformance.chainer_side import ChainerSide
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
+from ganspec.tools.conformance.mapping import Held
 from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.updaters.widening import widened
 
@@ -30,6 +32,7 @@ class UpdaterSide(ChainerSide):
         lines: "updater.py:31" by place and name of a quantity: the line that computed it.
         losses: lines at which `backward` was called since the last update, by place and network.
         observer: the observer of the current iteration.
+        left_out: names of arrays, by network, that have no counterpart.
     """
 
     def __init__(self, modules: Mapping[str, Any], optimizers: Mapping[str, Any], dtype: str) -> None:
@@ -37,8 +40,30 @@ class UpdaterSide(ChainerSide):
         self.lines: dict[tuple[Place, str], str] = {}
         self.losses: dict[tuple[Place, str], tuple[str, ...]] = {}
         self.observer: Observer | None = None
+        self.left_out: dict[str, set[str]] = {}
         self._backward_lines: list[str] = []
         self._updates: dict[tuple[int, str], str] = {}  # line of each update, by number of the repeat and network
+
+    def held(self, network: str) -> list[Held]:
+        """Returns: the arrays of a link, but for those that were left out."""
+        return [h for h in super().held(network) if h.name not in self.left_out.get(network, ())]
+
+    def leave_out(self, system: System) -> list[str]:
+        """Leave out layers that no layer of the system has the name of, where all others have one: old classes keep unused links.
+
+        Returns: a note for each network of which something is left out.
+        """
+        notes = []
+        for network, architecture in system.networks.items():
+            wanted = {
+                path.rpartition("/")[0] for path in (*architecture.parameter_paths(), *architecture.statistic_paths())
+            }
+            extra = [h for h in self.held(network) if h.layer.replace(".", "/") not in wanted]
+            layers = sorted({h.layer for h in extra})
+            if extra and wanted <= {h.layer.replace(".", "/") for h in self.held(network)}:
+                self.left_out[network] = {h.name for h in extra}
+                notes.append(f"{network}'s {', '.join(layers)} has no counterpart in {system.name}, and was left out")
+        return notes
 
     @contextlib.contextmanager
     def watched(self, observer: Observer, ended: Any) -> Iterator[None]:
