@@ -25,13 +25,13 @@ import numpy as np
 from ganspec.spec.system import System
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output
 from ganspec.spec.training.state import initial_state
-from ganspec.tools.conformance.check import match_all
 from ganspec.tools.conformance.errors import is_library, line_in
 from ganspec.tools.conformance.reachable import Reachable
 from ganspec.tools.errors import UserError
 from ganspec.tools.updaters.batches import Batches
 from ganspec.tools.updaters.building import Built, make_reporter
 from ganspec.tools.updaters.lifting import number, plus, times
+from ganspec.tools.updaters.lockstep import match_networks, run_update
 from ganspec.tools.updaters.recording import Recording
 from ganspec.tools.updaters.side import UpdaterSide
 from ganspec.tools.updaters.trees import parts
@@ -112,7 +112,7 @@ def record(system: System, built: Built, batches: Batches, seed: int) -> Recorde
     """
     side = UpdaterSide(built.networks, built.optimizers, "float64")
     side.leave_out(system)
-    match_all(system, side, built.mapping)
+    match_networks(system, side, built)
     updater = built.updater
     reachable = Reachable(updater.update_core, [*side.modules.values(), *side.optimizers.values()])
     state, found, feed = initial_state(system, seed), Recorded(), iter(range(2**31))
@@ -172,7 +172,7 @@ def _one(recording: Recording, side: UpdaterSide, built: Built, batches: Batches
             reporter.scope(observed),
             chainer.using_config("train", True),
         ):
-            (updater.update if hasattr(updater, "update") else updater.update_core)()
+            run_update(updater)
     except UserError:
         raise
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import numpy as np
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.tools.conformance.check import compare, match_all
-from ganspec.tools.conformance.errors import ConformanceError, calling_line
+from ganspec.tools.conformance.errors import ConformanceError, calling_line, is_library, line_in
 from ganspec.tools.conformance.expected import reports_of
 from ganspec.tools.conformance.report import ConformanceReport
 from ganspec.tools.conformance.session import Asked
@@ -94,7 +95,7 @@ def run_lockstep(
             raise UserError(message + (f"; {hint}" if hint else ""))
     side = UpdaterSide(built.networks, built.optimizers, dtype)
     side.notes += side.leave_out(system)
-    match_all(system, side, built.mapping)
+    match_networks(system, side, built)
     drive = _Drive(built, batches, side, _SAME[dtype], dict(reports or {}), _taken(system))
     asked = Asked(
         system, drive.step(), iterations, seed, dtype, None, None, feed=batches.feed, streams=CoarseStreams
@@ -111,6 +112,49 @@ def run_lockstep(
     where = side.lines.get((first.place, first.name), "")
     losses = side.losses.get((first.place, first.network), ()) if first.kind in ("parameter gradient", "loss") else ()
     return Found(report, "", where, losses, notes, drive.named)
+
+
+def run_update(updater: Any) -> None:
+    """Let an updater train one iteration.
+
+    Raises:
+        ConformanceError: it asks for an optimiser or an iterator that it was not given.
+    """
+    try:
+        (updater.update if hasattr(updater, "update") else updater.update_core)()
+    except KeyError as error:
+        key = error.args[0] if error.args else None
+        for kind, remedy in (
+            ("optimizer", f"give --optimizer '{key}=NETWORK:RULE(...)'"),
+            ("iterator", "it gets one, 'main'"),
+        ):
+            known = getattr(updater, f"_{kind}s", None)
+            if isinstance(known, dict) and isinstance(key, str) and key not in known and _asked(error, f"get_{kind}"):
+                have = ", ".join(map(str, known)) or "none"
+                raise ConformanceError(
+                    f"{line_in(error)}: your updater asks for the {kind} '{key}', there is {have}; {remedy}"
+                ) from None
+        raise
+
+
+def _asked(error: BaseException, function: str) -> bool:
+    """Returns: whether an error arose inside a function of this name, or beside it: `self._optimizers["gen"]`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and (
+        trace.tb_frame.f_code.co_name == function or not is_library(trace.tb_frame.f_code.co_filename)
+    )
+
+
+def match_networks(system: System, side: UpdaterSide, built: Built) -> None:
+    """Find the system's arrays in his networks. Raises: ConformanceError: something does not fit."""
+    try:
+        match_all(system, side, built.mapping)
+    except ConformanceError as error:
+        said = re.sub(r"^mapping: ", "--map: ", str(error))
+        said = re.sub(r'mapping=\{"(\w+)": \{"([^"]+)": "...", ...\}\}', r"--map \1/\2=...", said)
+        raise ConformanceError(said) from None
 
 
 def _taken(system: System) -> int | None:
@@ -163,7 +207,7 @@ class _Drive:
 
             reporter.report = report
             with reporter.scope(observed), chainer.using_config("train", True):
-                (updater.update if hasattr(updater, "update") else updater.update_core)()
+                run_update(updater)
             self._count()
             return self._reports(observed)
 
