@@ -29,7 +29,7 @@ FLOORS = {
     ],
     "tools": [
         "errors", "processes", "backends", "data", "baselines", "sampling", "pictures", "agreement", "reporting", "fuzzing",
-        "vectors", "conformance", "run", "programs", "__main__",
+        "vectors", "conformance", "updaters", "run", "programs", "__main__",
     ],
 }  # fmt: skip
 

@@ -31,6 +31,7 @@ _SAME = {
     "float64": 1e-9,
     "float32": 1e-4,
 }  # relative distance below which a reported number is taken for one of the system's
+_ROUNDED = (1e-10, 1e-6)  # relative distances that float32's rounding makes
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,13 @@ def run_lockstep(
     first, notes = report.first, (*report.notes, *drive.notes())
     if first is None:
         return Found(report, notes=notes, reports=drive.named)
+    if dtype == "float64" and first.kind in ("draw", "value", "layer") and first.size:
+        apart = first.error / first.size
+        if _ROUNDED[0] < apart < _ROUNDED[1]:
+            said = (
+                f"apart by {apart:.0e} of its size, as float32 rounds: your code may compute in float32 there, by NumPy"
+            )
+            notes = (*notes, f"{said}; --dtype float32 compares in float32 throughout")
     where = side.lines.get((first.place, first.name), "")
     losses = side.losses.get((first.place, first.network), ()) if first.kind in ("parameter gradient", "loss") else ()
     return Found(report, "", where, losses, notes, drive.named)

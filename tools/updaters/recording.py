@@ -118,7 +118,7 @@ class Recording:
         elif request.family == "normal":
             values = (request.a + request.b * g.normal(size=shape)).astype(np.float32).astype(np.float64)
         else:
-            u = np.floor(g.random(shape) * 2.0**22) / 2.0**22
+            u = np.floor(g.random(shape) * 2.0**12) / 2.0**12
             values = request.a + (request.b - request.a) * u
         if not self._inside:
             name = f"draw_{len(self.sources.drawn)}"

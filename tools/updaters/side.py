@@ -11,6 +11,7 @@ import ganspec.impl_chainer.compat  # noqa: F401
 
 # isort: split
 import chainer
+import numpy as np
 
 from ganspec.spec.system import System
 from ganspec.tools.agreement.report import Place
@@ -19,7 +20,7 @@ from ganspec.tools.conformance.chainer_side import ChainerSide
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held
 from ganspec.tools.conformance.observer import Observer
-from ganspec.tools.updaters.widening import widened
+from ganspec.tools.updaters.widening import wide_array, widened
 
 # Calls of an observer by which values become known.
 _TELLING = ("enter", "leave", "operation", "input_gradient", "updating", "updated", "say_state")
@@ -92,17 +93,19 @@ class UpdaterSide(ChainerSide):
         with contextlib.ExitStack() as stack:
             stack.enter_context(super().watched(observer, ended))
             stack.enter_context(widened(self.dtype))
-            # Chainer's hooks see calls through Link.__call__ alone, and old classes have a `__call__` of their own.
             for kind in {type(link) for link in self.modules.values()}:
-                if kind.__call__ is not chainer.Link.__call__:
-                    stack.enter_context(replaced(kind, "__call__", self._calling(observer, kind.__call__)))
+                stack.enter_context(replaced(kind, "__call__", self._calling(observer, kind.__call__)))
             yield
 
     def _calling(self, observer: Observer, original: Any) -> Any:
         names = {id(link): name for name, link in self.modules.items()}
 
         def call(link: Any, *args: Any, **kwargs: Any) -> Any:
-            if id(link) not in names:
+            if self.dtype == np.float64:
+                args = tuple(wide_array(a) for a in args)
+                kwargs = {name: wide_array(a) for name, a in kwargs.items()}
+            # Chainer's hooks see calls through Link.__call__ alone, and old classes have a `__call__` of their own.
+            if id(link) not in names or original is chainer.Link.__call__:
                 return original(link, *args, **kwargs)
             observer.enter(
                 names[id(link)], [self.to_numpy(a) for a in (*args, *kwargs.values()) if hasattr(a, "shape")]

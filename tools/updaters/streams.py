@@ -9,14 +9,15 @@ import numpy as np
 from ganspec.spec.layers import Shape
 from ganspec.spec.training.streams import Position, Streams
 
-_LEVELS = 2.0**22  # steps of a uniform number; then u, 1 - u and 2 u - 1 are exact in float32, which has 24 bits
+# Steps of a uniform number. float32 has 24 bits: u, 1 - u, 2 u - 1 and the product with an image of 2^11 levels are exact.
+_LEVELS = 2.0**12
 
 
 @dataclass(frozen=True)
 class CoarseStreams(Streams):
     """The spec's streams, their numbers rounded to few bits.
 
-    Uniform numbers are multiples of 2^-22 in [0, 1), normal ones are float32; both are given as float64.
+    Uniform numbers are multiples of 2^-12 in [0, 1), normal ones are float32; both are given as float64.
     """
 
     def uniform(self, name: str, position: Position, shape: Shape) -> np.ndarray:

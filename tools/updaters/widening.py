@@ -33,13 +33,13 @@ def widened(dtype: np.dtype) -> Iterator[None]:
         volatile = options.pop("volatile", None)
         if names:  # Chainer 1: Variable(data, volatile)
             volatile = names[0]
-        make(self, _wide(data) if wide else data, **options)
+        make(self, wide_array(data) if wide else data, **options)
         if volatile in _ON:
             self.__dict__[_VOLATILE] = True
 
     def applying(function: Any, inputs: Any) -> Any:
         if wide:
-            inputs = tuple(_wide(i) if not isinstance(i, chainer.Variable) else i for i in inputs)
+            inputs = tuple(wide_array(i) for i in inputs)
         if not any(_VOLATILE in getattr(i, "__dict__", {}) for i in inputs):
             return apply(function, inputs)
         with chainer.no_backprop_mode():
@@ -52,6 +52,7 @@ def widened(dtype: np.dtype) -> Iterator[None]:
         yield
 
 
-def _wide(data: Any) -> Any:
+def wide_array(data: Any) -> Any:
+    """Returns: an array of float32 as float64; anything else as it is."""
     narrow = getattr(data, "dtype", None) == np.float32 and not isinstance(data, chainer.Variable)
     return data.astype(np.float64) if narrow else data

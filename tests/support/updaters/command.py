@@ -18,15 +18,12 @@ def command(
     adam: str = "alpha=2e-4, beta1=0.5",
     system: Path | None = None,
     models: str = "models=(G, D)",
+    folder: str = f"{FOLDER}/",
 ) -> list[str]:
     """Returns: the words after "ganspec"."""
-    words = [
-        "check-updater",
-        f"{FILE}:{updater}",
-        "--system",
-        f"{system or FOLDER / 'small.toml'}{variant and '/' + variant}",
-    ]
-    words += ["--network", f"G={FOLDER}/nets.py:Generator", "--network", f"D={FOLDER}/nets.py:{discriminator}"]
+    words = ["check-updater", f"{folder}updaters.py:{updater}"]
+    words += ["--system", f"{system or f'{folder}small.toml'}{variant and '/' + variant}"]
+    words += ["--network", f"G={folder}nets.py:Generator", "--network", f"D={folder}nets.py:{discriminator}"]
     words += ["--optimizer", f"opt_gen=G:Adam({adam})", "--optimizer", "opt_dis=D:Adam(alpha=2e-4, beta1=0.5)"]
     return [*words, "--args", models + (f", {arguments}" if arguments else ""), *more]
 
