@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, render
-from ganspec.tools.updaters.lifting import plus
 from ganspec.tools.updaters.recording import Evaluation, Loss, Recording, Update
 from ganspec.tools.updaters.trees import names_in, rewritten, walk
 
@@ -75,7 +74,11 @@ def _add(step: LiftedStep, update: Update, losses: Sequence[Loss], read: list[Ev
         times = {e.tree: e.at for e in read}
         total = None
         for term in sorted(terms, key=lambda term: max((times.get(t, 0) for t in walk(term)), default=0)):
-            total = term if total is None else plus(total, term)
+            if total is None:
+                total = term
+            else:
+                negative = isinstance(term, Negative)
+                total = Binary("-", total, term.operand) if negative else Binary("+", total, term)
         step.losses[update.network] = total
         order = {n: _first(step.losses[n], step.evaluations) for n in step.losses}
         step.losses = {n: step.losses[n] for n in sorted(step.losses, key=order.__getitem__)}
