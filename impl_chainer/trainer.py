@@ -260,7 +260,7 @@ class Trainer:
 
     def _disturb(self, value: Array) -> Array:
         assert self._factors is not None
-        return value * self.context.array(self._factors(np.shape(value)))
+        return value * self.context.adopted(self._factors(np.shape(value)))
 
     def _noise(self, name: str, at: Position) -> Array:
         return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)

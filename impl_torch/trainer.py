@@ -226,7 +226,8 @@ class Trainer:
                 value = self._value(i, planned, at, values, layers)
             if i in names:  # for a later step
                 self._kept[names[i]] = value if i in planned.trained_later else self.context.constant(value)
-            if i in planned.trained_later and i not in planned.tracked:
+            # What an earlier step kept with its graph has none here, nor has what is made of it.
+            if i not in planned.tracked and not isinstance(value, float):
                 value = self.context.constant(value)
             if i in planned.leaves:
                 value = value.detach().requires_grad_()
@@ -258,7 +259,7 @@ class Trainer:
 
     def _disturb(self, value: Array) -> Array:
         assert self._factors is not None
-        return value * self.context.array(self._factors(np.shape(value)))
+        return value * self.context.adopted(self._factors(np.shape(value)))
 
     def _noise(self, name: str, at: Position) -> Array:
         return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)

@@ -286,3 +286,16 @@ def fresh_batches():
 
     system = load_system("wgan_gp_mlp_mnist", QUICK, reduced=True)
     return replace(system, schedule=replace(system.schedule, data="repeat"))
+
+
+def test_nothing_is_suggested_while_a_mutant_is_tried(gans, monkeypatch):
+    """Its verdict counts, and other conventions take several times as long as that."""
+    from ganspec.tools.conformance import check
+
+    tried = []
+    monkeypatch.setattr(check, "_suggestion", lambda *arguments: tried.append(1) or "")
+    assert not wgan_gp(gans, critic=gans.Critic(36, 7, 0.2)).agrees
+    assert len(tried) == 1
+    monkeypatch.setenv("GANSPEC_MUTANT", "sum for mean")
+    assert not wgan_gp(gans, critic=gans.Critic(36, 7, 0.2)).agrees
+    assert len(tried) == 1

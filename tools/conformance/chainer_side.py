@@ -174,9 +174,9 @@ class ChainerSide:
         return self.device.xp.array(values, dtype=kind)
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """Returns: the values of a variable, an array or a number, a copy."""
+        """Returns: the values of a variable, an array or a number; on the CPU the very memory."""
         array = value.array if isinstance(value, chainer.Variable) else value
-        return np.array(chainer.backends.cuda.to_cpu(array) if hasattr(array, "shape") else array)
+        return np.asarray(chainer.backends.cuda.to_cpu(array) if hasattr(array, "shape") else array)
 
     def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
         """Returns: parameters, or statistics, of a network by path, as the spec holds them."""
@@ -210,9 +210,10 @@ class ChainerSide:
             kind = _KINDS.get(type(function).__name__)
             if kind is None:
                 return original(function, inputs)
-            before = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
+            given = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
+            gave = observer.operation(kind, self._layer_of(inputs[1:]), given)
             outputs = original(function, inputs)
-            observer.operation(kind, self._layer_of(inputs[1:]), before, self.to_numpy(outputs[0]))
+            gave(self.to_numpy(outputs[0]))
             return outputs
 
         return apply

@@ -18,7 +18,7 @@ from ganspec.spec.training.draws import StreamDraws
 from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Streams
 from ganspec.tools import backends
-from ganspec.tools.agreement.judge import Record, record_of
+from ganspec.tools.agreement.judge import Movement, Record, movement_of, record_of
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.agreement.rounding import Rounding
@@ -37,7 +37,7 @@ class Repeat:
         plan: plan of its step.
         record: everything computed, in the order of evaluation, before and after the update.
         exact: the same in float64.
-        moved: the same where everything is moved by one rounding, several times.
+        moved: how far it moves where everything is moved by one rounding, several times.
         before: ganspec's own state before the repeat.
     """
 
@@ -45,13 +45,12 @@ class Repeat:
     plan: StepPlan
     record: Record
     exact: Record
-    moved: list[Record]
+    moved: list[Movement]
     before: TrainingState
 
     def value(self, node: int, output: str = "") -> Quantity | None:
         """Returns: the value of a node of the plan; of a network's evaluation what a layer gave."""
-        found = [q for q in self.record.values() if q.node == node and q.layer == output and q.kind in _FORWARD]
-        return found[-1] if found else None
+        return _of_node(self.record, node, output)
 
     def named(self, name: str) -> Quantity | None:
         """Returns: the quantity of a name; None where there is none."""
@@ -103,16 +102,19 @@ class Expected:
             for counting in follow:
                 next(counting, None)
             before = own.state
-            records = [run.repeat(place) for run in self._runs]
-            plan = Names(self.system, place).plan
-            repeats.append(Repeat(place, plan, records[0], records[self._exact], records[self._exact + 1 :], before))
-        ends = [run.end(iteration) for run in self._runs]
+            record, exact, moved = self._said(lambda run, place=place: run.repeat(place))
+            repeats.append(Repeat(place, Names(self.system, place).plan, record, exact, moved, before))
+        record, exact, moved = self._said(lambda run: run.end(iteration))
         _add_reports(self.system, repeats)
-        if ends[0]:
-            plan = repeats[-1].plan
-            moved = ends[self._exact + 1 :]
-            repeats.append(Repeat(Place(iteration), plan, ends[0], ends[self._exact], moved, own.state))
+        if record:
+            repeats.append(Repeat(Place(iteration), repeats[-1].plan, record, exact, moved, own.state))
         return repeats
+
+    def _said(self, compute: Callable[[_Run], Record]) -> tuple[Record, Record, list[Movement]]:
+        """Returns: what the run computes, the same in float64, and how far others move, of which nothing else is kept."""
+        kept = [compute(run) for run in self._runs[: self._exact + 1]]
+        moved = [movement_of(kept[-1], compute(run)) for run in self._runs[self._exact + 1 :]]
+        return kept[0], kept[-1], moved
 
 
 class _Run:
@@ -144,10 +146,10 @@ class _Run:
         return record_of(Names(self.system, Place(iteration)).state(self.trainer.state(), ("averages",)))
 
     def _numpy(self, value: Any) -> Any:
-        """Returns: the arrays of nested dictionaries as NumPy's."""
+        """Returns: the arrays of nested dictionaries as NumPy's, where they are: nothing that a result holds changes later."""
         if isinstance(value, dict):
             return {name: self._numpy(v) for name, v in value.items()}
-        return self._to_numpy(value)
+        return self._to_numpy(value, copy=False)
 
 
 def report_name(name: str) -> str:
@@ -155,23 +157,30 @@ def report_name(name: str) -> str:
     return f"report {name}"
 
 
+def _of_node(record: Record, node: int, output: str | None = None) -> Quantity | None:
+    """Returns: the value of a node of the plan, of a network's evaluation what a layer gave; None where there is none."""
+    found = [q for q in record.values() if q.node == node and output in (None, q.layer) and q.kind in _FORWARD]
+    return found[-1] if found else None
+
+
 def _add_reports(system: System, repeats: list[Repeat]) -> None:
     """Give each report a name of its own in the last repeat that records it, after what is computed forwards there."""
     last: dict[str, Repeat] = {name: repeat for repeat in repeats for name in repeat.plan.reports}
     for repeat in repeats:
         own = [name for name in repeat.plan.reports if last[name] is repeat]
+        sources = {name: _of_node(repeat.exact, repeat.plan.reports[name]) for name in own}
+        same = {(q.place, report_name(name)): (q.place, q.name) for name, q in sources.items() if q is not None}
+        repeat.moved = [{**moved, **{key: moved.get(same[key], 0.0) for key in same}} for moved in repeat.moved]
         repeat.record = _with_reports(repeat, repeat.record, own)
         repeat.exact = _with_reports(repeat, repeat.exact, own)
-        repeat.moved = [_with_reports(repeat, record, own) for record in repeat.moved]
 
 
 def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
     reports = []
     for name in sorted(names, key=lambda n: repeat.plan.reports[n]):
         node = repeat.plan.reports[name]
-        source = [q for q in record.values() if q.node == node and q.kind in _FORWARD]
-        if source:
-            q = source[-1]
+        q = _of_node(record, node)
+        if q is not None:
             reports.append(Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node))
     # What a network gives in inference after an evaluation in training reads the statistics that the latter moved.
     evaluated = {n.value for n in repeat.plan.nodes if n.op == "network" and n.training}

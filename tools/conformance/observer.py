@@ -93,26 +93,27 @@ class Observer:
                 self._said(evaluation, next(iter(outputs.values())), output)
         self._evaluations.pop()
 
-    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray], output: np.ndarray) -> None:
-        """Something was computed, perhaps inside a network.
+    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray]) -> Callable[[np.ndarray], None]:
+        """Something is about to be computed, perhaps inside a network, and perhaps in place.
 
         Args:
             kind: kind of layer that computes so, "leaky_relu".
             layer: the spec's layer, where the operation's weights tell; else "".
-            inputs: arrays that it read.
-            output: what it gave.
+            inputs: arrays that it reads.
+
+        Returns: a function that is told what it gave.
         """
         if not self._evaluations or self._evaluations[-1].nodes is None or self._evaluations[-1].again:
-            return
+            return lambda output: None
         evaluation = self._evaluations[-1]
         found = next_layer(self.tape.stage.networks[evaluation.network], evaluation, kind, layer)
         if found is None:
-            return
+            return lambda output: None
         architecture = self.tape.stage.networks[evaluation.network]
         for name, values in zip(found.inputs, inputs, strict=False):
             if name not in architecture.inputs:
                 self._said(evaluation, name, values)
-        self._said(evaluation, found.name, output)
+        return lambda output: self._said(evaluation, found.name, output)
 
     def input_gradient(self, variable: np.ndarray, gradient: np.ndarray) -> None:
         """The code asked for a gradient with respect to the inputs of a network."""
@@ -275,10 +276,15 @@ class Observer:
                 self._say(quantity, part)
 
     def _say(self, quantity: Quantity | None, values: np.ndarray, number: int | None = None) -> None:
-        """Keep a value under the name of ganspec's own quantity, in its shape if it has as many numbers."""
+        """Keep a value under the name of ganspec's own quantity, in its shape if it has as many numbers.
+
+        What equals ganspec's own to the last bit is that, and needs no memory; of anything else a copy is kept, for code may
+        change it later.
+        """
         if quantity is None:
             return
         record = self.records[self.current if number is None else number]
         if values.size == quantity.value.size and values.dtype.kind == quantity.value.dtype.kind:
             values = values.reshape(quantity.value.shape)
-        record[quantity.place, quantity.name] = replace(quantity, value=values)
+        same = values.dtype == quantity.value.dtype and np.array_equal(values, quantity.value)
+        record[quantity.place, quantity.name] = quantity if same else replace(quantity, value=np.array(values))

@@ -127,6 +127,6 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     if a.size != b.size:
         return math.inf
     with np.errstate(all="ignore"):
-        apart = norm(a.astype(np.float64).ravel() - b.astype(np.float64).ravel())
+        apart = norm(np.subtract(a.ravel(), b.ravel(), dtype=np.float64))
     largest = max(norm(a), norm(b))
     return apart / largest if largest else 0.0

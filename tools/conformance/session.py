@@ -102,6 +102,9 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
             earlier |= {(repeat.place.step, name): quantity.value for (_, name), quantity in repeat.exact.items()}
         if stopped is not None:
             raise stopped
+        # What was compared makes room for the next iteration: memory that is used again costs nothing.
+        for record in (*observer.records, *(r.record for r in repeats), *(r.exact for r in repeats)):
+            record.clear()
     return notes, judge
 
 
@@ -130,7 +133,7 @@ def _train(asked: Asked, side: Side, reachable: Reachable, observer: Observer, f
         batch = feed()
         x = batch["x"].reshape(len(batch["x"]), *asked.x_shape) if asked.x_shape is not None else batch["x"]
         arrays = [side.batch(x.astype(asked.dtype)), *([side.batch(batch["y"])] if "y" in system.symbols else [])]
-        given.extend((a, side.to_numpy(a)) for a in arrays)
+        given.extend((a, np.array(side.to_numpy(a))) for a in arrays)
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
     observer.before = say_parameters

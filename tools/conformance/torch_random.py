@@ -33,6 +33,7 @@ class Replay(TorchDispatchMode):
     def __init__(self, answer: Answer, device: torch.device, fail: Callable[[str], ConformanceError]) -> None:
         super().__init__()
         self.answer, self.device, self.fail = answer, device, fail
+        self._draws: dict[Any, bool] = {}  # whether an operator draws; to ask it is slow
 
     @classmethod
     def is_infra_mode(cls) -> bool:
@@ -40,7 +41,10 @@ class Replay(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded not in func.tags:
+        draws = self._draws.get(func)
+        if draws is None:
+            draws = self._draws[func] = torch.Tag.nondeterministic_seeded in func.tags
+        if not draws:
             return func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
         if name in _UNLESS_DROPOUT and not _given(func, args, kwargs).get("dropout_p"):

@@ -131,10 +131,8 @@ class TorchSide:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """Returns: a tensor's or a number's values, a copy."""
-        if isinstance(value, torch.Tensor):
-            return np.array(value.detach().cpu().numpy())
-        return np.asarray(value)
+        """Returns: a tensor's or a number's values; on the CPU the very memory."""
+        return value.numpy(force=True) if isinstance(value, torch.Tensor) else np.asarray(value)
 
     def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
         """Returns: parameters, or statistics, of a network by path, as the spec holds them."""

@@ -28,7 +28,7 @@ class Operations(TorchFunctionMode):
 
     Args:
         observer: the observer.
-        to_numpy: function that copies a tensor's values.
+        to_numpy: function that gives a tensor's values.
         layer_of: function that gives the spec's layer to which one of some tensors belongs, or "".
     """
 
@@ -41,11 +41,12 @@ class Operations(TorchFunctionMode):
         if kind is None or not args or torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
         tensors = args[0] if isinstance(args[0], (tuple, list)) else args[:1]
-        before = [self.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]  # it may work in place
+        own = self.layer_of([*args[1:], *(kwargs or {}).values()])
+        given = [self.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]
+        gave = self.observer.operation(kind, own, given)
         output = func(*args, **(kwargs or {}))
         if type(output) is torch.Tensor:
-            own = self.layer_of([*args[1:], *(kwargs or {}).values()])
-            self.observer.operation(kind, own, before, self.to_numpy(output))
+            gave(self.to_numpy(output))
         return output
 
 
