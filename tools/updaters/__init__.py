@@ -10,5 +10,12 @@ side           the conformance check's view of it, with the lines of his file
 lockstep       both train, and are compared
 recording      what one update did: batches, draws, evaluations, functions, updates
 lifting        recorded functions as formulas
-drafting       loss and schedule as TOML
+leaves         arrays from outside of the graph, recognised by their numbers
+trees          formulas as trees
+carried        numbers that the updater keeps
+steps          the order of evaluations and updates
+roles          names for draws
+writing        loss, schedule and system as TOML
+drafting       a draft of all of it
+rendering      what was found, as text and JSON
 """

@@ -69,11 +69,11 @@ def _add(step: LiftedStep, update: Update, losses: Sequence[Loss], read: list[Ev
     elif not losses:
         step.why[update.network] = f"{update.line}: {update.network} is updated, but no loss was differentiated before"
     else:
-        terms = [term for loss in losses for term in _terms(loss.lifted.formula())]
+        found = [term for loss in losses for term in terms(loss.lifted.formula())]
         # Batch norm and dropout see evaluations in the order of the formula: it is that of his code.
         times = {e.tree: e.at for e in read}
         total = None
-        for term in sorted(terms, key=lambda term: max((times.get(t, 0) for t in walk(term)), default=0)):
+        for term in sorted(found, key=lambda term: max((times.get(t, 0) for t in walk(term)), default=0)):
             if total is None:
                 total = term
             else:
@@ -84,15 +84,15 @@ def _add(step: LiftedStep, update: Update, losses: Sequence[Loss], read: list[Ev
         step.losses = {n: step.losses[n] for n in sorted(step.losses, key=order.__getitem__)}
 
 
-def _terms(tree: Expression) -> list[Expression]:
+def terms(tree: Expression) -> list[Expression]:
     """Returns: the terms of a sum, those that are subtracted as negatives."""
     match tree:
         case Binary("+", left, right):
-            return [*_terms(left), *_terms(right)]
+            return [*terms(left), *terms(right)]
         case Binary("-", left, right):
-            return [*_terms(left), *(t.operand if isinstance(t, Negative) else Negative(t) for t in _terms(right))]
+            return [*terms(left), *(t.operand if isinstance(t, Negative) else Negative(t) for t in terms(right))]
         case Negative(Binary("+" | "-") as inner):
-            return [t.operand if isinstance(t, Negative) else Negative(t) for t in _terms(inner)]
+            return [t.operand if isinstance(t, Negative) else Negative(t) for t in terms(inner)]
     return [tree]
 
 
