@@ -25,6 +25,13 @@ def test_right_updater_agrees(name, capsys):
         assert f"\n  {kind} " in shown, "every kind of quantity was compared"
 
 
+def test_words_of_chainer_1_mean_what_they_meant(capsys):
+    words = [w.replace(":Generator", ":OldGenerator") for w in command("Volatile", "inference")]
+    assert main(words) == 0
+    assert main([w.replace("/inference", "/alternating") for w in words]) == 1
+    assert "G" in capsys.readouterr().out
+
+
 def test_reports_are_recognised_by_their_values(capsys):
     main(right("Chainer1"))
     assert "reports compared: opt_gen/loss = loss_G, opt_dis/loss = loss_D" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,6 +81,7 @@ def test_message(name, capsys, monkeypatch):
     monkeypatch.chdir(FOLDER)
     assert main(CASES[name]) == 2
     said = capsys.readouterr().err.replace(f"{FOLDER}/", "").replace(str(FOLDER), "FOLDER").strip()
+    said = re.sub(r"\.py:\d+", ".py:LINE", said)
     assert said == MESSAGES[name]["message"].strip()
 
 

@@ -5,7 +5,7 @@ files          his file, loaded as Python would load it
 building       networks, optimisers and the updater
 batches        images and labels, random, from a data set, or from his own iterator
 streams        draws that lose nothing where code turns them to float32
-widening       float32 and Chainer 1's volatile, where his code brings them in
+old_chainer    float32 and the words of Chainer 1, where his code brings them in
 side           the conformance check's view of it, with the lines of his file
 lockstep       both train, and are compared
 recording      what one update did: batches, draws, evaluations, functions, updates

@@ -32,10 +32,10 @@ from ganspec.tools.updaters.batches import Batches
 from ganspec.tools.updaters.building import Built, make_reporter
 from ganspec.tools.updaters.lifting import number, plus, times
 from ganspec.tools.updaters.lockstep import match_networks, run_update
+from ganspec.tools.updaters.old_chainer import old_chainer
 from ganspec.tools.updaters.recording import Recording
 from ganspec.tools.updaters.side import UpdaterSide
 from ganspec.tools.updaters.trees import parts
-from ganspec.tools.updaters.widening import widened
 
 ITERATIONS = 6  # that are recorded: enough to tell how a carried number moves
 _FAR = 1e3  # a value of a carried number that any bounds would cut
@@ -167,7 +167,7 @@ def _one(recording: Recording, side: UpdaterSide, built: Built, batches: Batches
     try:
         reporter.report = report.__get__(reporter)
         with (
-            widened(np.dtype("float64")),
+            old_chainer(np.dtype("float64")),
             recording.recorded(),
             reporter.scope(observed),
             chainer.using_config("train", True),

@@ -185,16 +185,17 @@ class Recording:
                 return original(link, *args, **kwargs)
             given = [self._known(a) for a in (*args, *kwargs.values()) if hasattr(a, "shape")]
             output = self._quietly(original, link, *args, **kwargs)
-            self._evaluated(names[id(link)], given, output)
+            training = bool(chainer.config.train and kwargs.get("train", True) and not kwargs.get("test", False))
+            self._evaluated(names[id(link)], given, output, training)
             return output
 
         return call
 
-    def _evaluated(self, network: str, given: Sequence[Lifted], output: Any) -> None:
+    def _evaluated(self, network: str, given: Sequence[Lifted], output: Any, training: bool) -> None:
         bad = next((g for g in given if g.tree is None), None)
         tree = Call(network, tuple(g.formula() for g in given)) if bad is None else None
         line = calling_line()
-        self.evaluations.append(Evaluation(network, tree, bool(chainer.config.train), self._tick(), line))
+        self.evaluations.append(Evaluation(network, tree, training, self._tick(), line))
         names = list(self.system.networks[network].outputs)
         values = (
             list(output.values())

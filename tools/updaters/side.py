@@ -20,7 +20,7 @@ from ganspec.tools.conformance.chainer_side import ChainerSide
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held
 from ganspec.tools.conformance.observer import Observer
-from ganspec.tools.updaters.widening import wide_array, widened
+from ganspec.tools.updaters.old_chainer import old_chainer, wide_array
 
 # Calls of an observer by which values become known.
 _TELLING = ("enter", "leave", "operation", "input_gradient", "updating", "updated", "say_state")
@@ -92,7 +92,7 @@ class UpdaterSide(ChainerSide):
         observer.differentiated, observer.end = differentiated, end  # type: ignore[method-assign]
         with contextlib.ExitStack() as stack:
             stack.enter_context(super().watched(observer, ended))
-            stack.enter_context(widened(self.dtype))
+            stack.enter_context(old_chainer(self.dtype))
             for kind in {type(link) for link in self.modules.values()}:
                 stack.enter_context(replaced(kind, "__call__", self._calling(observer, kind.__call__)))
             yield

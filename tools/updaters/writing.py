@@ -12,7 +12,7 @@ from ganspec.spec.text.formula import Call, Expression, Name, render
 from ganspec.tools.updaters.carried import Recorded
 from ganspec.tools.updaters.recording import Recording
 from ganspec.tools.updaters.roles import Draws, short_number
-from ganspec.tools.updaters.steps import LiftedStep
+from ganspec.tools.updaters.steps import LiftedStep, terms
 from ganspec.tools.updaters.trees import names_in, rewritten, walk
 
 
@@ -92,7 +92,6 @@ class LossParts:
                 why = lifted.why or f"{_short(line)}: it belongs to no step"
                 self.left.append(f"the report '{name}': {why}")
                 continue
-            tree = self.draws.named(tree)
             own = sorted(map(render, terms(tree)))
             same = any(own == sorted(map(render, terms(loss))) for loss, _ in self.losses.values())
             if same or key in known or names_in(tree) & set(self.draws.by_name):

@@ -53,3 +53,11 @@ class Unfinished(chainer.Chain):
         super(Unfinished, self).__init__()
         with self.init_scope():
             self.l0 = L.Linear(9, ch)
+
+
+class OldGenerator(Generator):
+    """As for Chainer 1, which was told the mode of each evaluation."""
+
+    def __call__(self, z, test=False):
+        h = F.relu(self.bn0(self.l0(z), test=test))
+        return F.reshape(F.tanh(self.l1(h)), (len(z.data), 1, 3, 3))

@@ -97,6 +97,27 @@ class Chainer1(Gan):
         return loss
 
 
+class Volatile(Gan):
+    """Chainer 1 again: fakes of a volatile variable, the generator in test mode, gradients cleared by the optimiser."""
+
+    def update_core(self):
+        x_real = self.real()
+        z = self.gen.make_hidden(len(x_real))
+        x_fake = self.gen(Variable(z, volatile=True), test=True).data
+        loss_dis = self.loss_dis(self.dis(x_real), self.dis(Variable(x_fake)))
+        opt_dis = self.get_optimizer("opt_dis")
+        opt_dis.zero_grads()
+        loss_dis.backward()
+        opt_dis.update()
+
+        loss_gen = self.loss_gen(self.dis(self.gen(self.noise(x_real), test=False)))
+        opt_gen = self.get_optimizer("opt_gen")
+        opt_gen.zero_grads()
+        loss_gen.backward()
+        opt_gen.update()
+        chainer.report({"loss_dis": loss_dis, "loss_gen": loss_gen})
+
+
 class Alternating(Gan):
     """One network after the other; what the other gave is a constant, computed as a volatile variable."""
 

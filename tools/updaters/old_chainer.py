@@ -2,7 +2,9 @@
 
 Old code turns batches and noise to float32 (`.astype("f")`), which Chainer does not mix with float64: such arrays are widened
 where they become variables or enter a function. Their numbers lose nothing by that; batches and draws are chosen so (`streams`).
-Chainer 1 marked variables as volatile; what is computed of one then has no graph.
+
+Chainer 1 marked variables as volatile, and what is computed of one has no graph; it told batch norm `test=True` and dropout
+`train=False`; and its optimisers had `zero_grads`. Source: Chainer's upgrade guide, version 2.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ _ON = (True, "on", "ON")
 
 
 @contextlib.contextmanager
-def widened(dtype: np.dtype) -> Iterator[None]:
-    """Widen what is float32 to a dtype, and know `Variable(x, volatile=...)`, for a while; with float32 only the latter."""
+def old_chainer(dtype: np.dtype) -> Iterator[None]:
+    """Widen what is float32 to a dtype, and know the words of Chainer 1, for a while; with float32 only the latter."""
     wide = np.dtype(dtype) == np.float64
     make, apply = chainer.Variable.__init__, chainer.FunctionNode.apply
 
@@ -48,8 +50,30 @@ def widened(dtype: np.dtype) -> Iterator[None]:
             output.__dict__[_VOLATILE] = True
         return outputs
 
-    with replaced(chainer.Variable, "__init__", init), replaced(chainer.FunctionNode, "apply", applying):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(replaced(chainer.Variable, "__init__", init))
+        stack.enter_context(replaced(chainer.FunctionNode, "apply", applying))
+        normalise = chainer.links.BatchNormalization.forward
+        stack.enter_context(replaced(chainer.links.BatchNormalization, "forward", _with_mode(normalise, "test", False)))
+        stack.enter_context(
+            replaced(chainer.functions, "dropout", _with_mode(chainer.functions.dropout, "train", True))
+        )
+        if not hasattr(chainer.Optimizer, "zero_grads"):
+            chainer.Optimizer.zero_grads = lambda optimizer: optimizer.target.cleargrads()
+            stack.callback(delattr, chainer.Optimizer, "zero_grads")
         yield
+
+
+def _with_mode(function: Any, name: str, training: bool) -> Any:
+    """Returns: a function that also takes Chainer 1's argument for its mode, whose value `training` means training."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if name not in kwargs:
+            return function(*args, **kwargs)
+        with chainer.using_config("train", bool(kwargs.pop(name)) == training):
+            return function(*args, **kwargs)
+
+    return call
 
 
 def wide_array(data: Any) -> Any:
