@@ -184,8 +184,9 @@ def _updater(
 ) -> tuple[Any, Replayed, Any]:
     """Returns: the updater, the iterator that it reads, and the one that it was made with, where that is his own."""
     target = load_name(wanted.target, "TARGET")
-    given = parse_arguments(wanted.arguments, {**networks, **_FUNCTIONS}, "--args")
     iterator = Replayed(system.run.batch)
+    names = {**networks, **optimizers, "iterator": iterator, **_FUNCTIONS}
+    given = parse_arguments(wanted.arguments, names, "--args")
     if isinstance(target, type):
         if not callable(getattr(target, "update_core", None)):
             raise UserError(
@@ -212,11 +213,9 @@ def _updater(
         raise UserError(
             f"TARGET: the updater of {wanted.target} has no iterators; its __init__ must call that of StandardUpdater"
         )
-    own = None
-    for key, value in list(iterators.items()):
-        if value is not iterator:
-            own = own or value
-            iterators[key] = iterator
+    key = "main" if "main" in iterators else next(iter(iterators))
+    own = iterators[key] if iterators[key] is not iterator else None
+    iterators[key] = iterator  # any other one, of noise for instance, stays his
     return updater, iterator, own
 
 

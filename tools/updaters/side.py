@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 import ganspec.impl_chainer.compat  # noqa: F401
@@ -14,16 +13,13 @@ import chainer
 import numpy as np
 
 from ganspec.spec.system import System
-from ganspec.tools.agreement.report import Place
+from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.conformance.chainer_arrays import replaced
 from ganspec.tools.conformance.chainer_side import ChainerSide
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.mapping import Held
 from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.updaters.old_chainer import old_chainer, wide_array
-
-# Calls of an observer by which values become known.
-_TELLING = ("enter", "leave", "operation", "input_gradient", "updating", "updated", "say_state")
 
 
 class UpdaterSide(ChainerSide):
@@ -42,6 +38,7 @@ class UpdaterSide(ChainerSide):
         self.losses: dict[tuple[Place, str], tuple[str, ...]] = {}
         self.observer: Observer | None = None
         self.left_out: dict[str, set[str]] = {}
+        self.late = ""  # line of what is recorded only now
         self._backward_lines: list[str] = []
         self._updates: dict[tuple[int, str], str] = {}  # line of each update, by number of the repeat and network
 
@@ -72,8 +69,9 @@ class UpdaterSide(ChainerSide):
         self.observer = observer
         self._backward_lines.clear()
         self._updates.clear()
-        for name in _TELLING:
-            setattr(observer, name, self._noting(observer, getattr(observer, name), name))
+        observer.records = [_NotedRecord(self) for _ in observer.records]
+        observer.updating = self._noting_updates(observer)  # type: ignore[method-assign]
+        observer.say_state = self._noting_states(observer)  # type: ignore[method-assign]
         told = observer.differentiated
 
         def differentiated(value: float) -> None:
@@ -116,22 +114,38 @@ class UpdaterSide(ChainerSide):
 
         return call
 
-    def _noting(self, observer: Observer, method: Any, name: str) -> Any:
-        def noting(*args: Any, **kwargs: Any) -> Any:
-            counts = [len(record) for record in observer.records]
-            try:
-                return method(*args, **kwargs)
-            finally:
-                line = calling_line()
-                if name == "say_state":  # told late: the line is that of the update
-                    line = self._updates.get((args[0], args[2]), line)
-                for record, count in zip(observer.records, counts, strict=True):
-                    for key in islice(record, count, None) if len(record) > count else ():
-                        self.lines[key] = line
-                if name == "updating":
-                    for network in args[0] if observer.repeat is not None else ():
-                        self._updates[observer.current, network] = line
-                        self.losses[observer.repeat.place, network] = tuple(dict.fromkeys(self._backward_lines))
-                    self._backward_lines.clear()
+    def _noting_updates(self, observer: Observer) -> Any:
+        original = observer.updating
 
-        return noting
+        def updating(gradients: Any) -> None:
+            if observer.repeat is not None:
+                for network in gradients:
+                    self._updates[observer.current, network] = calling_line()
+                    self.losses[observer.repeat.place, network] = tuple(dict.fromkeys(self._backward_lines))
+            self._backward_lines.clear()
+            original(gradients)
+
+        return updating
+
+    def _noting_states(self, observer: Observer) -> Any:
+        original = observer.say_state
+
+        def say_state(number: int, role: str, network: str, arrays: Any) -> None:
+            self.late = self._updates.get((number, network), "")  # told late: the line is that of the update
+            original(number, role, network, arrays)
+            self.late = ""
+
+        return say_state
+
+
+class _NotedRecord(dict[tuple[Place, str], Quantity]):
+    """What is recorded of a repeat; the line that computed each quantity is noted."""
+
+    def __init__(self, side: UpdaterSide) -> None:
+        super().__init__()
+        self._side = side
+
+    def __setitem__(self, key: tuple[Place, str], value: Quantity) -> None:
+        if not self._side.lines.get(key):
+            self._side.lines[key] = self._side.late or calling_line()
+        super().__setitem__(key, value)
