@@ -32,6 +32,11 @@ def test_words_of_chainer_1_mean_what_they_meant(capsys):
     assert "G" in capsys.readouterr().out
 
 
+def test_gradients_that_are_never_used_do_not_count(capsys):
+    assert main(command("GanUnchained")) == 0
+    assert "everything else agrees" in capsys.readouterr().out
+
+
 def test_reports_are_recognised_by_their_values(capsys):
     main(right("Chainer1"))
     assert "reports compared: opt_gen/loss = loss_G, opt_dis/loss = loss_D" in capsys.readouterr().out

@@ -210,6 +210,10 @@ class Tape:
                 return self.mask(request, draw.place, None) if draw.family == "mask" else None
         return None
 
+    def only_masks(self, place: int) -> bool:
+        """Returns: whether nothing but dropout masks was not asked for up to the end of a repeat."""
+        return all(d.family == "mask" for d in self.draws if d.asked is None and d.place <= place)
+
     def missed(self, place: int) -> str:
         """Returns: what the code did not ask for up to the end of a repeat, as a message; "" where it asked for all."""
         left = [d for d in self.draws if d.asked is None and d.place <= place]

@@ -158,6 +158,11 @@ def _probability(given: dict[str, Any], request: Request, mode: Replay) -> float
 
 def _randint(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: Request) -> torch.Tensor:
     low, high = given.get("low", 0), given["high"]
+    if low == _LEAST:  # the seeds from which PyTorch's own compiler lets kernels draw
+        mend = (
+            "set torch._inductor.config.fallback_random = True before the first call, or compile with backend='eager'"
+        )
+        raise mode.fail(f"compiled code draws random numbers inside of its kernels, where they cannot be given; {mend}")
     return _fill(given, like, mode.numbers(request, "label", low, high, like), in_place=False)
 
 
@@ -180,6 +185,7 @@ def _randperm(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: 
     return _fill(given, like, mode.numbers(request, "permutation", 0.0, given["n"], like), in_place=False)
 
 
+_LEAST = -(2**63)  # the least int64
 _OPERATORS: dict[str, Callable[..., Any]] = {
     "rand": _uniform,
     "rand_like": _uniform,

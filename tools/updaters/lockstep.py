@@ -16,6 +16,7 @@ import numpy as np
 
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
+from ganspec.tools.agreement.report import Difference
 from ganspec.tools.conformance.check import compare, match_all
 from ganspec.tools.conformance.errors import ConformanceError, calling_line, is_library, line_in
 from ganspec.tools.conformance.expected import reports_of
@@ -118,8 +119,14 @@ def run_lockstep(
             )
             notes = (*notes, f"{said}; --dtype float32 compares in float32 throughout")
     where = side.lines.get((first.place, first.name), "")
-    losses = side.losses.get((first.place, first.network), ()) if first.kind in ("parameter gradient", "loss") else ()
+    losses = side.losses.get((first.place, loss_of(first)), ())
     return Found(report, "", where, losses, notes, drive.named)
+
+
+def loss_of(difference: Difference) -> str:
+    """Returns: the network whose loss, or gradient of a loss, a difference is in; "" for any other quantity."""
+    found = re.search(r"\bloss_(\w+)", difference.name)
+    return found[1] if found and difference.kind in ("layer gradient", "parameter gradient", "loss", "report") else ""
 
 
 def run_update(updater: Any) -> None:

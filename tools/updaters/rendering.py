@@ -14,7 +14,7 @@ from ganspec.tools import backends
 from ganspec.tools.agreement.report import Report
 from ganspec.tools.reporting.json_writer import report_as_data
 from ganspec.tools.updaters.drafting import Draft
-from ganspec.tools.updaters.lockstep import Found
+from ganspec.tools.updaters.lockstep import Found, loss_of
 
 FORMAT = "ganspec updater 1"
 
@@ -38,9 +38,9 @@ def render_text(found: Found, draft: Draft | None = None) -> list[str]:
         own = [f"    computed by your code at {found.where}"] if found.where else []
         if found.losses:
             own.append(f"    its loss is differentiated at {', '.join(found.losses)}")
-        if draft and first.network in draft.readings and first.kind in ("parameter gradient", "loss", "report"):
-            reading = draft.readings[first.network]
-            own.append(f"    your loss of {first.network} reads: {reading}")
+        if draft and (network := loss_of(first)) in draft.readings:
+            reading = draft.readings[network]
+            own.append(f"    your loss of {network} reads: {reading}")
             own += [f"      where {n} = {text}" for n, text in draft.defines.items() if re.search(rf"\b{n}\b", reading)]
         after = next((i for i, line in enumerate(lines) if line.startswith(("    apart by", "    probable"))), 2)
         lines[after:after] = own

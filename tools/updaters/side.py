@@ -69,14 +69,14 @@ class UpdaterSide(ChainerSide):
         self.observer = observer
         self._backward_lines.clear()
         self._updates.clear()
-        observer.records = [_NotedRecord(self) for _ in observer.records]
+        observer.kept.records = [_NotedRecord(self) for _ in observer.kept.records]
         observer.updating = self._noting_updates(observer)  # type: ignore[method-assign]
-        observer.say_state = self._noting_states(observer)  # type: ignore[method-assign]
+        observer.kept.say_state = self._noting_states(observer)  # type: ignore[method-assign]
         told = observer.differentiated
 
-        def differentiated(value: float) -> None:
+        def differentiated(value: float | None, network: str = "", *, kept: bool = True) -> str:
             self._backward_lines.append(calling_line())
-            told(value)
+            return told(value, network, kept=kept)
 
         ended_well = observer.end
 
@@ -128,7 +128,7 @@ class UpdaterSide(ChainerSide):
         return updating
 
     def _noting_states(self, observer: Observer) -> Any:
-        original = observer.say_state
+        original = observer.kept.say_state
 
         def say_state(number: int, role: str, network: str, arrays: Any) -> None:
             self.late = self._updates.get((number, network), "")  # told late: the line is that of the update

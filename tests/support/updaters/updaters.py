@@ -334,3 +334,20 @@ class Rootless(Gan):
 
     def loss_gen(self, y_fake):
         return F.mean(F.arctan(y_fake))
+
+
+class GanUnchained(Gan):
+    """The discriminator's loss runs back through the generator, which has moved; the gradient there is never used."""
+
+    def update_core(self):
+        x_real = self.real()
+        y_real = self.dis(x_real)
+        y_fake = self.dis(self.gen(self.noise(x_real)))
+        loss_gen = self.loss_gen(y_fake)
+        loss_dis = self.loss_dis(y_real, y_fake)
+        self.gen.cleargrads()
+        loss_gen.backward()
+        self.get_optimizer("opt_gen").update()
+        self.dis.cleargrads()
+        loss_dis.backward()
+        self.get_optimizer("opt_dis").update()
