@@ -283,7 +283,7 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
     module = str(getattr(target, "__module__", "") or "")
     if module.startswith(("chainer.backend", "chainer.cuda")) and getattr(target, "__name__", "") in _IDENTITIES:
         return writer.expr(node.args[-1] if target.__name__ == "from_chx" else node.args[0])
-    if getattr(target, "__name__", "") in ("get_array_module",) and module.startswith("chainer"):
+    if getattr(target, "__name__", "") in ("get_array_module",) and module.startswith("chainer."):
         return filled("torch")
     if module.startswith("six"):
         return None

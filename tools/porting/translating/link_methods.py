@@ -102,7 +102,7 @@ def _registered(writer: Expressions, a: Arguments, name: str) -> ast.expr:
 def _is_chainers_method(cls: type, name: str) -> bool:
     for base in cls.__mro__:
         if name in vars(base):
-            return base.__module__.startswith("chainer")
+            return base.__module__.startswith("chainer.")
     return False
 
 

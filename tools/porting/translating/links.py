@@ -73,7 +73,7 @@ def _module() -> type:
 def _is_chainers(cls: type, name: str) -> bool:
     """Returns: whether an attribute of a link is Chainer's own."""
     found = next((b for b in cls.__mro__ if name in vars(b)), None)
-    return found is not None and found.__module__.startswith("chainer")
+    return found is not None and found.__module__.startswith("chainer.")
 
 
 def class_value(writer: Expressions, cls: type, node: ast.expr) -> ast.expr:
