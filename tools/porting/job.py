@@ -161,26 +161,18 @@ def _trace(his: OriginalModel, job: Job) -> Any:
 
 def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[str, np.ndarray] | None, list[str]]:
     """Write the numbers of the snapshot. Returns: names of arrays, values by path, and what the user should know."""
-    from ganspec.tools.porting.carrying import carry
+    from ganspec.tools.porting.carrying import carry, read_numbers
     from ganspec.tools.porting.names import arrays_of
-    from ganspec.tools.porting.optimizers_states import optimizer_prefix, read_optimizer
-    from ganspec.tools.porting.optimizers_written import parse_hook, parse_optimizer
-    from ganspec.tools.porting.snapshot_files import open_snapshot
-    from ganspec.tools.porting.snapshots import read_model, read_progress
 
-    arrays = arrays_of(link)
-    optimizer = parse_optimizer(job.optimizer) if job.optimizer else None
-    hooks = [parse_hook(text) for text in job.hooks]
     if job.snapshot is None:
-        if optimizer is not None or hooks:
+        if job.optimizer or job.hooks:
             raise UserError("--optimizer and --hook continue a snapshot's optimiser; give --snapshot, too")
-        return arrays, None, []
-    file = open_snapshot(job.snapshot)
-    model = read_model(file, arrays, job.prefix)
-    start = optimizer_prefix(file, model.prefix)
-    state = None if start is None else read_optimizer(file, arrays, start)
-    carried = carry(folder, arrays, model, state, optimizer, hooks)
-    return arrays, model.values, [*read_progress(file).lines(), *carried.notes]
+        return arrays_of(link), None, []
+    numbers = read_numbers(
+        link, job.snapshot, prefix=job.prefix, optimizer=job.optimizer or None, hooks=job.hooks
+    )
+    carried = carry(folder, numbers)
+    return numbers.arrays, numbers.model.values, [*numbers.progress.lines(), *carried.notes]
 
 
 def _write(path: Path, text: str) -> None:
