@@ -16,6 +16,7 @@ import chainer
 import numpy as np
 
 from ganspec.tools.porting.tracing.record import TENSORS
+from ganspec.tools.porting.translating import function_rules as rules
 from ganspec.tools.porting.translating import functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.templates import call, constant, filled
@@ -40,14 +41,14 @@ NUMPY: dict[str, tuple[str, Rule, str]] = {
     "power": ("a, b", "torch.pow(a, b)", "a ** b"), "add": ("a, b", "a + b", "a + b"), "subtract": ("a, b", "a - b", "a - b"), "multiply": ("a, b", "a * b", "a * b"), "divide": ("a, b", "a / b", "a / b"),
     "dot": ("a, b", "_dot(a, b)", "a * b"), "matmul": ("a, b", "torch.matmul(a, b)", ""), "outer": ("a, b", "torch.outer(a, b)", ""),
     "tensordot": ("a, b, axes=2", "torch.tensordot(a, b, dims=axes)", ""), "einsum": ("*operands", "torch.einsum(*operands)", ""),
-    "transpose": ("x, axes=None", functions._transposed, ""), "reshape": ("x, shape", "torch.reshape(x, shape)", ""), "ravel": ("x", "torch.flatten(x)", ""),
+    "transpose": ("x, axes=None", rules.transposed, ""), "reshape": ("x, shape", "torch.reshape(x, shape)", ""), "ravel": ("x", "torch.flatten(x)", ""),
     "concatenate": ("xs, axis=0", "torch.cat(xs, dim=axis)", ""), "stack": ("xs, axis=0", "torch.stack(xs, dim=axis)", ""), "vstack": ("xs", "torch.vstack(xs)", ""),
-    "hstack": ("xs", "torch.hstack(xs)", ""), "expand_dims": ("x, axis", "torch.unsqueeze(x, axis)", ""), "squeeze": ("x, axis=None", functions._squeezed, ""),
+    "hstack": ("xs", "torch.hstack(xs)", ""), "expand_dims": ("x, axis", "torch.unsqueeze(x, axis)", ""), "squeeze": ("x, axis=None", rules.squeezed, ""),
     "broadcast_to": ("x, shape", "torch.broadcast_to(x, shape)", ""), "tile": ("x, reps", "_tile(x, reps)", ""), "repeat": ("x, repeats, axis=None", "_repeat(x, repeats, axis)", ""),
     "swapaxes": ("x, a, b", "torch.swapaxes(x, a, b)", ""), "rollaxis": ("x, axis, start=0", "_rollaxis(x, axis, start)", ""), "flip": ("x, axis", "torch.flip(x, (axis,))", ""),
-    "sum": ("x, axis=None, keepdims=False", functions._reduced("sum"), "sum(x)"), "mean": ("x, axis=None, keepdims=False", functions._reduced("mean"), ""),
+    "sum": ("x, axis=None, keepdims=False", rules.reduced("sum"), "sum(x)"), "mean": ("x, axis=None, keepdims=False", rules.reduced("mean"), ""),
     "prod": ("x, axis=None, keepdims=False", "_prod(x, axis, keepdims)", "math.prod(x)"), "max": ("x, axis=None, keepdims=False", functions.FUNCTIONS["max"], "max(x)"),
-    "min": ("x, axis=None, keepdims=False", functions.FUNCTIONS["min"], "min(x)"), "argmax": ("x, axis=None", functions._of_one_axis("argmax"), ""), "argmin": ("x, axis=None", functions._of_one_axis("argmin"), ""),
+    "min": ("x, axis=None, keepdims=False", functions.FUNCTIONS["min"], "min(x)"), "argmax": ("x, axis=None", rules.of_one_axis("argmax"), ""), "argmin": ("x, axis=None", rules.of_one_axis("argmin"), ""),
     "cumsum": ("x, axis=None", "_cumsum(x, axis)", "list(itertools.accumulate(x))"), "linalg.inv": ("x", "torch.linalg.inv(x)", ""), "linalg.det": ("x", "torch.linalg.det(x)", ""), "linalg.qr": ("x", "torch.linalg.qr(x)", ""), "linalg.norm": ("x, ord=None, axis=None, keepdims=False", "torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims)", ""),
     "copy": ("x", "x.clone()", ""), "ascontiguousarray": ("x, dtype=None", "x.contiguous()", ""), "zeros_like": ("x, dtype=None", "torch.zeros_like(x)", ""), "ones_like": ("x, dtype=None", "torch.ones_like(x)", ""),
     "full_like": ("x, fill_value, dtype=None", "torch.full_like(x, fill_value)", ""), "empty_like": ("x, dtype=None", "torch.zeros_like(x)", ""), "finfo": ("dtype", "torch.finfo(torch.get_default_dtype())", ""),
@@ -74,10 +75,10 @@ ATTRIBUTES = {
 }  # fmt: skip
 # Methods of tensors: parameters, and what it is.
 METHODS: dict[str, tuple[str, Rule]] = {
-    "reshape": ("*shape", "x.reshape(shape)"), "transpose": ("*axes", ""), "sum": ("axis=None, keepdims=False", functions._reduced("sum")), "mean": ("axis=None, keepdims=False", functions._reduced("mean")),
-    "max": ("axis=None, keepdims=False", functions.FUNCTIONS["max"]), "min": ("axis=None, keepdims=False", functions.FUNCTIONS["min"]), "argmax": ("axis=None", functions._of_one_axis("argmax")),
-    "argmin": ("axis=None", functions._of_one_axis("argmin")), "prod": ("axis=None, keepdims=False", "_prod(x, axis, keepdims)"), "cumsum": ("axis=None", "_cumsum(x, axis)"), "dot": ("b", "_dot(x, b)"),
-    "copy": ("", "x.clone()"), "flatten": ("", "x.flatten()"), "ravel": ("", "x.flatten()"), "squeeze": ("axis=None", functions._squeezed), "swapaxes": ("a, b", "x.swapaxes(a, b)"), "item": ("", "x.item()"),
+    "reshape": ("*shape", "x.reshape(shape)"), "transpose": ("*axes", ""), "sum": ("axis=None, keepdims=False", rules.reduced("sum")), "mean": ("axis=None, keepdims=False", rules.reduced("mean")),
+    "max": ("axis=None, keepdims=False", functions.FUNCTIONS["max"]), "min": ("axis=None, keepdims=False", functions.FUNCTIONS["min"]), "argmax": ("axis=None", rules.of_one_axis("argmax")),
+    "argmin": ("axis=None", rules.of_one_axis("argmin")), "prod": ("axis=None, keepdims=False", "_prod(x, axis, keepdims)"), "cumsum": ("axis=None", "_cumsum(x, axis)"), "dot": ("b", "_dot(x, b)"),
+    "copy": ("", "x.clone()"), "flatten": ("", "x.flatten()"), "ravel": ("", "x.flatten()"), "squeeze": ("axis=None", rules.squeezed), "swapaxes": ("a, b", "x.swapaxes(a, b)"), "item": ("", "x.item()"),
     "tolist": ("", "x.tolist()"), "fill": ("value", "x.fill_(value)"), "clip": ("a_min, a_max", "torch.clamp(x, a_min, a_max)"), "repeat": ("repeats, axis=None", "_repeat(x, repeats, axis)"), "all": ("", "x.all()"), "any": ("", "x.any()"),
     "unchain": ("", "x.detach_()"), "round": ("", "torch.round(x)"),
 }  # fmt: skip
@@ -201,7 +202,7 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
             return a.fill("torch.permute(x, tuple(reversed(range(x.ndim))))")
         a.put("what", what)
         rule = "x.reshape(what)" if name == "reshape" else "x.permute(what)"
-    return functions._fill(a, rule)
+    return functions.fill(a, rule)
 
 
 def _varied(a: Arguments, name: str) -> ast.expr | None:
@@ -283,10 +284,10 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
             if not writer.seen(first).elements & TENSORS:
                 raise Unfit(f"numpy.{name} of plain numbers has no counterpart", "use Python's own arithmetic")
         else:
-            return functions._fill(a, of_numbers)
+            return functions.fill(a, of_numbers)
     if name in ("maximum", "minimum", "where") and isinstance(rule, str):
         rule = _of_numbers_too(a, name, rule)
-    return functions._fill(a, rule)
+    return functions.fill(a, rule)
 
 
 def _of_numbers_too(a: Arguments, name: str, rule: str) -> str:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganspec.tools.porting.translating.written_functions import _deconvolution, _embed_id
+from ganspec.tools.porting.translating.written_windows import _deconvolution, _embed_id
 
 
 class _FlatLinear(nn.Linear):
