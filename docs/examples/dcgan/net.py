@@ -34,7 +34,7 @@ class Discriminator(chainer.Chain):
             self.c0 = L.Convolution2D(1, ch // 2, 4, 2, 1, initialW=w)
             self.c1 = L.Convolution2D(ch // 2, ch, 4, 2, 1, initialW=w, nobias=True)
             self.bn1 = L.BatchNormalization(ch)
-            self.l2 = L.Linear(None, 1, initialW=w)  # takes its size from the first picture
+            self.l2 = L.Linear(7 * 7 * ch, 1, initialW=w)
 
     def __call__(self, x):
         h = F.leaky_relu(self.c0(x))
