@@ -24,15 +24,17 @@ class Normed(chainer.Chain):
     def __init__(self):
         super().__init__()
         with self.init_scope():
-            self.l = L.Linear(4, 6)
+            self.l1 = L.Linear(4, 6)
             self.bn1 = L.BatchNormalization(6, decay=0.8, eps=1e-3)
             self.bn2 = L.BatchNormalization(6, use_gamma=False)
+            self.l2 = L.Linear(6, 6)
             self.bn3 = L.BatchNormalization(6, use_beta=False)
             self.bn4 = L.BatchNormalization(6, use_gamma=False, use_beta=False)
 
     def __call__(self, x):
-        h = self.bn1(self.l(x))
-        return self.bn4(self.bn3(self.bn2(F.leaky_relu(h, 0.3))))
+        h = self.l1(x)
+        h = self.l2(F.leaky_relu(self.bn1(h), 0.3) + self.bn2(h))
+        return self.bn3(h) * self.bn4(F.sigmoid(h))
 
 
 class Kinks(chainer.Chain):
@@ -86,7 +88,12 @@ class Windows(chainer.Chain):
     def __call__(self, x):
         h = self.c(x)
         pooled = F.max_pooling_2d(h, 2, stride=3, pad=1)
-        return pooled, F.max_pooling_2d(h, 3, stride=2), F.max_pooling_2d(h, 2, cover_all=False), F.average_pooling_2d(h, 2)
+        return (
+            pooled,
+            F.max_pooling_2d(h, 3, stride=2),
+            F.max_pooling_2d(h, 2, cover_all=False),
+            F.average_pooling_2d(h, 2),
+        )
 
 
 class Dropped(chainer.Chain):
@@ -128,3 +135,23 @@ class Scaled(chainer.Chain):
     def __call__(self, x):
         h = self.l(x)
         return h / (abs(h.array).max() + 1), h * F.sigmoid(h).array
+
+
+class Everything(chainer.Chain):
+    """One of each thing that a wrong port gets wrong."""
+
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.c = L.Convolution2D(2, 4, 3, pad=1)
+            self.bn = L.BatchNormalization(4)
+            self.l = L.Linear(4, 3)
+
+    def __call__(self, x):
+        h = F.leaky_relu(self.bn(self.c(x)), 0.3)
+        h = F.max_pooling_2d(h, 3, stride=2)
+        h = F.mean(h, axis=(2, 3)) + F.transpose(F.reshape(x[:, 0, :2, :2], (len(x), 2, 2)), (0, 2, 1)).array.reshape(
+            len(x), 4
+        )
+        h = self.l(F.dropout(h, 0.4))
+        return F.softmax(h, axis=1)

@@ -14,7 +14,7 @@ import chainer
 import chainer.links as L
 
 from ganspec.tools.porting.tracing.compiling import MODES
-from ganspec.tools.porting.translating import functions
+from ganspec.tools.porting.translating import distributions, functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
@@ -457,6 +457,8 @@ def _as_module(writer: Expressions, node: ast.expr, made: ast.expr) -> ast.expr:
 
 
 def _other(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
+    if (made := distributions.construct(writer, node, cls)) is not None:
+        return made
     raise Unfit(f"{cls.__module__}.{cls.__name__} has no counterpart in a model", "move it out of the model's code")
 
 
