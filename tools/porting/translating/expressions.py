@@ -218,7 +218,7 @@ class Expressions:
         owner = self.seen(node.value)
         if (
             owner.is_all("link")
-            and self.seen(node.slice).is_all("text")
+            and (self.seen(node.slice).is_all("text") or _is_text(node.slice))
             and all(isinstance(t, chainer.Chain) for t in owner.things)
         ):
             return call("getattr", self.expr(node.value), self.expr(node.slice))
@@ -382,3 +382,7 @@ class Expressions:
             if keyword.arg == "test":
                 return ast.UnaryOp(ast.Not(), self.expr(keyword.value))
         return self.training(node)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

@@ -13,7 +13,7 @@ import chainer
 import chainer.links as L
 
 from ganspec.tools.porting.tracing.compiling import MODES
-from ganspec.tools.porting.translating import functions
+from ganspec.tools.porting.translating import distributions, functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.link_composed import COMPOSED, HOOKS
 from ganspec.tools.porting.translating.link_methods import method
@@ -285,9 +285,13 @@ def _listed(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
 
 
 def _other(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
+<<<<<<< HEAD
     if cls in HOOKS:
         made = HOOKS[cls](writer.bind(node, inspect.signature(cls), cls))
         writer.writer.use_in(made)
+=======
+    if (made := distributions.construct(writer, node, cls)) is not None:
+>>>>>>> guide11
         return made
     raise Unfit(f"{cls.__module__}.{cls.__name__} has no counterpart in a model", "move it out of the model's code")
 
