@@ -171,7 +171,6 @@ def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[st
     from ganspec.tools.porting.names import arrays_of
 
     if job.snapshot is None:
-<<<<<<< HEAD
         if job.optimizer or job.hooks or job.optimizer_snapshot or job.prefix:
             raise UserError("--snapshot is missing, to which the other options of a snapshot and its optimiser belong")
         return arrays_of(link), None, []
@@ -179,14 +178,6 @@ def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[st
         link, job.snapshot, prefix=job.prefix, optimizer_snapshot=job.optimizer_snapshot,
         optimizer=job.optimizer or None, hooks=job.hooks, allow_extra=job.allow_extra,
     )  # fmt: skip
-=======
-        if job.optimizer or job.hooks:
-            raise UserError("--optimizer and --hook continue a snapshot's optimiser; give --snapshot, too")
-        return arrays_of(link), None, []
-    numbers = read_numbers(
-        link, job.snapshot, prefix=job.prefix, optimizer=job.optimizer or None, hooks=job.hooks
-    )
->>>>>>> guide11
     carried = carry(folder, numbers)
     return numbers.arrays, numbers.model.values, [*numbers.progress.lines(), *carried.notes]
 

@@ -285,13 +285,11 @@ def _listed(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
 
 
 def _other(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
-<<<<<<< HEAD
     if cls in HOOKS:
         made = HOOKS[cls](writer.bind(node, inspect.signature(cls), cls))
         writer.writer.use_in(made)
-=======
+        return made
     if (made := distributions.construct(writer, node, cls)) is not None:
->>>>>>> guide11
         return made
     raise Unfit(f"{cls.__module__}.{cls.__name__} has no counterpart in a model", "move it out of the model's code")
 
