@@ -41,7 +41,7 @@ class Moving(TorchDispatchMode):
         return self._moved(made)
 
     def _moved(self, value: Any) -> Any:
-        if not isinstance(value, torch.Tensor) or not value.dtype.is_floating_point:
+        if not isinstance(value, torch.Tensor) or not value.dtype.is_floating_point or value._is_zerotensor():
             return value
         factors = torch.from_numpy(self._factors(tuple(value.shape)).copy())
-        return value.mul_(factors.to(value.device, value.dtype))
+        return value * factors.to(value.device, value.dtype)
