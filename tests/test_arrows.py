@@ -29,7 +29,7 @@ FLOORS = {
     ],
     "tools": [
         "errors", "processes", "backends", "data", "baselines", "sampling", "pictures", "agreement", "reporting", "fuzzing",
-        "vectors", "conformance", "porting", "run", "programs", "__main__",
+        "vectors", "conformance", "porting", "updaters", "run", "programs", "__main__",
     ],
 }  # fmt: skip
 

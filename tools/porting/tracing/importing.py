@@ -37,6 +37,7 @@ class Importer:
         self.trace = Trace()
         self.sources: dict[str, Source] = {}  # by the name of the module
         self.loaded: list[str] = []  # names of modules, in the order in which they were done
+        self.left_out: list[str] = []  # what of his packages was not run
         self._numbering = Numbering()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
@@ -64,13 +65,12 @@ class Importer:
             root = os.path.dirname(root)
         with self.importing(root):
             spec = importlib.util.spec_from_file_location(full, path, loader=_Loader(self, full, path))
-            assert spec is not None
-            if package:
-                importlib.import_module(package)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[full] = module
-            assert spec.loader is not None
+            assert spec is not None and spec.loader is not None
             try:
+                if package:
+                    self._enter(package, root)
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[full] = module
                 spec.loader.exec_module(module)
             except PortError:
                 raise
@@ -87,6 +87,27 @@ class Importer:
                     f"{_place(error, path)}: importing it failed: {type(error).__name__}: {error}"
                 ) from error
         return module
+
+    def _enter(self, package: str, root: str) -> None:
+        """Import the package that his file is in; where its `__init__` fails, as far as the file asks for something of it."""
+        try:
+            importlib.import_module(package)
+            return
+        except PortError:
+            raise
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+        names = package.split(".")
+        for count in range(1, len(names) + 1):
+            name = ".".join(names[:count])
+            path = os.path.join(root, *names[:count], "__init__.py")
+            if name in sys.modules or not os.path.isfile(path):
+                continue
+            self.left_out.append(f"{path} was not run as a whole, because that failed: {why}")
+            bare = _bare(name, path, _Loader(self, name, path))
+            sys.modules[name] = bare
+            if count > 1:
+                setattr(sys.modules[name.rpartition(".")[0]], names[count - 1], bare)
 
     @contextlib.contextmanager
     def importing(self, root: str) -> Iterator[None]:
@@ -132,6 +153,30 @@ class _Loader(importlib.machinery.SourceFileLoader):
         """Compile and execute it."""
         path = self.get_filename(module.__name__)
         self.importer.run(self.importer.code(module.__name__, path, self.get_data(path)), module)
+
+
+def _bare(name: str, path: str, loader: _Loader) -> ModuleType:
+    """Returns: a package whose `__init__` runs when something is asked of it that is no module in it; what it had then is given."""
+    spec = importlib.util.spec_from_file_location(
+        name, path, loader=loader, submodule_search_locations=[os.path.dirname(path)]
+    )
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+
+    def asked(wanted: str) -> Any:
+        special = wanted.startswith("__") and wanted not in ("__all__", "__version__")
+        if special or importlib.machinery.PathFinder.find_spec(f"{name}.{wanted}", module.__path__) is not None:
+            raise AttributeError(f"module {name!r} has no attribute {wanted!r}")
+        module.__dict__.pop("__getattr__", None)
+        try:
+            loader.exec_module(module)
+        except Exception:
+            if wanted not in vars(module):
+                raise
+        return getattr(module, wanted)
+
+    module.__dict__["__getattr__"] = asked
+    return module
 
 
 def _package_of(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ganspec.tools.porting.tracing.record import Seen
@@ -63,20 +64,28 @@ class Arguments:
             if parameter.kind is parameter.VAR_KEYWORD and name in self.nodes:
                 self.nodes |= self.nodes.pop(name)
         self._translated: dict[str, ast.expr] = {}
+        self.read: set[str] = set()  # names of the arguments that a rule has looked at
 
     def given(self, name: str) -> bool:
         """Returns: whether an argument was given, and not always as its default."""
+        self.read.add(name)
         return name in self.nodes and (
             name not in self.signature.parameters
             or self.value(name) is UNKNOWN
             or not _same(self.value(name), self.default(name))
         )
 
+    def unread(self, harmless: Collection[str]) -> list[str]:
+        """Returns: names of arguments that were given, otherwise than by default, and that no rule has looked at."""
+        left = [name for name in self.nodes if name not in self.read and name not in harmless]
+        return [name for name in left if self.given(name)]
+
     def default(self, name: str) -> Any:
         """Returns: the default value of a parameter."""
         return self.signature.parameters[name].default
 
     def __getitem__(self, name: str) -> ast.expr:
+        self.read.add(name)
         if name not in self._translated:
             if name in self.nodes:
                 node = self.nodes[name]
@@ -94,6 +103,7 @@ class Arguments:
 
     def seen(self, name: str) -> Seen:
         """Returns: what the argument was."""
+        self.read.add(name)
         if name in self.nodes and not isinstance(self.nodes[name], tuple):
             return self.writer.seen(self.nodes[name])
         seen = Seen()
@@ -103,6 +113,7 @@ class Arguments:
 
     def value(self, name: str) -> Any:
         """Returns: the one plain value that the argument had; UNKNOWN where there were several, or it is a tensor."""
+        self.read.add(name)
         if name not in self.nodes:
             return self.default(name)
         node = self.nodes[name]

@@ -16,6 +16,7 @@ import chainer
 import numpy as np
 
 from ganspec.tools.porting.tracing.record import TENSORS
+from ganspec.tools.porting.translating import function_rules as rules
 from ganspec.tools.porting.translating import functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.templates import call, constant, filled
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
 Rule = str | Callable[[Arguments], "str | ast.expr"]
 FLOATS = frozenset("efd")
 # dtypes by their characters, where they are no floating-point numbers: these take the model's precision.
-_DTYPES = {"i": "torch.int32", "l": "torch.int64", "q": "torch.int64", "h": "torch.int16", "b": "torch.int8", "B": "torch.uint8", "?": "torch.bool"}
+_DTYPES = {
+    "i": "torch.int32",
+    "l": "torch.int64",
+    "q": "torch.int64",
+    "h": "torch.int16",
+    "b": "torch.int8",
+    "B": "torch.uint8",
+    "?": "torch.bool",
+}
 
 # Functions of NumPy: parameters, what it is of tensors, and what it is of plain numbers.
 NUMPY: dict[str, tuple[str, Rule, str]] = {
@@ -40,14 +49,14 @@ NUMPY: dict[str, tuple[str, Rule, str]] = {
     "power": ("a, b", "torch.pow(a, b)", "a ** b"), "add": ("a, b", "a + b", "a + b"), "subtract": ("a, b", "a - b", "a - b"), "multiply": ("a, b", "a * b", "a * b"), "divide": ("a, b", "a / b", "a / b"),
     "dot": ("a, b", "_dot(a, b)", "a * b"), "matmul": ("a, b", "torch.matmul(a, b)", ""), "outer": ("a, b", "torch.outer(a, b)", ""),
     "tensordot": ("a, b, axes=2", "torch.tensordot(a, b, dims=axes)", ""), "einsum": ("*operands", "torch.einsum(*operands)", ""),
-    "transpose": ("x, axes=None", functions._transposed, ""), "reshape": ("x, shape", "torch.reshape(x, shape)", ""), "ravel": ("x", "torch.flatten(x)", ""),
+    "transpose": ("x, axes=None", rules.transposed, ""), "reshape": ("x, shape", "torch.reshape(x, shape)", ""), "ravel": ("x", "torch.flatten(x)", ""),
     "concatenate": ("xs, axis=0", "torch.cat(xs, dim=axis)", ""), "stack": ("xs, axis=0", "torch.stack(xs, dim=axis)", ""), "vstack": ("xs", "torch.vstack(xs)", ""),
-    "hstack": ("xs", "torch.hstack(xs)", ""), "expand_dims": ("x, axis", "torch.unsqueeze(x, axis)", ""), "squeeze": ("x, axis=None", functions._squeezed, ""),
+    "hstack": ("xs", "torch.hstack(xs)", ""), "expand_dims": ("x, axis", "torch.unsqueeze(x, axis)", ""), "squeeze": ("x, axis=None", rules.squeezed, ""),
     "broadcast_to": ("x, shape", "torch.broadcast_to(x, shape)", ""), "tile": ("x, reps", "_tile(x, reps)", ""), "repeat": ("x, repeats, axis=None", "_repeat(x, repeats, axis)", ""),
     "swapaxes": ("x, a, b", "torch.swapaxes(x, a, b)", ""), "rollaxis": ("x, axis, start=0", "_rollaxis(x, axis, start)", ""), "flip": ("x, axis", "torch.flip(x, (axis,))", ""),
-    "sum": ("x, axis=None, keepdims=False", functions._reduced("sum"), "sum(x)"), "mean": ("x, axis=None, keepdims=False", functions._reduced("mean"), ""),
+    "sum": ("x, axis=None, keepdims=False", rules.reduced("sum"), "sum(x)"), "mean": ("x, axis=None, keepdims=False", rules.reduced("mean"), ""),
     "prod": ("x, axis=None, keepdims=False", "_prod(x, axis, keepdims)", "math.prod(x)"), "max": ("x, axis=None, keepdims=False", functions.FUNCTIONS["max"], "max(x)"),
-    "min": ("x, axis=None, keepdims=False", functions.FUNCTIONS["min"], "min(x)"), "argmax": ("x, axis=None", functions._of_one_axis("argmax"), ""), "argmin": ("x, axis=None", functions._of_one_axis("argmin"), ""),
+    "min": ("x, axis=None, keepdims=False", functions.FUNCTIONS["min"], "min(x)"), "argmax": ("x, axis=None", rules.of_one_axis("argmax"), ""), "argmin": ("x, axis=None", rules.of_one_axis("argmin"), ""),
     "cumsum": ("x, axis=None", "_cumsum(x, axis)", "list(itertools.accumulate(x))"), "linalg.inv": ("x", "torch.linalg.inv(x)", ""), "linalg.det": ("x", "torch.linalg.det(x)", ""), "linalg.qr": ("x", "torch.linalg.qr(x)", ""), "linalg.norm": ("x, ord=None, axis=None, keepdims=False", "torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims)", ""),
     "copy": ("x", "x.clone()", ""), "ascontiguousarray": ("x, dtype=None", "x.contiguous()", ""), "zeros_like": ("x, dtype=None", "torch.zeros_like(x)", ""), "ones_like": ("x, dtype=None", "torch.ones_like(x)", ""),
     "full_like": ("x, fill_value, dtype=None", "torch.full_like(x, fill_value)", ""), "empty_like": ("x, dtype=None", "torch.zeros_like(x)", ""), "finfo": ("dtype", "torch.finfo(torch.get_default_dtype())", ""),
@@ -74,10 +83,10 @@ ATTRIBUTES = {
 }  # fmt: skip
 # Methods of tensors: parameters, and what it is.
 METHODS: dict[str, tuple[str, Rule]] = {
-    "reshape": ("*shape", "x.reshape(shape)"), "transpose": ("*axes", ""), "sum": ("axis=None, keepdims=False", functions._reduced("sum")), "mean": ("axis=None, keepdims=False", functions._reduced("mean")),
-    "max": ("axis=None, keepdims=False", functions.FUNCTIONS["max"]), "min": ("axis=None, keepdims=False", functions.FUNCTIONS["min"]), "argmax": ("axis=None", functions._of_one_axis("argmax")),
-    "argmin": ("axis=None", functions._of_one_axis("argmin")), "prod": ("axis=None, keepdims=False", "_prod(x, axis, keepdims)"), "cumsum": ("axis=None", "_cumsum(x, axis)"), "dot": ("b", "_dot(x, b)"),
-    "copy": ("", "x.clone()"), "flatten": ("", "x.flatten()"), "ravel": ("", "x.flatten()"), "squeeze": ("axis=None", functions._squeezed), "swapaxes": ("a, b", "x.swapaxes(a, b)"), "item": ("", "x.item()"),
+    "reshape": ("*shape", "x.reshape(shape)"), "transpose": ("*axes", ""), "sum": ("axis=None, keepdims=False", rules.reduced("sum")), "mean": ("axis=None, keepdims=False", rules.reduced("mean")),
+    "max": ("axis=None, keepdims=False", functions.FUNCTIONS["max"]), "min": ("axis=None, keepdims=False", functions.FUNCTIONS["min"]), "argmax": ("axis=None", rules.of_one_axis("argmax")),
+    "argmin": ("axis=None", rules.of_one_axis("argmin")), "prod": ("axis=None, keepdims=False", "_prod(x, axis, keepdims)"), "cumsum": ("axis=None", "_cumsum(x, axis)"), "dot": ("b", "_dot(x, b)"),
+    "copy": ("", "x.clone()"), "flatten": ("", "x.flatten()"), "ravel": ("", "x.flatten()"), "squeeze": ("axis=None", rules.squeezed), "swapaxes": ("a, b", "x.swapaxes(a, b)"), "item": ("", "x.item()"),
     "tolist": ("", "x.tolist()"), "fill": ("value", "x.fill_(value)"), "clip": ("a_min, a_max", "torch.clamp(x, a_min, a_max)"), "repeat": ("repeats, axis=None", "_repeat(x, repeats, axis)"), "all": ("", "x.all()"), "any": ("", "x.any()"),
     "unchain": ("", "x.detach_()"), "round": ("", "torch.round(x)"),
 }  # fmt: skip
@@ -108,7 +117,7 @@ def value(thing: Any) -> ast.expr | None:
         return filled("torch.Tensor")
     if thing is chainer.Parameter:
         return filled("nn.Parameter")
-    if isinstance(thing, type) and issubclass(thing, np.generic) or isinstance(thing, np.dtype):
+    if (isinstance(thing, type) and issubclass(thing, np.generic)) or isinstance(thing, np.dtype):
         return dtype_of(np.dtype(thing).char) if not (isinstance(thing, type) and np.dtype(thing).char == "O") else None
     if isinstance(thing, float) and thing == math.pi:
         return filled("math.pi")
@@ -137,7 +146,11 @@ def attribute(writer: Expressions, node: ast.Attribute) -> ast.expr:
     if not isinstance(node.ctx, ast.Load):
         return ast.Attribute(writer.expr(node.value), "data" if node.attr in ("array", "data") else node.attr, node.ctx)
     inner = node.value
-    if node.attr in ("shape", "ndim", "dtype", "size") and isinstance(inner, ast.Attribute) and inner.attr in ("data", "array"):
+    if (
+        node.attr in ("shape", "ndim", "dtype", "size")
+        and isinstance(inner, ast.Attribute)
+        and inner.attr in ("data", "array")
+    ):
         inner = inner.value if writer.seen(inner.value).kinds & TENSORS else inner  # the shape of x.data is that of x
     return filled(ATTRIBUTES[node.attr], x=writer.expr(inner))
 
@@ -148,8 +161,15 @@ def subscript(writer: Expressions, node: ast.Subscript) -> ast.expr:
     flipped = []
     for axis, item in enumerate(items):
         if isinstance(item, ast.Slice) and item.step is not None and _negative(writer, item.step):
-            if item.lower or item.upper or not isinstance(node.ctx, ast.Load) or any(not isinstance(i, ast.Slice) for i in items):
-                raise Unfit("a slice with a negative step and bounds has no counterpart in torch", "use F.flip, then slice")
+            if (
+                item.lower
+                or item.upper
+                or not isinstance(node.ctx, ast.Load)
+                or any(not isinstance(i, ast.Slice) for i in items)
+            ):
+                raise Unfit(
+                    "a slice with a negative step and bounds has no counterpart in torch", "use F.flip, then slice"
+                )
             flipped.append(axis)
             items[axis] = ast.Slice()
     owner = writer.expr(node.value)
@@ -201,7 +221,7 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
             return a.fill("torch.permute(x, tuple(reversed(range(x.ndim))))")
         a.put("what", what)
         rule = "x.reshape(what)" if name == "reshape" else "x.permute(what)"
-    return functions._fill(a, rule)
+    return functions.fill(a, rule)
 
 
 def _varied(a: Arguments, name: str) -> ast.expr | None:
@@ -236,7 +256,12 @@ def dtype(writer: Expressions, node: ast.expr) -> ast.expr:
     if known is None and not isinstance(node, ast.Constant):
         known = writer.static(node)[1]
     things = writer.seen(node).things
-    if known is None and things and len({np.dtype(t).kind for t in things}) == 1 and all(np.dtype(t).char in FLOATS for t in things):
+    if (
+        known is None
+        and things
+        and len({np.dtype(t).kind for t in things}) == 1
+        and all(np.dtype(t).char in FLOATS for t in things)
+    ):
         return call("torch.get_default_dtype")
     if known is None:
         return writer.expr(node)
@@ -252,17 +277,21 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
         first = node.args[0] if node.args else node.keywords[0].value
         return writer.expr(first)
     if target is builtins.isinstance and len(node.args) == 2:
-        return ast.Call(ast.Name("isinstance", ast.Load()), [writer.expr(node.args[0]), _types(writer, node.args[1])], [])
+        return ast.Call(
+            ast.Name("isinstance", ast.Load()), [writer.expr(node.args[0]), _types(writer, node.args[1])], []
+        )
     module = str(getattr(target, "__module__", "") or "")
     if module.startswith(("chainer.backend", "chainer.cuda")) and getattr(target, "__name__", "") in _IDENTITIES:
         return writer.expr(node.args[-1] if target.__name__ == "from_chx" else node.args[0])
-    if getattr(target, "__name__", "") in ("get_array_module",) and module.startswith("chainer"):
+    if getattr(target, "__name__", "") in ("get_array_module",) and module.startswith("chainer."):
         return filled("torch")
     if module.startswith("six"):
         return None
     if target in (float, int, bool) and node.args and writer.seen(node.args[0]).kinds & (TENSORS | {"scalar"}):
         return writer.plain_call(node)
-    if target in (abs, builtins.max, builtins.min, builtins.sum) and any(writer.seen(a).kinds & TENSORS for a in node.args):
+    if target in (abs, builtins.max, builtins.min, builtins.sum) and any(
+        writer.seen(a).kinds & TENSORS for a in node.args
+    ):
         return filled("torch.abs(x)", x=writer.expr(node.args[0])) if target is abs else writer.plain_call(node)
     name = name_of(target)
     if not name:
@@ -278,15 +307,19 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
     parameters, rule, of_numbers = NUMPY[name]
     a = writer.bind(node, signature(parameters))
     first = node.args[0] if node.args else node.keywords[0].value
-    if not _has_tensors(writer, [*node.args, *(k.value for k in node.keywords)]) and name not in ("finfo", "random.seed", "isscalar"):
+    if not _has_tensors(writer, [*node.args, *(k.value for k in node.keywords)]) and name not in (
+        "finfo",
+        "random.seed",
+        "isscalar",
+    ):
         if not of_numbers or writer.seen(first).elements & TENSORS:
             if not writer.seen(first).elements & TENSORS:
                 raise Unfit(f"numpy.{name} of plain numbers has no counterpart", "use Python's own arithmetic")
         else:
-            return functions._fill(a, of_numbers)
+            return functions.fill(a, of_numbers)
     if name in ("maximum", "minimum", "where") and isinstance(rule, str):
         rule = _of_numbers_too(a, name, rule)
-    return functions._fill(a, rule)
+    return functions.fill(a, rule)
 
 
 def _of_numbers_too(a: Arguments, name: str, rule: str) -> str:
@@ -300,7 +333,11 @@ def _of_numbers_too(a: Arguments, name: str, rule: str) -> str:
 
 
 def _has_tensors(writer: Expressions, nodes: list[ast.expr]) -> bool:
-    return any(writer.seen(n).kinds & TENSORS or writer.seen(n).elements & TENSORS for n in nodes if not isinstance(n, ast.Starred))
+    return any(
+        writer.seen(n).kinds & TENSORS or writer.seen(n).elements & TENSORS
+        for n in nodes
+        if not isinstance(n, ast.Starred)
+    )
 
 
 def _types(writer: Expressions, node: ast.expr) -> ast.expr:
@@ -379,7 +416,10 @@ def _on_device(writer: Expressions, made: ast.Call) -> ast.Call:
 
 def _draw(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
     if name not in DRAWS:
-        raise Unfit(f"numpy.random.{name} is not among the draws that can be ported", "draw with normal, uniform, randint or permutation")
+        raise Unfit(
+            f"numpy.random.{name} is not among the draws that can be ported",
+            "draw with normal, uniform, randint or permutation",
+        )
     parameters, text = DRAWS[name]
     a = writer.bind(node, signature(parameters))
     if name in ("randn", "rand"):
@@ -391,12 +431,16 @@ def _draw(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
     if name in ("normal", "uniform"):
         for one in ("loc", "scale") if name == "normal" else ("low", "high"):
             if a.seen(one).kinds & TENSORS:
-                raise Unfit(f"numpy.random.{name} with arrays of parameters has no counterpart", "scale the draw afterwards")
+                raise Unfit(
+                    f"numpy.random.{name} with arrays of parameters has no counterpart", "scale the draw afterwards"
+                )
         text = _scaled(a, name)
     if name == "randint" and a.value("high") is None:
         text = "torch.randint(low, size)"
     if name == "permutation" and a.seen("x").kinds & (TENSORS | {"list"}):
-        raise Unfit("numpy.random.permutation of an array has no counterpart", "index with the permutation of its length")
+        raise Unfit(
+            "numpy.random.permutation of an array has no counterpart", "index with the permutation of its length"
+        )
     made = a.fill(text)
     drawn = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and ast.unparse(n.func).startswith("torch.rand"))
     _on_device(writer, drawn)
@@ -426,5 +470,11 @@ def signature(parameters: str) -> inspect.Signature:
     if p.vararg:
         made.append(inspect.Parameter(p.vararg.arg, inspect.Parameter.VAR_POSITIONAL))
     for parameter, default in zip(p.kwonlyargs, p.kw_defaults, strict=True):
-        made.append(inspect.Parameter(parameter.arg, inspect.Parameter.KEYWORD_ONLY, default=ast.literal_eval(default) if default else inspect.Parameter.empty))
+        made.append(
+            inspect.Parameter(
+                parameter.arg,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=ast.literal_eval(default) if default else inspect.Parameter.empty,
+            )
+        )
     return inspect.Signature(made)

@@ -142,7 +142,7 @@ class Expressions:
             if value.__name__ in ("numpy", "cupy"):
                 return ast.Name("torch", ast.Load())
             return self.writer.module(value, self.source, node)
-        if isinstance(value, type) and value.__module__.startswith("chainer"):
+        if isinstance(value, type) and value.__module__.startswith("chainer."):
             return links.class_value(self, value, node)
         if functions.is_chainers(value):
             return functions.value(self, value, node)
@@ -218,7 +218,7 @@ class Expressions:
         owner = self.seen(node.value)
         if (
             owner.is_all("link")
-            and self.seen(node.slice).is_all("text")
+            and (self.seen(node.slice).is_all("text") or _is_text(node.slice))
             and all(isinstance(t, chainer.Chain) for t in owner.things)
         ):
             return call("getattr", self.expr(node.value), self.expr(node.slice))
@@ -343,13 +343,13 @@ class Expressions:
         thing = next(iter(things.values()))
         if arrays.is_numpys(thing) or thing in (chainer.cuda.get_array_module,):
             return thing
-        return thing if isinstance(thing, type) and thing.__module__.startswith("chainer") else None
+        return thing if isinstance(thing, type) and thing.__module__.startswith("chainer.") else None
 
     def _known_call(self, node: ast.Call, target: Any) -> ast.expr | None:
         """Translate the call of something that is known; None where it is translated as any other call."""
         if found := arrays.call_of(self, node, target):
             return found
-        if isinstance(target, type) and target.__module__.startswith("chainer"):
+        if isinstance(target, type) and target.__module__.startswith("chainer."):
             return links.construct(self, node, target)
         if functions.is_chainers(target):
             return functions.translate(self, node, target)
@@ -382,3 +382,7 @@ class Expressions:
             if keyword.arg == "test":
                 return ast.UnaryOp(ast.Not(), self.expr(keyword.value))
         return self.training(node)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

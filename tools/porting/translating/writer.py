@@ -195,10 +195,10 @@ class Writer:
             or getattr(module, name, None) is not value
         ):
             owner = getattr(value, "__module__", None) or type(value).__module__
-            raise Unfit(
-                f"{name or ast.unparse(node)} of {owner} cannot be ported",
-                "name its folder with --source, if it is yours",
-            )
+            own = owner.partition(".")[0] not in sys.stdlib_module_names
+            remedy = "name its folder with --source, if it is yours" if own else "move it out of the model's code"
+            remedy = "draw with numpy.random, or give the numbers as an input" if owner == "random" else remedy
+            raise Unfit(f"{name or ast.unparse(node)} of {owner} cannot be ported", remedy)
         return ast.Attribute(self.module(module, source, node), name, ast.Load())
 
     def wrapper(self, name: str, signature: inspect.Signature, rule: functions.Rule, within: Expressions) -> ast.expr:
@@ -219,6 +219,11 @@ class Writer:
         """Returns: a statement that stands for a comment."""
         self._comments.append(text)
         return ast.Expr(ast.Name(f"__comment_{len(self._comments) - 1}__", ast.Load()))
+
+    @staticmethod
+    def is_comment(node: ast.stmt) -> bool:
+        """Returns: whether a statement stands for a comment."""
+        return isinstance(node, ast.Expr) and isinstance(node.value, ast.Name) and node.value.id.startswith("__comment_")
 
     def comments(self, source: Source, body: list[ast.stmt], position: int) -> list[ast.stmt]:
         """Returns: his comments before a statement, or at its end."""
@@ -271,7 +276,7 @@ class Writer:
                 )
         name = self.method_name(owner, node.name) if owner is not None else node.name
         before, self.in_constructor = self.in_constructor, node.name == "__init__"
-        body = Statements(within, owner).block(node.body)
+        body = Statements(within, owner).body(node.body)
         self.in_constructor = before
         made = ast.FunctionDef(
             name,
@@ -306,7 +311,7 @@ class Writer:
         for base, what in zip(node.bases, value.__bases__, strict=False):
             if what is object:
                 continue
-            if what.__module__.startswith("chainer"):
+            if what.__module__.startswith("chainer."):
                 instances = [t for t in self.instances if isinstance(t, value)]
                 try:
                     bases.append(links.base(what, instances, self))

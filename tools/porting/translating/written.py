@@ -6,7 +6,10 @@ import ast
 import functools
 from importlib import resources
 
-_FILES = ("written_functions.py", "written_layers.py")
+_FILES = (
+    "written_functions.py", "written_losses.py", "written_windows.py", "written_rnn_functions.py", "written_layers.py", "written_blocks.py",
+    "written_rnn.py", "written_hooks.py",
+)  # fmt: skip
 
 
 @functools.cache
