@@ -16,6 +16,7 @@ from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import StreamDraws
 from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.streams import Streams
 from ganspec.tools import backends
 from ganspec.tools.agreement.judge import Movement, Record, movement_of, record_of
 from ganspec.tools.agreement.names import Names
@@ -66,13 +67,21 @@ class Expected:
         seed: seed of parameters, draws and images.
         dtype, device: as the backend's trainer takes them.
         feed: function that makes the function which gives batches.
+        streams: function that makes the streams of a seed.
     """
 
     def __init__(
-        self, system: System, backend: str, seed: int, dtype: str, device: str, feed: Callable[[], Callable[[], Any]]
+        self,
+        system: System,
+        backend: str,
+        seed: int,
+        dtype: str,
+        device: str,
+        feed: Callable[[], Callable[[], Any]],
+        streams: Callable[[int], Streams] = Streams,
     ) -> None:
         self.system = system
-        draws = StreamDraws(system, seed)
+        draws = StreamDraws(system, seed, streams)
         self._runs = [_Run(system, backend, seed, feed(), dtype=dtype, device=device, draws=draws)]
         if dtype == "float32":
             self._runs.append(_Run(system, backend, seed, feed(), dtype="float64", device=device, draws=draws))

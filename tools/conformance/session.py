@@ -11,6 +11,7 @@ import numpy as np
 
 from ganspec.spec.system import System
 from ganspec.spec.training.state import initial_state
+from ganspec.spec.training.streams import Streams
 from ganspec.tools.agreement.cases import with_guess
 from ganspec.tools.agreement.given import random_feed
 from ganspec.tools.agreement.judge import Judge, Witnessed
@@ -37,6 +38,8 @@ class Asked:
 
     Args:
         kinds: kinds of quantity that are compared; None for all.
+        feed: function that makes the function which gives batches; None for random images.
+        streams: function that makes the streams of a seed.
         inner: whether layers are compared whose value is not what their network gives.
     """
 
@@ -48,6 +51,8 @@ class Asked:
     reports: Mapping[str, str] | Sequence[str] | None
     x_shape: tuple[int, ...] | None
     kinds: Collection[str] | None = None
+    feed: Callable[[], Callable[[], Any]] | None = None
+    streams: Callable[[int], Streams] = Streams
     inner: bool = True
 
 
@@ -66,18 +71,17 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
         ConformanceError: the code cannot be compared, and agrees up to there.
     """
     system = asked.system
-    expected = Expected(
-        system, side.backend, asked.seed, asked.dtype, side.device_name, lambda: random_feed(system, asked.seed)
-    )
+    make_feed = asked.feed or (lambda: random_feed(system, asked.seed))
+    expected = Expected(system, side.backend, asked.seed, asked.dtype, side.device_name, make_feed, asked.streams)
     judge = Judge((OURS, YOURS), {OURS: asked.dtype, YOURS: asked.dtype}, {YOURS: lambda kind: False})
-    feed, notes = random_feed(system, asked.seed), list(side.notes)
+    feed, notes = make_feed(), list(side.notes)
     state = initial_state(system, asked.seed)
     side.start({n: {**state.of(f"parameters/{n}"), **state.of(f"statistics/{n}")} for n in side.modules})
     earlier: dict[tuple[int | None, str], np.ndarray] = {}  # newest value of each quantity, by step and name
     for iteration in range(asked.iterations):
         repeats = expected.iterate(iteration)
         places = [(r.place.step, r.place.repeat) for r in repeats if r.place.step is not None]
-        tape = Tape(system, asked.seed, iteration, places, conventions)  # type: ignore[arg-type]
+        tape = Tape(system, asked.seed, iteration, places, conventions, asked.streams)  # type: ignore[arg-type]
         observer = Observer(system, repeats, tape, side.blind)
         stopped: ConformanceError | None = None
         try:
@@ -110,10 +114,9 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
                         "seed": asked.seed,
                         "dtype": asked.dtype,
                         "device": side.device_name,
+                        "draws": tape.source,
                     }
-                    cause = cause_in_loss(
-                        found, system, repeat.record, theirs, lambda: random_feed(system, asked.seed), how
-                    )
+                    cause = cause_in_loss(found, system, repeat.record, theirs, make_feed, how)
                     guessed = replace(guessed, guess=cause or guessed.guess)
                 judge.first = guessed
                 return [*notes, *([f"after that nothing could be compared: {stopped}"] if stopped else [])], judge

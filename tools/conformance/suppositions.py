@@ -17,7 +17,6 @@ from ganspec.spec.plan.plan import make_plan
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import Problems
 from ganspec.spec.text.formula import FormulaError
-from ganspec.spec.training.draws import StreamDraws
 from ganspec.tools import backends
 from ganspec.tools.agreement.judge import Record
 from ganspec.tools.agreement.report import Divergence, Place
@@ -44,7 +43,7 @@ def cause_in_loss(
         system: the system.
         ours, theirs: what the spec and the code computed in that repeat.
         feed: function that makes the function which gives batches.
-        how: backend, seed, dtype and device of the check.
+        how: backend, seed, dtype, device and draws of the check.
 
     Returns: the cause in words; "" where none is recognised, or where the divergence is of another kind.
     """
@@ -108,7 +107,7 @@ def _trained(
 ) -> tuple[dict[str, np.ndarray], float]:
     """Returns: gradients of a network's loss by its parameters in one repeat, and the loss."""
     backend = backends.load(how["backend"])
-    options = {"dtype": "float64", "device": how["device"], "draws": StreamDraws(system, how["seed"])}
+    options = {"dtype": "float64", "device": how["device"], "draws": how["draws"]}
     trainer = backends.make_trainer(how["backend"], system, how["seed"], **options)
     for iteration in range(place.iteration + 1):
         for step, repeat in trainer.repeats():
