@@ -137,10 +137,9 @@ def _fit(array: np.ndarray, terms: Sequence[np.ndarray]) -> tuple[float, float] 
     if not size:
         return None
     scale = float(centred @ (a - a.mean())) / size
-    scale, shift = _tidy(scale), _tidy(float(a.mean() - scale * v.mean()))
-    if not scale or not _near(a, scale * v + shift):
-        return None
-    return scale, shift
+    exact = (scale, float(a.mean() - scale * v.mean()))
+    tidy = (_tidy(exact[0]), _tidy(exact[1]))
+    return next(((c, d) for c, d in (tidy, exact) if c and _near(a, c * v + d)), None)
 
 
 def _tidy(value: float) -> float:
