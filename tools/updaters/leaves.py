@@ -14,6 +14,7 @@ import numpy as np
 from ganspec.spec.text.formula import Binary, Call, Expression, Name
 from ganspec.tools.updaters.lifting import number, plus, plus_number, times
 
+_WRITTEN = 3e-7  # relative distance below which a number is the short one that somebody wrote
 _EXACT = 1e-6  # relative distance below which two arrays are the same; float32 has 6e-8
 
 
@@ -147,7 +148,7 @@ def _tidy(value: float) -> float:
     short = float(f"{value:.5g}")
     if abs(value) < _EXACT:
         return 0.0
-    return short if abs(short - value) <= _EXACT * abs(value) else value
+    return short if abs(short - value) <= _WRITTEN * abs(value) else value
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> bool:
