@@ -27,6 +27,7 @@ PROGRAMS = {
     "fuzz": "draw systems at random, and compare all witnesses on each",
     "check-updater": "hold an updater of your own, old Chainer code, against a system",
     "vectors": "check an implementation of your own against golden vectors",
+    "port": "move a legacy Chainer model to PyTorch, with its numbers and a proof",
     "bench": "time training against a plain hand-written loop",
 }
 EXAMPLES = """examples:

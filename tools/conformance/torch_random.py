@@ -135,6 +135,10 @@ def _normal_(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: R
     return _fill(given, like, mode.numbers(request, "normal", given["mean"], given["std"], like), in_place=True)
 
 
+def _exponential_(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: Request) -> torch.Tensor:
+    return _fill(given, like, mode.numbers(request, "exponential", 1.0 / given["lambd"], 0.0, like), in_place=True)
+
+
 def _bernoulli_(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: Request) -> torch.Tensor:
     return _fill(
         given, like, mode.numbers(request, "bernoulli", _probability(given, request, mode), 0.0, like), in_place=True
@@ -196,6 +200,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "normal": _normal_of,
     "normal_functional": _normal_of,
     "normal_": _normal_,
+    "exponential_": _exponential_,
     "bernoulli": _bernoulli,
     "bernoulli_": _bernoulli_,
     "randint": _randint,

@@ -1,0 +1,1 @@
+"""Legacy Chainer models become PyTorch source, with their numbers and a proof."""
