@@ -117,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
         draft, read = None, None
         if a.draft:
             draft, system = _drafted(a, system, built, batches)
+            reports = draft.reports | reports
         found = run_lockstep(system, built, batches, reports=reports, **options)
         if draft is None and not found.agrees:
             read = read_losses(system, built, batches, a.seed)

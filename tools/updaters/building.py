@@ -235,10 +235,14 @@ def _called(target: Any, given: Arguments, option: str, text: str) -> Any:
     except (Exception, SystemExit) as error:
         line = line_in(error)
         said = f"{type(error).__name__}: {error}"
-        remedy = "give its arguments with " + (
-            "--args, such as --args 'models=(G, D)'" if option == "TARGET" else
-            f"--args-of {option.rsplit(maxsplit=1)[-1]}=..." if option.startswith("--network") else option
-        )  # fmt: skip
+        key = error.args[0] if isinstance(error, KeyError) and error.args else None
+        given = f"{key}=..." if isinstance(key, str) and key.isidentifier() else ""  # kwargs.pop("n_dis")
+        if option == "TARGET":
+            remedy = f"give its arguments with --args '{given or 'models=(G, D)'}'"
+        elif option.startswith("--network"):
+            remedy = f"give its arguments with --args-of {option.removeprefix('--network ')}='{given or '...'}'"
+        else:
+            remedy = "mend the arguments in its parentheses"
         raise UserError(f"{option}: {text} cannot be made: {f'{line}: ' if line else ''}{said}; {remedy}") from None
 
 

@@ -29,12 +29,14 @@ class Draft:
         files: text by name of the file: loss.toml, schedule.toml, system.toml.
         readings: each network's loss as a formula.
         defines: what these abbreviate, such as x_hat.
+        reports: the draft's name by his, of numbers that he reports.
         left: what could not be lifted, with his file:line; empty where the draft is whole.
     """
 
     files: dict[str, str]
     readings: dict[str, str]
     defines: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
 
@@ -71,6 +73,7 @@ def make_draft(recorded: Recorded, system: System, base: str, optimizers: Mappin
     draft.defines = {name.name: render(tree) for tree, name in short.items()}
     parts = LossParts(recorded, system, steps, losses, draws, source, draft.left)
     draft.files["loss.toml"] = parts.loss_file()
+    draft.reports = parts.reports
     draft.files["schedule.toml"] = schedule_file(recording, steps, draws, source, draft.left)
     draft.files["system.toml"] = system_file(system, base, draws, optimizers, source, draft.left)
     return draft

@@ -14,6 +14,7 @@ import numpy as np
 from ganspec.spec.text.formula import Binary, Call, Expression, Name
 from ganspec.tools.updaters.lifting import number, plus, plus_number, times
 
+_WRITTEN = 3e-7  # relative distance below which a number is the short one that somebody wrote
 _EXACT = 1e-6  # relative distance below which two arrays are the same; float32 has 6e-8
 
 
@@ -137,10 +138,9 @@ def _fit(array: np.ndarray, terms: Sequence[np.ndarray]) -> tuple[float, float] 
     if not size:
         return None
     scale = float(centred @ (a - a.mean())) / size
-    scale, shift = _tidy(scale), _tidy(float(a.mean() - scale * v.mean()))
-    if not scale or not _near(a, scale * v + shift):
-        return None
-    return scale, shift
+    exact = (scale, float(a.mean() - scale * v.mean()))
+    tidy = (_tidy(exact[0]), _tidy(exact[1]))
+    return next(((c, d) for c, d in (tidy, exact) if c and _near(a, c * v + d)), None)
 
 
 def _tidy(value: float) -> float:
@@ -148,7 +148,7 @@ def _tidy(value: float) -> float:
     short = float(f"{value:.5g}")
     if abs(value) < _EXACT:
         return 0.0
-    return short if abs(short - value) <= _EXACT * abs(value) else value
+    return short if abs(short - value) <= _WRITTEN * abs(value) else value
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> bool:

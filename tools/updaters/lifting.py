@@ -163,6 +163,8 @@ def _binary(operator: str) -> Callable[..., Lifted]:
             left, right = right, left  # eps * x, as papers write it
         if operator in "+-":
             return _of(plus(left, right, 1 if operator == "+" else -1))
+        if operator == "*" and left == right:
+            return _of(Binary("^", left, number(2)))
         for one, other in ((inputs[0], inputs[1]), (inputs[1], inputs[0])):
             value = _constant(one.tree)
             if operator == "*" and value is not None and not one.over:

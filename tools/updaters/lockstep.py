@@ -16,7 +16,7 @@ import numpy as np
 
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
-from ganspec.tools.agreement.report import Difference
+from ganspec.tools.agreement.report import Difference, Quantity
 from ganspec.tools.conformance.check import compare, match_all
 from ganspec.tools.conformance.errors import ConformanceError, calling_line, is_library, line_in
 from ganspec.tools.conformance.expected import reports_of
@@ -107,10 +107,10 @@ def run_lockstep(
     except ConformanceError as error:
         if side.observer is None or side.observer.failure is None:
             raise
-        return Found(None, str(error), notes=tuple(drive.notes()), reports=drive.named)
+        return Found(None, str(error), notes=tuple(drive.notes()), reports=drive.reports())
     first, notes = report.first, (*report.notes, *drive.notes())
     if first is None:
-        return Found(report, notes=notes, reports=drive.named)
+        return Found(report, notes=notes, reports=drive.reports())
     if dtype == "float64" and first.kind in ("draw", "value", "layer") and first.size:
         apart = first.error / first.size
         if _ROUNDED[0] < apart < _ROUNDED[1]:
@@ -120,7 +120,7 @@ def run_lockstep(
             notes = (*notes, f"{said}; --dtype float32 compares in float32 throughout")
     where = side.lines.get((first.place, first.name), "")
     losses = side.losses.get((first.place, loss_of(first)), ())
-    return Found(report, "", where, losses, notes, drive.named)
+    return Found(report, "", where, losses, notes, drive.reports())
 
 
 def loss_of(difference: Difference) -> str:
@@ -196,6 +196,7 @@ class _Drive:
     _unknown: dict[str, None] = field(default_factory=dict)
     _counts: dict[str, None] = field(default_factory=dict)
     _lines: dict[str, str] = field(default_factory=dict)
+    _candidates: dict[str, list[str]] = field(default_factory=dict)
 
     def step(self) -> Callable[..., Any]:
         """Returns: a function of what a check gives a step, bound to the updater, so that its numbers are put back afterwards."""
@@ -253,20 +254,37 @@ class _Drive:
             if array.size != 1:
                 continue
             number = float(array.reshape(()))
-            if name not in self.named:
-                near = [n for n, q in wanted.items() if _near(number, float(q.value), self.same)]
-                if name in wanted:
-                    self.named[name] = name
-                elif near:  # several are equal where a report is a loss, too
-                    self.named[name] = min(near, key=lambda n: not n.startswith("loss_"))
-            if name in self.named and self.named[name] in wanted:
-                self._unknown.pop(name, None)
-                found[self.named[name]] = np.asarray(number)
-                quantity = wanted[self.named[name]]
-                self.side.lines[quantity.place, quantity.name] = self._lines.get(name.rpartition("/")[2], "")
-            elif name not in self.named:
+            ours = self._name_of(name, number, wanted)
+            if ours is None:
                 self._unknown[name] = None
+                continue
+            self._unknown.pop(name, None)
+            found[ours] = np.asarray(number)
+            quantity = wanted[ours]
+            self.side.lines[quantity.place, quantity.name] = self._lines.get(name.rpartition("/")[2], "")
         return found
+
+    def _name_of(self, name: str, value: float, wanted: Mapping[str, Quantity]) -> str | None:
+        """Returns: the system's name of a number that he reports; None where it has none.
+
+        What has no name yet is one of those that it has equalled so far; where there are several, it is held to none of them.
+        """
+        if name in self.named or name in wanted:
+            ours = self.named.setdefault(name, name)
+            return ours if ours in wanted else None
+        near = [n for n, q in wanted.items() if _near(value, float(q.value), self.same)]
+        before = self._candidates.get(name)
+        left = [n for n in near if before is None or n in before]
+        if before and not left:
+            return before[0]
+        if left:
+            self._candidates[name] = sorted(left, key=lambda n: not n.startswith("loss_"))
+            return self._candidates[name][0]
+        return None
+
+    def reports(self) -> dict[str, str]:
+        """Returns: the system's name by his, of each report that was compared."""
+        return {**{name: ours[0] for name, ours in self._candidates.items()}, **self.named}
 
 
 def _near(a: float, b: float, relative: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ganspec.spec.system import System
@@ -37,6 +37,7 @@ class LossParts:
     draws: Draws
     source: str
     left: list[str]
+    reports: dict[str, str] = field(default_factory=dict)
 
     def loss_file(self) -> str:
         """Returns: the loss file."""
@@ -93,9 +94,12 @@ class LossParts:
                 self.left.append(f"the report '{name}': {why}")
                 continue
             own = sorted(map(render, terms(tree)))
-            same = any(own == sorted(map(render, terms(loss))) for loss, _ in self.losses.values())
-            if same or key in known or names_in(tree) & set(self.draws.by_name):
+            same = next((n for n, (loss, _) in self.losses.items() if own == sorted(map(render, terms(loss)))), None)
+            if same is not None:
+                self.reports[name] = f"loss_{same}"
+            if same is not None or key in known or names_in(tree) & set(self.draws.by_name):
                 continue
+            self.reports[name] = key
             found.append(
                 f'{key} = {{ value = "{render(rewritten(tree, short))}", with = "{network}" }} # {_short(line)}'
             )
