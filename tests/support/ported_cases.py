@@ -110,11 +110,12 @@ class Ported:
             assert [len(k) for k in his] == [len(k) for k in port]
             for kind, ours, theirs in zip(("value", "gradient", "second gradient"), his, port, strict=True):
                 for a, b in zip(ours, theirs, strict=True):
+                    assert a.dtype.kind == b.dtype.kind, f"{kind}: {a.dtype} in Chainer, {b.dtype} in PyTorch"
                     bound = value if kind == "value" else gradient
                     assert a.shape == b.shape, f"{kind}: shape {a.shape} in Chainer, {b.shape} in PyTorch"
                     with np.errstate(invalid="ignore"):
-                        apart = np.where(a == b, 0.0, np.abs(a - b))
-                    worst = apart.max() / max(np.abs(a).max(), 1.0) if a.size else 0.0
+                        apart = np.where(a == b, 0.0, np.abs(a * 1.0 - b))
+                    worst = apart.max() / max(np.abs(a * 1.0).max(), 1.0) if a.size else 0.0
                     assert worst <= bound, f"{kind}, training={training}: {worst:.1e} apart\n{a}\n{b}"
 
     def _his(self, number: int, training: bool) -> tuple[list, list, list]:

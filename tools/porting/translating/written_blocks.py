@@ -116,7 +116,7 @@ class _LocalConvolution2D(nn.Module):
     def __init__(self, in_channels, out_channels, in_size, ksize, stride=1, bias=True):
         super().__init__()
         self.stride = stride
-        size = [(n - k) // s + 1 for n, k, s in zip(_pair(in_size), _pair(ksize), _pair(stride))]
+        size = [n - k + 1 for n, k in zip(_pair(in_size), _pair(ksize))]
         self.W = nn.Parameter(torch.randn(out_channels, *size, in_channels, *_pair(ksize)) * 0.1)
         self.b = nn.Parameter(torch.zeros(out_channels, *size)) if bias else None
 
