@@ -110,11 +110,12 @@ class Ported:
             assert [len(k) for k in his] == [len(k) for k in port]
             for kind, ours, theirs in zip(("value", "gradient", "second gradient"), his, port, strict=True):
                 for a, b in zip(ours, theirs, strict=True):
+                    assert a.dtype.kind == b.dtype.kind, f"{kind}: {a.dtype} in Chainer, {b.dtype} in PyTorch"
                     bound = value if kind == "value" else gradient
                     assert a.shape == b.shape, f"{kind}: shape {a.shape} in Chainer, {b.shape} in PyTorch"
                     with np.errstate(invalid="ignore"):
-                        apart = np.where(a == b, 0.0, np.abs(a - b))
-                    worst = apart.max() / max(np.abs(a).max(), 1.0) if a.size else 0.0
+                        apart = np.where(a == b, 0.0, np.abs(a * 1.0 - b))
+                    worst = apart.max() / max(np.abs(a * 1.0).max(), 1.0) if a.size else 0.0
                     assert worst <= bound, f"{kind}, training={training}: {worst:.1e} apart\n{a}\n{b}"
 
     def _his(self, number: int, training: bool) -> tuple[list, list, list]:
@@ -127,7 +128,9 @@ class Ported:
             if value.dtype.kind == "f" and not case.plain:
                 inputs[name] = chainer.Variable(value)
                 wanted.append(inputs[name])
-        parameters = [p for _, p in sorted(self._child(number).namedparams())] if case.made else []
+        child = self._child(number) if case.made else None
+        single = isinstance(child, chainer.Parameter)
+        parameters = [child] if single else [p for _, p in sorted(child.namedparams())] if child is not None else []
         np.random.seed(1)
         found = self.original.call(self.link, inputs, training=training, dtype=case.dtype, method=f"case_{number}")
         ends = leaves(found)
@@ -253,7 +256,8 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
     path = folder / f"cases_{folder.name}.py"
     path.write_text(text, encoding="utf-8")
     made = Ported(cases, Original(f"{path}:Model"))
-    for dtype in ("float32", "float64"):
+    single = all(case.single for case in cases)
+    for dtype in ("float32",) if single else ("float32", "float64"):
         made.link = made.original.make(dtype)
         for number, case in enumerate(cases):
             for training in case.training if dtype == "float32" or not case.single else ():
@@ -273,9 +277,9 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with default_float64():
-        made.module = module.build().double()
-    if any(case.made for case in cases) and not made.failed:
-        _carry(made.link, made.module)
+        made.module = module.build().float() if single else module.build().double()
+    if any(case.made for case in cases):
+        _carry(made.link, made.module, strict=not made.failed)
     assert isinstance(made.link, chainer.Chain)
     return made
 
@@ -297,7 +301,7 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _carry(link: Any, module: Any) -> None:
+def _carry(link: Any, module: Any, strict: bool) -> None:
     """Give both the same numbers, none of them 0 or 1."""
     import torch
 
@@ -313,5 +317,5 @@ def _carry(link: Any, module: Any) -> None:
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 value[...] = generator.uniform(0.5, 1.5, value.shape)
     values = values_of(link)
-    state = {a.torch_key: torch.tensor(values[a.chainer_path]) for a in arrays_of(link) if a.torch_key is not None}
-    module.load_state_dict(state, strict=True)
+    state = {a.torch_key: torch.tensor(np.asarray(values[a.chainer_path])) for a in arrays_of(link) if a.torch_key is not None}
+    module.load_state_dict(state, strict=strict)

@@ -143,6 +143,13 @@ class Comparison:
         if wide:
             bound = fixed_bound(kind, self._normalised) * largest
             agrees = difference <= bound
+            beside = fixed_bound(kind, self._normalised) * whole
+            if not agrees and max(largest, _largest(port)) <= beside:
+                bound, agrees, note = (
+                    beside,
+                    True,
+                    f"rounding and nothing else, beside the whole gradient; {note}".rstrip("; "),
+                )
             if not agrees and math.isfinite(difference):
                 difference, bound, agrees, note = self._explained(
                     kind, difference, largest, bound, of, exact, whole, note

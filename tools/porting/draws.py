@@ -125,6 +125,8 @@ class Tape:
         Raises:
             DrawError: his model draws nothing more there, or another shape or distribution.
         """
+        while self.left and self.left[0].dropped == 0.0 and request.family != "bernoulli":
+            self.left.pop(0)  # nothing is dropped: PyTorch does not draw for that
         if not self.left:
             raise DrawError(f"{request}: draw {self._count + 1}, but his model draws {self._count} times")
         event = self.left.pop(0)
@@ -139,6 +141,7 @@ class Tape:
 
     def finish(self) -> None:
         """Raises: DrawError: his model draws more."""
+        self.left = [event for event in self.left if event.dropped != 0.0]
         if self.left:
             lines = "".join(f"\n    {event}" for event in self.left[:5])
             raise DrawError(

@@ -95,7 +95,9 @@ def port(job: Job, out: Path) -> Done:
         original = Original(job.target, job.arguments, job.sources, job.old_names)
         his = OriginalModel(original, job.method, keywords)
         file = job.target.rpartition(":")[0]
-        report = PortReport(original.name, file, None, versions=versions(), modes=job.modes)
+        report = PortReport(
+            original.name, file, None, notes=original.importer.left_out, versions=versions(), modes=job.modes
+        )
         try:
             link = _trace(his, job)
         except DrawError as error:
@@ -103,7 +105,7 @@ def port(job: Job, out: Path) -> Done:
         written = translate(original)
         refused = [str(refusal) for refusal in written.refusals]
         if refused:
-            return Done(replace(report, refused=refused, notes=_skipped(written)), None)
+            return Done(replace(report, refused=refused, notes=[*report.notes, *_skipped(written)]), None)
         folder = make_beside(out)
         try:
             _write(folder / f"{written.name}.py", written.source)
@@ -113,7 +115,7 @@ def port(job: Job, out: Path) -> Done:
             proof = prove(his, ported, arrays, job.inputs, modes=job.modes, values=values, files=files)
             if proof.proved:
                 notes = [*notes, _lift(job, his, folder / f"{written.name}.toml", original.name)]
-            report = replace(report, proof=proof, notes=[*notes, *_skipped(written, proof)])
+            report = replace(report, proof=proof, notes=[*report.notes, *notes, *_skipped(written, proof)])
             _write(folder / REPORT, render_json(report))
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -267,7 +267,7 @@ def _parsed(text: str) -> ast.Call:
 
 def _own(cls: type) -> set[str]:
     """Returns: names that a class or a base of his own has, Chainer's own classes left out."""
-    return {name for c in cls.__mro__ if not c.__module__.startswith("chainer") for name in vars(c)}
+    return {name for c in cls.__mro__ if not c.__module__.startswith("chainer.") for name in vars(c)}
 
 
 def _parameters(function: Any) -> list[str]:
@@ -280,4 +280,4 @@ def _parameters(function: Any) -> list[str]:
 def chainer_module(link: Any) -> ModuleType | None:
     """Returns: the module of a link's class, where that is Chainer's own."""
     module = inspect.getmodule(type(link))
-    return module if module is not None and module.__name__.startswith("chainer") else None
+    return module if module is not None and module.__name__.startswith("chainer.") else None

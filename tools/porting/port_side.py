@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
 
 from ganspec.tools.conformance.torch_random import Replay
 from ganspec.tools.porting.draws import DrawError, Event, Tape
@@ -62,6 +63,9 @@ class PortSide:
         for key, path in given.items():
             if key in own:
                 value = np.asarray(values[path])
+                if is_lazy(own[key]):  # its other array was never initialised
+                    own[key] = torch.from_numpy(np.array(value)).to(own[key].dtype)
+                    continue
                 if own[key].shape != value.shape:
                     wrong.append(f"{key} has the shape {list(own[key].shape)}, his {path} {list(value.shape)}")
                     continue

@@ -104,9 +104,12 @@ class Arguments:
     def seen(self, name: str) -> Seen:
         """Returns: what the argument was."""
         self.read.add(name)
-        if name in self.nodes and not isinstance(self.nodes[name], tuple):
-            return self.writer.seen(self.nodes[name])
         seen = Seen()
+        if isinstance(node := self.nodes.get(name), ast.Constant):  # nothing is recorded of these
+            seen.add(node.value)
+            return seen
+        if name in self.nodes and not isinstance(node, tuple):
+            return self.writer.seen(self.nodes[name])
         if name not in self.nodes and self.default(name) is not inspect.Parameter.empty:
             seen.add(self.default(name))
         return seen

@@ -142,7 +142,7 @@ class Expressions:
             if value.__name__ in ("numpy", "cupy"):
                 return ast.Name("torch", ast.Load())
             return self.writer.module(value, self.source, node)
-        if isinstance(value, type) and value.__module__.startswith("chainer"):
+        if isinstance(value, type) and value.__module__.startswith("chainer."):
             return links.class_value(self, value, node)
         if functions.is_chainers(value):
             return functions.value(self, value, node)
@@ -343,13 +343,13 @@ class Expressions:
         thing = next(iter(things.values()))
         if arrays.is_numpys(thing) or thing in (chainer.cuda.get_array_module,):
             return thing
-        return thing if isinstance(thing, type) and thing.__module__.startswith("chainer") else None
+        return thing if isinstance(thing, type) and thing.__module__.startswith("chainer.") else None
 
     def _known_call(self, node: ast.Call, target: Any) -> ast.expr | None:
         """Translate the call of something that is known; None where it is translated as any other call."""
         if found := arrays.call_of(self, node, target):
             return found
-        if isinstance(target, type) and target.__module__.startswith("chainer"):
+        if isinstance(target, type) and target.__module__.startswith("chainer."):
             return links.construct(self, node, target)
         if functions.is_chainers(target):
             return functions.translate(self, node, target)
@@ -361,7 +361,7 @@ class Expressions:
             if keyword.arg in MODES and keyword.arg == "volatile":
                 raise Unfit("volatile= has no counterpart here", "leave it out: torch.no_grad() does it for the caller")
         made = ast.Call(
-            self.expr(node.func), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords]
+            self.expr(node.func), links.with_sizes(self, node), [self._generic(k) for k in node.keywords]
         )
         if self.writer.reads_mode(self.static(node.func)[1]):
             made.keywords.append(ast.keyword("training", self.training(node)))

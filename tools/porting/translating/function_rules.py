@@ -6,7 +6,10 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
+from ganspec.tools.porting.translating.dtypes import FLOATS, dtype, is_default
 from ganspec.tools.porting.translating.templates import call
 
 Rule = str | Callable[[Arguments], "str | ast.expr"]
@@ -45,7 +48,9 @@ def max_pooled(axes: int | None = None) -> Rule:
     def rule(a: Arguments) -> str:
         dimensions = axes or spatial_axes(a)
         if a.given("return_indices"):
-            raise Unfit("the indices of a max pooling have no counterpart", "use return_indices of torch in the ported file")
+            raise Unfit(
+                "the indices of a max pooling have no counterpart", "use return_indices of torch in the ported file"
+            )
         ksize, stride, pad, cover_all = (a.value(n) for n in ("ksize", "stride", "pad", "cover_all"))
         arguments = "x, ksize" if stride is None else "x, ksize, stride"
         if a.given("pad"):
@@ -54,7 +59,9 @@ def max_pooled(axes: int | None = None) -> Rule:
             return f"F.max_pool{dimensions}d({arguments})"
         stride = ksize if stride is None else stride
         whole = all(isinstance(v, int) for v in (ksize, stride, pad))
-        if cover_all is True and whole and pad + stride <= ksize:  # then every window begins inside, and ceil_mode is the same
+        if (
+            cover_all is True and whole and pad + stride <= ksize
+        ):  # then every window begins inside, and ceil_mode is the same
             return f"F.max_pool{dimensions}d({arguments}, ceil_mode=True)"
         return "_max_pooling(x, ksize, stride, pad, cover_all)"
 
@@ -78,7 +85,9 @@ def convolved(axes: int | None = None) -> Rule:
         dimensions = axes or spatial_axes(a)
         if a.given("cover_all"):
             raise Unfit("cover_all=True of a convolution has no counterpart in torch")
-        further = "".join(f", {theirs}={ours}" for theirs, ours in (("dilation", "dilate"), ("groups", "groups")) if a.given(ours))
+        further = "".join(
+            f", {theirs}={ours}" for theirs, ours in (("dilation", "dilate"), ("groups", "groups")) if a.given(ours)
+        )
         return f"F.conv{dimensions}d(x, W, b, stride, pad{further})"
 
     return rule
@@ -87,7 +96,9 @@ def convolved(axes: int | None = None) -> Rule:
 def deconvolved(axes: int | None = None) -> Rule:
     def rule(a: Arguments) -> str:
         dimensions = axes or spatial_axes(a)
-        further = "".join(f", {theirs}={ours}" for theirs, ours in (("groups", "groups"), ("dilation", "dilate")) if a.given(ours))
+        further = "".join(
+            f", {theirs}={ours}" for theirs, ours in (("groups", "groups"), ("dilation", "dilate")) if a.given(ours)
+        )
         if a.given("outsize"):
             return f"_deconvolution(x, W, b, stride, pad, outsize{further.replace('dilation', 'dilate')})"
         return f"F.conv_transpose{dimensions}d(x, W, b, stride, pad{further})"
@@ -115,18 +126,39 @@ def cast(a: Arguments) -> str:
     return "x" if a.seen("x").dtypes <= set("efd") and str(a.value("typ")) in _FLOATS else "x.to(_dtype(typ))"
 
 
-_FLOATS = ("f", "float32", "<class 'numpy.float32'>", "d", "float64", "<class 'numpy.float64'>", "e", "float16", "<class 'numpy.float16'>")
+_FLOATS = (
+    "f",
+    "float32",
+    "<class 'numpy.float32'>",
+    "d",
+    "float64",
+    "<class 'numpy.float64'>",
+    "e",
+    "float16",
+    "<class 'numpy.float16'>",
+)
 
 
 def matrix_product(a: Arguments) -> str:
-    left = ("a.mT" if a.value("transa") is True else "a") if a.value("transa") is not UNKNOWN else "(a.mT if transa else a)"
-    right = ("b.mT" if a.value("transb") is True else "b") if a.value("transb") is not UNKNOWN else "(b.mT if transb else b)"
+    left = (
+        ("a.mT" if a.value("transa") is True else "a")
+        if a.value("transa") is not UNKNOWN
+        else "(a.mT if transa else a)"
+    )
+    right = (
+        ("b.mT" if a.value("transb") is True else "b")
+        if a.value("transb") is not UNKNOWN
+        else "(b.mT if transb else b)"
+    )
     return f"torch.matmul({left}, {right})"
 
 
 def resized(a: Arguments) -> str:
     if a.value("mode") == "nearest":
-        raise Unfit("resize_images with mode='nearest' rounds otherwise than torch does", "use unpooling_2d, or F.interpolate in the ported file")
+        raise Unfit(
+            "resize_images with mode='nearest' rounds otherwise than torch does",
+            "use unpooling_2d, or F.interpolate in the ported file",
+        )
     return "F.interpolate(x, size=tuple(output_shape), mode='bilinear', align_corners=align_corners)"
 
 
@@ -144,6 +176,10 @@ def padded(a: Arguments) -> str:
     if a.value("mode") != "constant":
         return "_pad(x, pad_width, mode)"
     value = next((n for n in ("constant_values", "constant_value") if n in a.nodes), None)
+    if value and not isinstance(a.value(value), int | float):
+        raise Unfit(
+            "padding by different numbers at different sides has no counterpart", "pad one side after the other"
+        )
     return f"_pad(x, pad_width, mode, {value})" if value else "_pad(x, pad_width, mode)"
 
 
@@ -154,7 +190,11 @@ def squeezed(a: Arguments) -> str:
 def gaussian(a: Arguments) -> str:
     if a.given("return_eps"):
         raise Unfit("gaussian with return_eps=True has no counterpart", "draw eps in the ported file")
-    return "mean + torch.exp(0.5 * ln_var) * torch.randn_like(mean)" if not a.given("eps") else "mean + torch.exp(0.5 * ln_var) * eps"
+    return (
+        "mean + torch.exp(0.5 * ln_var) * torch.randn_like(mean)"
+        if not a.given("eps")
+        else "mean + torch.exp(0.5 * ln_var) * eps"
+    )
 
 
 def normalised(a: Arguments) -> str:
@@ -184,15 +224,28 @@ def pyramid(a: Arguments) -> str:
 
 def unpooled(a: Arguments) -> str:
     k, s, pad, outsize, cover = (a.value(n) for n in ("ksize", "stride", "pad", "outsize", "cover_all"))
-    whole = isinstance(k, int) and s in (None, k) and pad == 0 and outsize is None and cover is False and a.seen("x").ndims == {4}
-    return "F.interpolate(x, scale_factor=ksize, mode='nearest')" if whole else "_unpooling(x, ksize, stride, pad, outsize, cover_all)"
+    whole = (
+        isinstance(k, int)
+        and s in (None, k)
+        and pad == 0
+        and outsize is None
+        and cover is False
+        and a.seen("x").ndims == {4}
+    )
+    return (
+        "F.interpolate(x, scale_factor=ksize, mode='nearest')"
+        if whole
+        else "_unpooling(x, ksize, stride, pad, outsize, cover_all)"
+    )
 
 
 def spatial_axes(a: Arguments) -> int:
     """Returns: over how many axes a convolution or a pooling goes."""
     ndims = a.seen("x").ndims
     if len(ndims) != 1 or not ndims <= {3, 4, 5}:
-        raise Unfit("over how many axes this goes differs, or is none of 1, 2 and 3", "use the function for so many axes")
+        raise Unfit(
+            "over how many axes this goes differs, or is none of 1, 2 and 3", "use the function for so many axes"
+        )
     return ndims.copy().pop() - 2
 
 
@@ -210,7 +263,9 @@ def n_step(step: str, cells: bool, directions: int) -> Rule:
             chosen = f"_{a.value('activation')}_step"
         a.put("mode_", a.writer.mode(a.node))
         further = ", 2" if directions == 2 else ""
-        return a.fill(f"_n_step({chosen}, n_layers, dropout_ratio, hx, {'cx' if cells else 'None'}, ws, bs, xs, mode_{further})")
+        return a.fill(
+            f"_n_step({chosen}, n_layers, dropout_ratio, hx, {'cx' if cells else 'None'}, ws, bs, xs, mode_{further})"
+        )
 
     return rule
 
@@ -249,7 +304,31 @@ def larger_or_smaller(name: str, other: str) -> Rule:
     return rule
 
 
-def polygamma(a: Arguments) -> str:
-    if not isinstance(a.value("n"), int):
-        raise Unfit("polygamma of an array of orders has no counterpart in torch", "give one order")
-    return "torch.polygamma(n, x)"
+def where(a: Arguments) -> str:
+    condition = "c" if a.seen("c").dtypes <= {"?"} else "c.bool()"
+    return f"torch.where({condition}, x, y)" if "x" in a.nodes else f"torch.where({condition})"
+
+
+def alike(text: str) -> Rule:
+    """A tensor like another, which may have another dtype."""
+
+    def rule(a: Arguments) -> str | ast.expr:
+        if "dtype" not in a.nodes or a.value("dtype") is None:
+            return text
+        found = dtype(a.writer, a.nodes["dtype"])
+        if is_default(found) and a.seen("x").dtypes <= FLOATS:
+            return text
+        a.put("dtype_", found)
+        return f"{text}.to(dtype_)"
+
+    return rule
+
+
+def reshaped(a: Arguments) -> str:
+    return "torch.reshape(x, (shape,))" if a.seen("shape").is_all("number") else "torch.reshape(x, shape)"
+
+
+def limits(a: Arguments) -> str:
+    if any(np.dtype(t).char not in FLOATS for t in a.seen("dtype").things):
+        raise Unfit("numpy.finfo of this dtype has no counterpart", "give a dtype of floating-point numbers")
+    return "torch.finfo(torch.get_default_dtype())"

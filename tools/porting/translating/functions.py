@@ -72,12 +72,12 @@ FUNCTIONS: dict[str, Rule] = {
     "log1p": "torch.log1p(x)", "expm1": "torch.expm1(x)", "log2": "torch.log2(x)", "log10": "torch.log10(x)", "floor": "torch.floor(x)",
     "ceil": "torch.ceil(x)", "sign": "torch.sign(x)", "fix": "torch.trunc(x)", "fmod": "torch.fmod(x, divisor)", "erf": "torch.erf(x)",
     "maximum": rules.larger_or_smaller("maximum", "min"), "minimum": rules.larger_or_smaller("minimum", "max"), "clip": "torch.clamp(x, x_min, x_max)", "matmul": rules.matrix_product,
-    "batch_matmul": rules.matrix_product, "tensordot": "torch.tensordot(a, b, dims=axes)", "einsum": "torch.einsum(*operands)", "inv": "torch.linalg.inv(a)",
+    "batch_matmul": "_batch_matmul(a, b, transa, transb)", "tensordot": "torch.tensordot(a, b, dims=axes)", "einsum": "torch.einsum(*operands)", "inv": "torch.linalg.inv(a)",
     "batch_inv": "torch.linalg.inv(a)", "det": "torch.linalg.det(a)", "batch_det": "torch.linalg.det(a)", "cholesky": "torch.linalg.cholesky(a)",
     "batch_l2_norm_squared": "torch.sum(torch.square(torch.flatten(x, 1)), dim=1)", "linear_interpolate": "p * x + (1 - p) * y",
     "bias": "x + _along(y, x, axis)", "scale": "x * _along(y, x, axis)",
     "add": rules.added, "arctanh": "torch.atanh(x)", "erfc": "torch.erfc(x)", "erfcinv": "torch.special.erfinv(1 - x)", "erfcx": "torch.special.erfcx(x)", "erfinv": "torch.erfinv(x)",
-    "lgamma": "torch.lgamma(x)", "digamma": "torch.digamma(x)", "polygamma": rules.polygamma, "ndtr": "torch.special.ndtr(x)", "log_ndtr": "torch.special.log_ndtr(x)",
+    "lgamma": "torch.lgamma(x)", "digamma": "torch.digamma(x)", "ndtr": "torch.special.ndtr(x)", "log_ndtr": "torch.special.log_ndtr(x)",
     "ndtri": "torch.special.ndtri(x)", "forget": rules.forgotten, "sum_to": "_sum_to(x, shape)", "transpose_sequence": "_transpose_sequence(xs)",
     "spatial_transformer_grid": "_spatial_transformer_grid(theta, output_shape)", "spatial_transformer_sampler": "_spatial_transformer_sampler(x, grid)",
     # noise, normalisation, pooling
@@ -90,7 +90,19 @@ FUNCTIONS: dict[str, Rule] = {
     "unpooling_nd": rules.unpooled, "zoneout": rules.zoned_out, "gumbel_softmax": "_gumbel_softmax(log_pi, tau, axis)", "unpooling_2d": rules.unpooled, "spatial_pyramid_pooling_2d": rules.pyramid,
 }  # fmt: skip
 # Arguments that do not change what a function gives.
-HARMLESS = frozenset({"dst", "enable_double_backprop", "cache_score", "use_cudnn", "copy", "order", "keepgraph_on_report", "initialV", "mode_"})
+HARMLESS = frozenset(
+    {
+        "dst",
+        "enable_double_backprop",
+        "cache_score",
+        "use_cudnn",
+        "copy",
+        "order",
+        "keepgraph_on_report",
+        "initialV",
+        "mode_",
+    }
+)
 REMEDIES = {
     **dict.fromkeys(("roi_pooling_2d", "roi_max_pooling_2d", "roi_average_pooling_2d", "roi_max_align_2d", "roi_average_align_2d"), "torchvision.ops has roi_pool and roi_align: port the parts before and after it"),
     **dict.fromkeys(("crf1d", "argmax_crf1d"), "port the model without its last layer"), "connectionist_temporal_classification": "torch.nn.functional.ctc_loss, outside of the model",
@@ -103,7 +115,11 @@ _WHOLE = {v: k for k, v in vars(chainer.functions).items() if callable(v) and no
 
 def is_chainers(value: Any) -> bool:
     """Returns: whether a value is a function of Chainer's."""
-    return callable(value) and not isinstance(value, type | chainer.Link) and str(getattr(value, "__module__", "")).startswith("chainer.")
+    return (
+        callable(value)
+        and not isinstance(value, type | chainer.Link)
+        and str(getattr(value, "__module__", "")).startswith("chainer.")
+    )
 
 
 def name_of(function: Any) -> str:
@@ -142,7 +158,11 @@ def value(writer: Expressions, function: Any, node: ast.expr) -> ast.expr:
     needed = [p for p in signature.parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     if isinstance(rule, str) and len(needed) == len(signature.parameters):
         tree = ast.parse(rule, mode="eval").body
-        if isinstance(tree, ast.Call) and [getattr(a, "id", "") for a in tree.args] == [p.name for p in needed] and not tree.keywords:
+        if (
+            isinstance(tree, ast.Call)
+            and [getattr(a, "id", "") for a in tree.args] == [p.name for p in needed]
+            and not tree.keywords
+        ):
             writer.writer.use_in(tree.func)
             return tree.func
     return writer.writer.wrapper(name, signature, rule, writer)
@@ -151,7 +171,9 @@ def value(writer: Expressions, function: Any, node: ast.expr) -> ast.expr:
 def wrapped(writer: Expressions, signature: inspect.Signature, rule: Rule) -> ast.expr:
     """Returns: the body of a function with the signature of one of Chainer's: what a rule makes of its parameters."""
     parameters = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    node = ast.Call(ast.Name("f", ast.Load()), [ast.Name(p.name, ast.Load()) for p in parameters if p.default is p.empty], [])
+    node = ast.Call(
+        ast.Name("f", ast.Load()), [ast.Name(p.name, ast.Load()) for p in parameters if p.default is p.empty], []
+    )
     a = Arguments(writer, node, signature)
     for p in parameters:
         a.put(p.name, ast.Name(p.name, ast.Load()))
@@ -183,7 +205,9 @@ def _signature(function: Any, name: str) -> inspect.Signature:
         return inspect.Signature([inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
     signature = inspect.signature(function)
     if name in _UNUSED:  # **kwargs that carry keywords of older versions
-        return inspect.Signature([p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD] + _UNUSED[name])
+        return inspect.Signature(
+            [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD] + _UNUSED[name]
+        )
     return signature
 
 
@@ -198,4 +222,4 @@ _UNUSED: dict[str, list[inspect.Parameter]] = {
     "deconvolution_2d": [_keyword("dilate", 1), _keyword("groups", 1)],
     "batch_normalization": [_keyword(n, d) for n, d in (("eps", 2e-5), ("running_mean", None), ("running_var", None), ("decay", 0.9), ("axis", None))],
 }  # fmt: skip
-__all__ = ["FUNCTIONS", "Rule", "call", "constant", "is_chainers", "name_of", "translate", "value", "wrapped"]
+__all__ = ["FUNCTIONS", "Rule", "is_chainers", "name_of", "translate", "value", "wrapped"]

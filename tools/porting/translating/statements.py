@@ -31,6 +31,12 @@ class Statements:
     def __init__(self, within: Expressions, owner: type | None = None) -> None:
         self.within, self.owner, self.writer = within, owner, within.writer
 
+    def body(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Translate a function's body; a text at its beginning is its docstring."""
+        if body and _is_text(body[0]):
+            return [body[0], *(self.block(body[1:]) if body[1:] else [])]
+        return self.block(body)
+
     def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """Translate a block. What did not run becomes one statement that raises."""
         made: list[ast.stmt] = []
@@ -47,7 +53,8 @@ class Statements:
             comments = self.writer.comments(self.within.source, body, position)
             new = self.statement(statement)
             made += [*comments, *new] if new else []
-        return made or [ast.Pass()]
+        code = [s for s in made if not isinstance(s, ast.Pass) and not self.writer.is_comment(s)]
+        return [s for s in made if not isinstance(s, ast.Pass)] if code else [*made, ast.Pass()]
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         """Translate a statement that ran; to none, where nothing is left of it."""
@@ -66,7 +73,7 @@ class Statements:
     def _expr(self, node: ast.Expr) -> list[ast.stmt]:
         value = node.value
         if isinstance(value, ast.Constant):
-            return [node]
+            return [self.writer.comment(line) for line in _lines(value.value)]  # a text that is no docstring
         if isinstance(value, ast.Call):
             if (found := self._initialisation(value)) is not None:
                 return found
@@ -108,7 +115,7 @@ class Statements:
         module, cls = str(getattr(function, "__module__", "")), _class_of(function)
         arguments = node.args if of_super else node.args[1:]
         own = self.within.own
-        if cls is None or not module.startswith("chainer"):
+        if cls is None or not module.startswith("chainer."):
             if cls is object or module in ("", "builtins"):
                 return [ast.Expr(filled("super().__init__()"))]
             made = [self.within.expr(a) for a in arguments], [self.within._generic(k) for k in node.keywords]
@@ -298,6 +305,15 @@ class Statements:
             if node.msg is None or isinstance(node.msg, ast.Constant)
             else [ast.Assert(self.within.expr(node.test))]
         )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _lines(value: Any) -> list[str]:
+    """Returns: the lines of a text that stands as a statement; none of another value."""
+    return [line.strip() for line in value.strip().splitlines() if line.strip()] if isinstance(value, str) else []
 
 
 def _class_of(function: Any) -> type | None:

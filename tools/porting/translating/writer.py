@@ -220,6 +220,13 @@ class Writer:
         self._comments.append(text)
         return ast.Expr(ast.Name(f"__comment_{len(self._comments) - 1}__", ast.Load()))
 
+    @staticmethod
+    def is_comment(node: ast.stmt) -> bool:
+        """Returns: whether a statement stands for a comment."""
+        return (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Name) and node.value.id.startswith("__comment_")
+        )
+
     def comments(self, source: Source, body: list[ast.stmt], position: int) -> list[ast.stmt]:
         """Returns: his comments before a statement, or at its end."""
         if source.path not in self._his_comments:
@@ -271,7 +278,7 @@ class Writer:
                 )
         name = self.method_name(owner, node.name) if owner is not None else node.name
         before, self.in_constructor = self.in_constructor, node.name == "__init__"
-        body = Statements(within, owner).block(node.body)
+        body = Statements(within, owner).body(node.body)
         self.in_constructor = before
         made = ast.FunctionDef(
             name,
@@ -306,7 +313,7 @@ class Writer:
         for base, what in zip(node.bases, value.__bases__, strict=False):
             if what is object:
                 continue
-            if what.__module__.startswith("chainer"):
+            if what.__module__.startswith("chainer."):
                 instances = [t for t in self.instances if isinstance(t, value)]
                 try:
                     bases.append(links.base(what, instances, self))

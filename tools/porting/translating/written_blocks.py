@@ -6,7 +6,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganspec.tools.porting.translating.written_functions import _along, _maxout
-from ganspec.tools.porting.translating.written_windows import _bilinear, _depthwise_convolution_2d, _local_convolution_2d, _pair
+from ganspec.tools.porting.translating.written_windows import (
+    _bilinear,
+    _depthwise_convolution_2d,
+    _local_convolution_2d,
+    _pair,
+)
 
 
 class _Bias(nn.Module):
@@ -64,7 +69,7 @@ class _Maxout(nn.Module):
 class _Highway(nn.Module):
     """t activate(W x) + (1 - t) x, t = sigmoid(V x)."""
 
-    def __init__(self, in_out_size, bias=True, activate=F.relu):
+    def __init__(self, in_out_size, activate=F.relu, bias=True):
         super().__init__()
         self.activate = activate
         self.plain = nn.Linear(in_out_size, in_out_size, bias)
@@ -111,7 +116,7 @@ class _LocalConvolution2D(nn.Module):
     def __init__(self, in_channels, out_channels, in_size, ksize, stride=1, bias=True):
         super().__init__()
         self.stride = stride
-        size = [(n - k) // s + 1 for n, k, s in zip(_pair(in_size), _pair(ksize), _pair(stride))]
+        size = [n - k + 1 for n, k in zip(_pair(in_size), _pair(ksize))]
         self.W = nn.Parameter(torch.randn(out_channels, *size, in_channels, *_pair(ksize)) * 0.1)
         self.b = nn.Parameter(torch.zeros(out_channels, *size)) if bias else None
 
@@ -158,17 +163,17 @@ class _InceptionBN(nn.Module):
     def __init__(self, in_channels, out1, proj3, out3, proj33, out33, pooltype, proj_pool=None, stride=1):
         super().__init__()
         self.out1, self.proj_pool, self.stride, self.pooltype = out1, proj_pool, stride, pooltype
-        self._pair("proj3", in_channels, proj3, 1)
-        self._pair("conv3", proj3, out3, 3, stride)
-        self._pair("proj33", in_channels, proj33, 1)
-        self._pair("conv33a", proj33, out33, 3)
-        self._pair("conv33b", out33, out33, 3, stride)
+        self._normalised("proj3", in_channels, proj3, 1)
+        self._normalised("conv3", proj3, out3, 3, stride)
+        self._normalised("proj33", in_channels, proj33, 1)
+        self._normalised("conv33a", proj33, out33, 3)
+        self._normalised("conv33b", out33, out33, 3, stride)
         if out1 > 0:
-            self._pair("conv1", in_channels, out1, 1)
+            self._normalised("conv1", in_channels, out1, 1)
         if proj_pool is not None:
-            self._pair("poolp", in_channels, proj_pool, 1)
+            self._normalised("poolp", in_channels, proj_pool, 1)
 
-    def _pair(self, name, n, m, ksize, stride=1):
+    def _normalised(self, name, n, m, ksize, stride=1):
         self.add_module(name, nn.Conv2d(n, m, ksize, stride, ksize // 2, bias=False))
         self.add_module(f"{name}n", nn.BatchNorm2d(m, eps=2e-5, momentum=0.1))
 
@@ -197,3 +202,26 @@ class _ParameterLink(nn.Module):
 
     def forward(self):
         return self.W
+
+
+class _Classifier(nn.Module):
+    """The loss of a predictor's output against labels; y, loss and accuracy are kept."""
+
+    def __init__(self, predictor, lossfun, accfun, label_key=-1):
+        super().__init__()
+        self.predictor, self.lossfun, self.accfun, self.label_key = predictor, lossfun, accfun, label_key
+        self.compute_accuracy = True
+        self.y = self.loss = self.accuracy = None
+
+    def forward(self, *args, **kwargs):
+        if isinstance(self.label_key, int):
+            given = list(args)
+            t = given.pop(self.label_key)
+        else:
+            given = args
+            t = kwargs.pop(self.label_key)
+        self.y = self.predictor(*given, **kwargs)
+        self.loss = self.lossfun(self.y, t)
+        if self.compute_accuracy:
+            self.accuracy = self.accfun(self.y, t)
+        return self.loss

@@ -1,8 +1,6 @@
 """Functions of Chainer's over arrays that PyTorch has otherwise, or not at all. This module imports torch alone: its functions are
 copied into ported files, as are those of the other modules `written_*`."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 
@@ -32,7 +30,11 @@ def _dtype(kind):
     kinds = {"i": torch.int32, "l": torch.int64, "q": torch.int64, "b": torch.int8, "B": torch.uint8, "?": torch.bool}
     if isinstance(kind, torch.dtype):
         return kind
-    return torch.get_default_dtype() if kind in ("f", "d", "e") or "float" in kind else kinds.get(kind) or getattr(torch, kind)
+    return (
+        torch.get_default_dtype()
+        if kind in ("f", "d", "e") or "float" in kind
+        else kinds.get(kind) or getattr(torch, kind)
+    )
 
 
 def _softplus(x, beta):
@@ -54,7 +56,12 @@ def _maxout(x, pool_size, axis):
 def _lstm(c, x):
     """New cell and output of gates that lie interleaved, as Chainer has them: input a, then i, f, o."""
     gates = x.reshape(x.shape[0], x.shape[1] // 4, 4, *x.shape[2:])
-    a, i, f, o = torch.tanh(gates[:, :, 0]), torch.sigmoid(gates[:, :, 1]), torch.sigmoid(gates[:, :, 2]), torch.sigmoid(gates[:, :, 3])
+    a, i, f, o = (
+        torch.tanh(gates[:, :, 0]),
+        torch.sigmoid(gates[:, :, 1]),
+        torch.sigmoid(gates[:, :, 2]),
+        torch.sigmoid(gates[:, :, 3]),
+    )
     rest = c[len(x) :]
     c = a * i + f * c[: len(x)]
     return torch.cat((c, rest)), o * torch.tanh(c)
@@ -184,6 +191,12 @@ def _cumprod(x, axis):
     return torch.cumprod(x.flatten() if axis is None else x, dim=axis or 0)
 
 
+def _batch_matmul(a, b, transa, transb):
+    """The product of each pair of matrices; a vector for each is a column."""
+    a, b = a[..., None] if a.ndim == 2 else a, b[..., None] if b.ndim == 2 else b
+    return torch.matmul(a.mT if transa else a, b.mT if transb else b)
+
+
 def _sum_to(x, shape):
     """Sum over the axes along which the shape was broadcast."""
     further = x.ndim - len(shape)
@@ -195,8 +208,6 @@ def _sum_to(x, shape):
 def _transpose_sequence(xs):
     """Of sequences in descending order of their lengths, what each step has; and the inverse."""
     return tuple(torch.stack([x[step] for x in xs if len(x) > step]) for step in range(len(xs[0]) if len(xs) else 0))
-
-
 
 
 def _spatial_transformer_grid(theta, output_shape):

@@ -2,17 +2,16 @@
 files. All parameters have Chainer's layout."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ganspec.tools.porting.translating.written_windows import _deconvolution, _embed_id
 
 
 class _FlatLinear(nn.Linear):
-    """A linear layer that takes any shape and flattens it."""
+    """A linear layer that takes any shape and flattens it, but for the first axes."""
 
-    def forward(self, x):
-        return super().forward(torch.flatten(x, 1))
+    def forward(self, x, n_batch_axes=1):
+        return super().forward(torch.flatten(x, n_batch_axes))
 
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -24,8 +23,10 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
 
 def _part_affine(layer, gamma, beta):
     """Take the factor or the addend away from a batch normalization."""
-    if not gamma:
-        layer.register_parameter("weight", None)
+    if not gamma:  # not None: torch has no second derivative of a batch normalization with an addend alone
+        ones = torch.ones_like(layer.running_mean)
+        del layer.weight
+        layer.register_buffer("weight", ones, persistent=False)
     if not beta:
         layer.register_parameter("bias", None)
     return layer
@@ -83,7 +84,9 @@ class _SizedDeconvolution(nn.Module):
         self.outsize, self.stride, self.padding, self.dilation, self.groups = outsize, stride, padding, dilation, groups
 
     def forward(self, x):
-        return _deconvolution(x, self.weight, self.bias, self.stride, self.padding, self.outsize, self.groups, self.dilation)
+        return _deconvolution(
+            x, self.weight, self.bias, self.stride, self.padding, self.outsize, self.groups, self.dilation
+        )
 
 
 def _linear_arguments(in_size, out_size=None, nobias=False, initialW=None, initial_bias=None):
@@ -92,14 +95,33 @@ def _linear_arguments(in_size, out_size=None, nobias=False, initialW=None, initi
 
 
 def _convolution_arguments(
-    in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, initialW=None, initial_bias=None, dilate=1, groups=1
+    in_channels,
+    out_channels,
+    ksize=None,
+    stride=1,
+    pad=0,
+    nobias=False,
+    initialW=None,
+    initial_bias=None,
+    dilate=1,
+    groups=1,
 ):
     """Chainer's arguments of Convolution2D as torch's."""
     return in_channels, out_channels, ksize, stride, pad, dilate, groups, not nobias
 
 
 def _deconvolution_arguments(
-    in_channels, out_channels, ksize=None, stride=1, pad=0, nobias=False, outsize=None, initialW=None, initial_bias=None, dilate=1, groups=1
+    in_channels,
+    out_channels,
+    ksize=None,
+    stride=1,
+    pad=0,
+    nobias=False,
+    outsize=None,
+    initialW=None,
+    initial_bias=None,
+    dilate=1,
+    groups=1,
 ):
     """Chainer's arguments of Deconvolution2D as torch's."""
     if outsize is not None:

@@ -247,7 +247,16 @@ class _NStep(nn.ModuleList):
         steps = _transpose_sequence([xs[i] for i in order])
         cells = states[1] if self.cells else None
         *last, ys = _n_step(
-            self.step, self.n_layers, self.dropout, states[0], cells, weights, biases, steps, self.training, self.directions
+            self.step,
+            self.n_layers,
+            self.dropout,
+            states[0],
+            cells,
+            weights,
+            biases,
+            steps,
+            self.training,
+            self.directions,
         )
         ys = _transpose_sequence(ys)
         return *(s[:, back] for s in last), [ys[i] for i in back]

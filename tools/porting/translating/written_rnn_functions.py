@@ -71,7 +71,9 @@ def _n_step(step, n_layers, dropout_ratio, hx, cx, ws, bs, xs, training, directi
             index = directions * layer + direction
             given = [F.dropout(x, dropout_ratio, training) for x in xs] if layer else list(xs)
             given = given[::-1] if direction else given
-            h, c, outputs = _through_time(step, given, hx[index], None if cx is None else cx[index], ws[index], bs[index])
+            h, c, outputs = _through_time(
+                step, given, hx[index], None if cx is None else cx[index], ws[index], bs[index]
+            )
             hs.append(h)
             cs.append(c)
             found.append(outputs[::-1] if direction else outputs)

@@ -48,7 +48,9 @@ def _deconvolution(x, W, b, stride, pad, outsize, groups=1, dilate=1):
     """A transposed convolution whose output has the size that is asked for."""
     count = x.ndim - 2
     stride, pad, dilate = _pair(stride, count), _pair(pad, count), _pair(dilate, count)
-    least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in zip(x.shape[2:], stride, pad, dilate, W.shape[2:])]
+    least = [
+        (n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in zip(x.shape[2:], stride, pad, dilate, W.shape[2:])
+    ]
     further = [o - size for o, size in zip(_pair(outsize, count), least)]
     if all(0 <= f < max(s, d) for f, s, d in zip(further, stride, dilate)):
         function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[count - 1]
@@ -121,7 +123,7 @@ def _spatial_pyramid_pooling_2d(x, pyramid_height):
     for level in range(pyramid_height):
         count = 2**level
         kh, kw = math.ceil(h / count), math.ceil(w / count)
-        ph, pw = (kh * count - h + 1) // 2, (kw * count - w + 1) // 2
+        ph, pw = (kh * count - h) // 2, (kw * count - w) // 2
         levels.append(_max_pooling(x, (kh, kw), None, (ph, pw), True).reshape(n, -1, 1, 1))
     return torch.cat(levels, dim=1)
 
