@@ -12,15 +12,15 @@ _WIDTH = 130
 def supported() -> dict[str, list[str]]:
     """Returns: the names of what can be translated, sorted, by what they are."""
     from ganspec.tools.porting.optimizers_written import HOOKS, OPTIMIZERS
-    from ganspec.tools.porting.translating import arrays, distributions, functions, links
+    from ganspec.tools.porting.translating import distributions, functions, links, numpy_tables
 
     return {
         "Functions (`chainer.functions`)": sorted(functions.FUNCTIONS),
         "Links (`chainer.links`)": sorted(link.__name__ for link in links.LINKS),
         "Distributions": sorted(cls.__name__ for cls in distributions.DISTRIBUTIONS),
-        "NumPy and CuPy": sorted({*arrays.NUMPY, *arrays.CREATING} - {"random.seed"}),
-        "Draws (`numpy.random`)": sorted(arrays.DRAWS),
-        "Methods of arrays and variables": sorted({*arrays.METHODS, "astype"}),
+        "NumPy and CuPy": sorted({*numpy_tables.NUMPY, *numpy_tables.CREATING} - {"random.seed"}),
+        "Draws (`numpy.random`)": sorted(numpy_tables.DRAWS),
+        "Methods of arrays and variables": sorted({*numpy_tables.METHODS, "astype"}),
         "Optimisers, with their state": sorted(OPTIMIZERS),
         "Hooks of optimisers": sorted(HOOKS),
     }
