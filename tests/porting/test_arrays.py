@@ -61,6 +61,7 @@ ARRAYS_ = """
 [x[0], x[:, 1], x[..., 0], x[::2], x[:, ::-1], x[::-1, ::-1], x[:, None], x[np.newaxis], x[places[:2]], x[[0, 2]], x[label > 0], x[0, 1:3], x[-1, -2:], x[:, [1, 0]]]
 [x % 2, x // positive, -x, x ** 2, 2 ** x, abs(x), x > y, (x > 0) & (y > 0), ~chosen, x @ flat4, label + 1, label * 2, label // 2, label % 2, 1 - chosen.astype("i")]
 [x.item() if x.size == 1 else x, float(x[0, 0]) * y, int(label[0]) * y, len(x) * y, len(x.tolist()) * y, sum([x, y]), max(1, 2) * x]
+[chainer.dataset.concat_examples([row, column], padding=-1), chainer.dataset.concat_examples([x, y])]
 y = x.copy(); y[0] = 0; y[:, 1] = row[:3]; y[label > 0] += 1; y[1, 2] *= 3
 y = x.copy(); y.fill(2.0); y = y + x
 y = np.zeros((3, 4), dtype="f"); y[np.arange(3), label] = 1

@@ -17,7 +17,7 @@ def supported() -> dict[str, list[str]]:
     return {
         "Functions (`chainer.functions`)": sorted(functions.FUNCTIONS),
         "Links (`chainer.links`)": sorted(link.__name__ for link in links.LINKS),
-        "Distributions": sorted(cls.__name__ for cls in distributions.DISTRIBUTIONS),
+        "Distributions": sorted(cls.__name__ for cls in distributions.KINDS),
         "NumPy and CuPy": sorted({*numpy_tables.NUMPY, *numpy_tables.CREATING} - {"random.seed"}),
         "Draws (`numpy.random`)": sorted(numpy_tables.DRAWS),
         "Methods of arrays and variables": sorted({*numpy_tables.METHODS, "astype"}),

@@ -16,7 +16,7 @@ import numpy as np
 
 from ganspec.tools.porting.tracing.compiling import GONE, MODES, Source
 from ganspec.tools.porting.tracing.record import TENSORS, Seen
-from ganspec.tools.porting.translating import arrays, functions, links
+from ganspec.tools.porting.translating import arrays, distributions, functions, links
 from ganspec.tools.porting.translating.arguments import Arguments, Unfit
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
@@ -206,6 +206,8 @@ class Expressions:
             return arrays.attribute(self, node)
         if owner.is_all("link"):
             return links.attribute(self, node)
+        if owner.is_all("object") and distributions.are(owner.things):
+            return distributions.attribute(self, node)
         if (
             owner.kinds
             and "object" in owner.kinds
@@ -218,7 +220,7 @@ class Expressions:
         owner = self.seen(node.value)
         if (
             owner.is_all("link")
-            and (self.seen(node.slice).is_all("text") or _is_text(node.slice))
+            and self.seen(node.slice).is_all("text")
             and all(isinstance(t, chainer.Chain) for t in owner.things)
         ):
             return call("getattr", self.expr(node.value), self.expr(node.slice))
@@ -322,6 +324,8 @@ class Expressions:
             return arrays.method(self, node)
         if isinstance(node.func, ast.Attribute) and self.seen(node.func.value).is_all("scalar"):
             return arrays.scalar_method(self, node)
+        if isinstance(node.func, ast.Attribute) and distributions.are(self.seen(node.func.value).things):
+            return distributions.method(self, node)
         known, target = self.static(node.func)
         if not known:
             target = self._target(callee)
@@ -382,7 +386,3 @@ class Expressions:
             if keyword.arg == "test":
                 return ast.UnaryOp(ast.Not(), self.expr(keyword.value))
         return self.training(node)
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)

@@ -19,6 +19,7 @@ import chainer.functions
 from ganspec.tools.porting.translating import function_rules as rules
 from ganspec.tools.porting.translating.arguments import Arguments, Unfit
 from ganspec.tools.porting.translating.function_rules import Rule
+from ganspec.tools.porting.translating.other_functions import OTHERS, signature_of
 
 if TYPE_CHECKING:
     from ganspec.tools.porting.translating.expressions import Expressions
@@ -118,7 +119,7 @@ def is_chainers(value: Any) -> bool:
     return (
         callable(value)
         and not isinstance(value, type | chainer.Link)
-        and str(getattr(value, "__module__", "")).startswith("chainer.")
+        and str(getattr(value, "__module__", "")).partition(".")[0] == "chainer"
     )
 
 
@@ -138,6 +139,8 @@ def translate(writer: Expressions, node: ast.Call, function: Any) -> ast.expr:
     """
     name = name_of(function)
     rule = FUNCTIONS.get(name)
+    if rule is None and (other := OTHERS.get(function)) is not None:
+        return fill(writer.bind(node, signature_of(function), function), other)
     if rule is None:
         raise _unknown(function, name)
     a = writer.bind(node, _signature(function, name), function)

@@ -131,3 +131,23 @@ def _copied(writer: Expressions, node: ast.Call, owner: ast.expr, name: str) -> 
     if name == "copy":
         return a.fill("copy.deepcopy(own)")
     return a.fill("nn.Sequential(*(copy.deepcopy(own) for _ in range(n_repeat)))")
+
+
+def settles_initial_values(writer: Expressions, node: ast.For) -> bool:
+    """Returns: whether a loop in a constructor goes through a link's parameters and changes nothing but their numbers, which are carried."""
+    walked = node.iter
+    if not writer.writer.in_constructor or not isinstance(walked, ast.Call) or not isinstance(walked.func, ast.Attribute):
+        return False
+    if walked.func.attr not in ("params", "namedparams") or not writer.seen(walked.func.value).is_all("link"):
+        return False
+    bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute | ast.Subscript) and isinstance(inner.ctx, ast.Store):
+            root: ast.expr = inner
+            while isinstance(root, ast.Attribute | ast.Subscript):
+                root = root.value
+            if not isinstance(root, ast.Name) or root.id not in bound:
+                return False
+        if isinstance(inner, ast.Return | ast.Delete | ast.Raise):
+            return False
+    return True

@@ -307,8 +307,8 @@ def _listed(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
 
 
 def _other(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
-    if (drawn := distributions.construct(writer, node, cls)) is not None:
-        return drawn
+    if issubclass(cls, chainer.Distribution):
+        return distributions.construct(writer, node, cls)
     if cls in HOOKS:
         made = HOOKS[cls](writer.bind(node, inspect.signature(cls), cls))
         writer.writer.use_in(made)

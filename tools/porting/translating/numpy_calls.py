@@ -183,6 +183,7 @@ def _draw(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
     a = writer.bind(node, signature(parameters))
     if name in ("randn", "rand"):
         given = a.nodes.get("shape", ())
+        a.read.add("shape")
         starred = len(given) == 1 and isinstance(given[0], ast.Starred)
         a.put("shape", writer.expr(given[0].value) if starred else a["shape"] if given else constant(()))
     elif "size" in a.signature.parameters and (a.value("size") is None):

@@ -14,6 +14,7 @@ from ganspec.tools.porting.tracing.record import TENSORS
 from ganspec.tools.porting.translating import links
 from ganspec.tools.porting.translating.arguments import Unfit
 from ganspec.tools.porting.translating.expressions import Expressions
+from ganspec.tools.porting.translating.link_methods import settles_initial_values
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 _LIBRARIES = ("chainer", "chainermn", "chainerx", "numpy", "cupy", "six", "__future__")
@@ -93,6 +94,8 @@ class Statements:
                     else []
                 )
         made = self.within.expr(value)
+        if isinstance(value, ast.Call) and isinstance(made, ast.Constant):
+            return []  # a call of which nothing is left
         if (
             isinstance(made, ast.Call)
             and ast.unparse(made.func) == "setattr"
@@ -212,6 +215,8 @@ class Statements:
         return [ast.If(made, self.block(node.body), self.block(node.orelse) if node.orelse else [])]
 
     def _for(self, node: ast.For) -> list[ast.stmt]:
+        if settles_initial_values(self.within, node):
+            return [self.writer.comment("initial values were set here: they are carried")]
         target, iterated = self.within.expr(node.target), self.within.expr(node.iter)
         return [
             ast.For(target, iterated, self.block(node.body), self.block(node.orelse) if node.orelse else [], lineno=0)

@@ -235,3 +235,22 @@ def _gumbel_softmax(log_pi, tau, axis):
 def _zoneout(h, x, ratio, training):
     """In training h where a uniform number is below the ratio, else x."""
     return torch.where(torch.rand_like(x) >= ratio, x, h) if training else x
+
+
+def _concat_examples(xs, padding):
+    """Stack arrays, filled up to the largest of them at the end of each axis."""
+    sizes = [max(x.shape[axis] for x in xs) for axis in range(xs[0].ndim)]
+    sides = [[n for size, own in zip(reversed(sizes), reversed(x.shape)) for n in (0, size - own)] for x in xs]
+    return torch.stack([F.pad(x, side, value=padding) for x, side in zip(xs, sides)])
+
+
+def _conv_outsize(size, k, s, p, cover_all=False, d=1):
+    """The size of a convolution's or pooling's output along one axis."""
+    extent = size + 2 * p - (k + (k - 1) * (d - 1))
+    return (extent + s - 1) // s + 1 if cover_all else extent // s + 1
+
+
+def _deconv_outsize(size, k, s, p, cover_all=False, d=1):
+    """The size of a transposed convolution's output along one axis."""
+    extent = k + (k - 1) * (d - 1)
+    return s * (size - 1) + extent - (s - 1 if cover_all else 0) - 2 * p
