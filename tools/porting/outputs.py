@@ -6,6 +6,7 @@ The same code takes apart what Chainer and what PyTorch return, so it imports ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def leaves(value: Any, path: str = "output", depth: int = 0) -> Iterator[tuple[s
 
 def is_array(value: Any) -> bool:
     """Returns: whether a value is an array of NumPy, a variable of Chainer or a tensor of PyTorch."""
-    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic)
+    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic | type | ModuleType)
 
 
 def _has(value: Any, name: str) -> bool:

@@ -17,7 +17,7 @@ from ganspec.tools.porting.translating import distributions, functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.link_composed import COMPOSED, HOOKS
 from ganspec.tools.porting.translating.link_methods import method
-from ganspec.tools.porting.translating.link_rules import LAYERS, Rule, as_module, as_tuple, batch_norm_class
+from ganspec.tools.porting.translating.link_rules import LAYERS, Rule, as_module, as_tuple, batch_norm_class, inputs_of, shape_of
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 if TYPE_CHECKING:
@@ -172,13 +172,26 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
         )
         writer.writer.use_in(filled(name))
         given = ast.Call(
-            filled(STARRED[cls]), [writer.expr(a) for a in node.args], [writer._generic(k) for k in node.keywords]
+            filled(STARRED[cls]), with_sizes(writer, node), [writer._generic(k) for k in node.keywords]
         )
         return ast.Call(filled(name), [ast.Starred(given, ast.Load())], [])
     if rule is None:
         raise Unfit(f"the link chainer.links.{cls.__name__} is not among those that can be ported")
     made = _ruled(rule, _arguments(writer, node, cls), writer.seen(node).things)
     writer.writer.use_in(made)
+    return made
+
+
+_INPUT_AXIS = {L.Linear: 1, L.Convolution2D: 1, L.ConvolutionND: 1, L.Deconvolution2D: 0, L.DeconvolutionND: 0}
+
+
+def with_sizes(writer: Expressions, node: ast.Call) -> list[ast.expr]:
+    """Translate the positional arguments of a link's construction; where the first leaves the input's size open, it is put in."""
+    made = [writer.expr(a) for a in node.args]
+    axes = {axis for t in writer.seen(node).things for cls, axis in _INPUT_AXIS.items() if isinstance(t, cls)}
+    if made and len(axes) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value is None:
+        size = inputs_of(writer.seen(node).things, shape_of("W", axes.pop()))
+        made[0] = size or made[0]
     return made
 
 
@@ -219,7 +232,14 @@ def superclass(writer: Expressions, node: ast.Call, cls: type, links: list[Any])
     made = _ruled(rule, _arguments(writer, node, cls), links)
     writer.writer.use_in(made)
     assert isinstance(made, ast.Call)
+    if "Lazy" in ast.unparse(made.func):
+        raise Unfit("the input's size is left open in a class that derives from a link of Chainer's", "give it")
     return ast.Call(filled("super().__init__"), made.args, made.keywords)
+
+
+def _axes(links: list[Any]) -> set[int]:
+    """Returns: over how many axes convolutions go."""
+    return {len(link.W.shape) - 2 for link in links if link.W.array is not None}
 
 
 def base(cls: type, links: list[Any], writer: Any) -> ast.expr:
@@ -228,6 +248,8 @@ def base(cls: type, links: list[Any], writer: Any) -> ast.expr:
         return filled(BASES[cls])
     if cls in (L.BatchNormalization,):
         return filled(batch_norm_class(links, writer))
+    if cls in (L.ConvolutionND, L.DeconvolutionND) and len(axes := _axes(links)) == 1:
+        return filled(f"nn.Conv{'Transpose' if cls is L.DeconvolutionND else ''}{axes.pop()}d")
     if (name := _MODULES.get(cls)) is not None:
         made = filled(name)
         writer.use_in(made)
@@ -290,8 +312,6 @@ def _other(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     if cls in HOOKS:
         made = HOOKS[cls](writer.bind(node, inspect.signature(cls), cls))
         writer.writer.use_in(made)
-        return made
-    if (made := distributions.construct(writer, node, cls)) is not None:
         return made
     raise Unfit(f"{cls.__module__}.{cls.__name__} has no counterpart in a model", "move it out of the model's code")
 
