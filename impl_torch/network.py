@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
-from ganspec.impl_torch.layers import LAYERS, Mode
+from ganspec.impl_torch.layers import LAYERS
+from ganspec.impl_torch.mode import Mode
 from ganspec.spec import load_system
 from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.training.runs import read_run
@@ -16,7 +17,7 @@ from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Streams
 
 # Kinds whose derivative a framework computes from their own output, tanh' = 1 - tanh^2.
-OUTPUT_IN_DERIVATIVE = ("tanh", "sigmoid", "elu")
+OUTPUT_IN_DERIVATIVE = ("tanh", "sigmoid", "elu", "exp", "sqrt", "softmax")
 
 
 def evaluate(
@@ -61,7 +62,6 @@ def evaluate_layers(
         own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
         running = {s.name: statistics[f"{layer.name}/{s.name}"] for s in layer.statistics}
         value = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
-        value = mode.disturb(value) if mode.disturb else value
         shared = layer.kind in OUTPUT_IN_DERIVATIVE or any(value is values[i] for i in layer.inputs)
         values[layer.name] = value.view_as(value) if apart and shared else value
     return values

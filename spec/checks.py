@@ -198,7 +198,7 @@ def check_plan(
             smaller = f", or --set run.batch={MAX_NUMBERS // largest}" if largest <= MAX_NUMBERS else ""
             message = f"{size}; at most {MAX_NUMBERS:,} are allowed"
             table.note(f"networks.{name}", message, f"make its sizes smaller{smaller}")
-        if any(layer.kind == "batch_norm" for layer in architecture.layers) and run.batch < 2:
+        if any(layer.kind.endswith("batch_norm") for layer in architecture.layers) and run.batch < 2:
             table.note("run.batch", "batch norm needs at least 2 images per batch", "such as --set run.batch=2")
     for step in plan.steps:
         # The report that a gate waits for.

@@ -13,6 +13,8 @@ from ganspec.spec.plan.graph import ELEMENTWISE
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.errors import UserError
+from support.layer_systems import MIDDLES
+from support.layer_systems import write_system as write_layer_system
 from support.lockstep import assert_lockstep
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "docs" / "examples" / "jax_backend"
@@ -40,6 +42,12 @@ def installed(tmp_path, monkeypatch):
 )
 def test_jax_in_lockstep_with_the_reference(name, installed):
     assert_lockstep(load_system(name, reduced=True), ["jax"], SEED, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MIDDLES)
+def test_jax_in_lockstep_with_the_reference_on_a_critic_with(kind, installed, tmp_path):
+    assert_lockstep(load_system(write_layer_system(tmp_path, kind)), ["jax"], SEED, 2)
 
 
 def test_it_has_every_kind_of_layer_and_function(installed):

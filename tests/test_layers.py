@@ -14,12 +14,13 @@ from ganspec.tools import backends
 from support import tiny_systems
 from support.agreement import assert_witnesses_agree
 from support.drawn import reproducible
-from support.layer_systems import ELSEWHERE, MIDDLES, write_system
-from support.tiny_systems import GENERATOR, NORMAL, critic
+from support.layer_systems import CODES, ELSEWHERE, MIDDLES, write_conditional_system, write_system
+from support.tiny_systems import GENERATOR, NORMAL
 
 
 def test_every_kind_of_layer_is_tried():
     assert {kind.partition(",")[0] for kind in MIDDLES} | ELSEWHERE == set(KINDS)
+    assert {*CODES, "fade"} == ELSEWHERE
 
 
 def test_every_kind_of_layer_is_in_this_backend(backend):
@@ -47,35 +48,10 @@ def test_backends_agree_on_a_critic_with(kind, data, tmp_path_factory):
         assert_witnesses_agree(load_system(file), seed=seed)
 
 
-CODES = {
-    "embedding": '{ kind = "embedding", name = "e", from = "y", units = 3, weight = "normal(0, 1)" }',
-    "one_hot": '{ kind = "one_hot", name = "e", from = "y", on = 1, off = -1 }',
-}
-CONDITIONAL = """
-title = "conditional WGAN"
-source = "none"
-[draws]
-c = { sample = "uniform(0, 4)", shape = "G.y" }
-eps = { sample = "uniform(0, 1)", shape = [] }
-[define]
-x_hat = "detach(eps * x + (1 - eps) * G(z, y))"
-[losses]
-D = "mean(D(G(z, y), y)) - mean(D(x, y)) + mean((norm(grad(D(x_hat, y), x_hat)) - 1) ^ 2)"
-G = "-mean(D(G(z, c), c))"
-"""
-
-
 @pytest.mark.usefixtures("both_backends")
 @pytest.mark.parametrize("code", CODES)
 def test_backends_agree_on_a_conditional_system_with(code, tmp_path):
-    (tmp_path / "loss.toml").write_text(CONDITIONAL)
-    joined = f'{CODES[code]}, {{ kind = "concat", from = ["FIRST", "e"] }},'
-    image = '{ kind = "linear", name = "l", units = 9, NORMAL }, { kind = "reshape", shape = [1, 3, 3] }'
-    networks = {
-        "G": f"z = [2]\ny = {{ labels = 4 }} | {joined.replace('FIRST', 'z')} {image.replace('NORMAL', NORMAL)}",
-        "D": critic(1, "", "x = [1, 3, 3]\ny = { labels = 4 }", joined.replace("FIRST", "pixels")),
-    }
-    system = tiny_systems.write_system(tmp_path, "loss.toml", networks, shape=(1, 3, 3), labels=4, batch=5)
+    system = write_conditional_system(tmp_path, code)
     assert_witnesses_agree(system, iterations=3)
 
 

@@ -1,14 +1,9 @@
 """What layers compute, in both backends, against loops and numbers by hand: the places where frameworks differ."""
 
-import importlib
-
 import numpy as np
 import pytest
 
-from ganspec.spec.network.reader import read_architecture
-from ganspec.spec.text.errors import Problems
-from ganspec.spec.text.files import Library
-from ganspec.tools import backends
+from support.one_network import evaluator
 
 
 @pytest.fixture
@@ -20,28 +15,7 @@ def random():
 @pytest.fixture
 def forward(backend, tmp_path):
     """Returns: a function that evaluates a network of the layers given as TOML, and what it leaves of its statistics."""
-
-    def evaluate(layers, x, parameters=None, statistics=None, *, training=True, fade=0.0, inputs=None):
-        inputs = inputs or f"x = {list(x.shape[1:])}"
-        (tmp_path / "net.toml").write_text(
-            f'title = "t"\nsource = "none"\n[inputs]\n{inputs}\n[network]\nlayers = [ {layers} ]\n'
-        )
-        problems, library = Problems(), Library(tmp_path)
-        network = read_architecture(library.find("architectures", "net.toml", "", ""), library, {}, problems)
-        problems.stop_if_any()
-        backends.load(backend)  # which mends Chainer before anything imports it
-        module, arrays, kinds = (
-            importlib.import_module(f"ganspec.impl_{backend}.{n}") for n in ("network", "arrays", "layers")
-        )
-        context = arrays.ArrayContext("cpu", "float64")
-        dtype = context.array(np.zeros(1)).dtype  # PyTorch and NumPy have names of their own for it
-        placed = {path: context.array(a) for path, a in (parameters or {}).items()}
-        kept = {path: context.array(a) for path, a in (statistics or {}).items()}
-        mode = kinds.Mode(training, None, fade, dtype)
-        (out,) = module.evaluate(network, placed, kept, [context.array(x)], mode).values()
-        return arrays.to_numpy(out), {path: arrays.to_numpy(a) for path, a in kept.items()}
-
-    return evaluate
+    return evaluator(backend, tmp_path)
 
 
 @pytest.mark.parametrize(("kind", "reduce"), [("max_pool", np.max), ("avg_pool", np.mean)])
@@ -99,6 +73,115 @@ def test_pixel_norm_divides_by_the_root_mean_square_of_the_channels(random, forw
 def test_pixel_norm_of_a_latent_gives_it_the_length_of_the_root_of_its_size(random, forward):
     found, _ = forward('{ kind = "pixel_norm", epsilon = 1e-8 }', random.standard_normal((4, 512)))
     np.testing.assert_allclose((found**2).sum(axis=1), 512, rtol=1e-7)
+
+
+NORM = "epsilon = 0.25, gamma = 0, beta = 0 }"
+
+
+@pytest.mark.parametrize(("layer", "groups"), [
+    ('"layer_norm"', [[0, 1, 2, 3]]), ('"instance_norm"', [[0], [1], [2], [3]]), ('"group_norm", groups = 2', [[0, 1], [2, 3]]),
+])  # fmt: skip
+def test_norms_within_a_sample_go_over_groups_of_channels_and_their_pixels(layer, groups, random, forward):
+    x, shape = random.standard_normal((2, 4, 2, 3)), (4, 2, 3) if "layer" in layer else (4,)
+    gamma, beta = random.standard_normal(shape), random.standard_normal(shape)
+    own = {"m/gamma": gamma, "m/beta": beta}
+    found, _ = forward(f'{{ name = "m", kind = {layer}, {NORM}', x, own)
+    for n in range(2):
+        for channels in groups:
+            numbers = [v for c in channels for v in x[n, c].ravel()]
+            mean = sum(numbers) / len(numbers)
+            variance = sum((v - mean) ** 2 for v in numbers) / len(numbers)  # the biased one
+            for c in channels:
+                expected = gamma[c] * (x[n, c] - mean) / np.sqrt(variance + 0.25) + beta[c]
+                np.testing.assert_allclose(found[n, c], expected, rtol=1e-13)
+    other, _ = forward(f'{{ name = "m", kind = {layer}, {NORM}', x, own, training=False)
+    assert np.array_equal(other, found), "it knows no running statistics"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_conditional_batch_norm_takes_gamma_and_beta_of_the_samples_label(training, random, forward):
+    x, labels = random.standard_normal((5, 2, 2, 2)), np.array([2, 0, 2, 1, 0])
+    gamma, beta = random.standard_normal((3, 2)), random.standard_normal((3, 2))
+    statistics = {"m/mean": np.array([0.5, -1.0]), "m/variance": np.array([2.0, 0.1])}
+    layer = '{ name = "m", kind = "conditional_batch_norm", from = ["x", "y"], momentum = 0.1, ' + NORM
+    shapes = "x = [2, 2, 2]\ny = { labels = 3 }"
+    found, moved = forward(
+        layer, x, {"m/gamma": gamma, "m/beta": beta}, statistics, training=training, inputs=shapes, others=[labels]
+    )
+    plain, wanted = forward(
+        f'{{ name = "m", kind = "batch_norm", momentum = 0.1, {NORM}', x, {"m/gamma": np.ones(2), "m/beta": np.zeros(2)},
+        statistics, training=training,
+    )  # fmt: skip
+    for n, label in enumerate(labels):
+        for c in range(2):
+            np.testing.assert_allclose(
+                found[n, c], gamma[label, c] * plain[n, c] + beta[label, c], rtol=1e-13, atol=1e-14
+            )
+    assert all(np.array_equal(moved[path], wanted[path]) for path in statistics)
+
+
+@pytest.mark.parametrize("n", [1, 3, 5, 9])
+def test_local_response_norm_sums_the_nearest_channels_and_does_not_divide_alpha_by_their_number(n, random, forward):
+    x = random.standard_normal((2, 4, 1, 2))
+    found, _ = forward(f'{{ kind = "local_response_norm", n = {n}, k = 2, alpha = 0.5, beta = 0.75 }}', x)
+    for c in range(4):
+        near = [j for j in range(4) if abs(j - c) <= n // 2]
+        expected = x[:, c] / (2 + 0.5 * sum(x[:, j] ** 2 for j in near)) ** 0.75
+        np.testing.assert_allclose(found[:, c], expected, rtol=1e-13)
+
+
+def test_normalize_adds_epsilon_to_the_norm_and_does_not_clamp_it(forward):
+    found, _ = forward('{ kind = "normalize", epsilon = 0.5 }', np.array([[3.0, 4.0], [0.0, 0.0], [0.06, 0.08]]))
+    np.testing.assert_allclose(found, [[3 / 5.5, 4 / 5.5], [0, 0], [0.1, 0.4 / 3]], rtol=1e-14)
+
+
+@pytest.mark.parametrize(("per", "shape"), [("layer", ()), ("channel", (2,)), ("number", (2, 1, 2))])
+def test_a_trained_number_is_that_of_the_layer_the_channel_or_the_number(per, shape, random, forward):
+    x, own = random.standard_normal((3, 2, 1, 2)), random.standard_normal(shape)
+    along = own.reshape(shape + (1,) * (3 - len(shape)))
+    for kind, key, name, expected in (
+        ("prelu", "slope", "W", np.where(x > 0, x, along * x)), ("trained_scale", "factor", "W", along * x),
+        ("bias", "bias", "b", along + x), ("swish", "beta", "beta", x / (1 + np.exp(-along * x))),
+    ):  # fmt: skip
+        found, _ = forward(f'{{ kind = "{kind}", name = "m", per = "{per}", {key} = 0 }}', x, {f"m/{name}": own})
+        np.testing.assert_allclose(found, expected, rtol=1e-14, err_msg=kind)
+
+
+def test_max_pooling_that_covers_all_takes_what_is_left_at_the_edge(forward):
+    x = np.zeros((1, 1, 5, 5))
+    x[0, 0, 4, 4] = 9.0
+    found, _ = forward('{ kind = "max_pool", kernel = 2, stride = 2, cover_all = true }', x - 10.0)
+    assert found.tolist() == [[[[-10, -10, -10], [-10, -10, -10], [-10, -10, -1]]]]
+
+
+def test_average_pooling_counts_padding_as_0(forward):
+    found, _ = forward('{ kind = "avg_pool", kernel = 2, stride = 2, padding = 1 }', np.full((1, 1, 2, 2), 4.0))
+    assert found.tolist() == [[[[1, 1], [1, 1]]]]
+
+
+def test_max_pooling_never_takes_padding(forward):
+    found, _ = forward('{ kind = "max_pool", kernel = 3, stride = 1, padding = 2 }', np.full((1, 1, 2, 2), -4.0))
+    assert (found == -4.0).all()
+    assert found.shape == (1, 1, 4, 4)
+
+
+def test_a_group_of_channels_is_made_of_its_own_group_alone(random, forward):
+    x, w = random.standard_normal((2, 4, 3, 3)), random.standard_normal((6, 2, 2, 2))
+    shared = 'kernel = 2, stride = 1, padding = 0, weight = 0, bias = "none" }'
+    found, _ = forward(f'{{ kind = "conv", name = "c", channels = 6, groups = 2, {shared}', x, {"c/W": w})
+    for group in range(2):
+        inside, out = slice(2 * group, 2 * group + 2), slice(3 * group, 3 * group + 3)
+        expected, _ = forward(f'{{ kind = "conv", name = "c", channels = 3, {shared}', x[:, inside], {"c/W": w[out]})
+        np.testing.assert_allclose(found[:, out], expected, rtol=1e-13)
+
+
+def test_a_dilated_kernel_is_a_larger_one_with_zeros_between(random, forward):
+    x, w, large = random.standard_normal((2, 1, 6, 5)), random.standard_normal((2, 1, 2, 2)), np.zeros((2, 1, 4, 3))
+    large[:, :, ::3, ::2] = w
+    shared = 'channels = 2, stride = [1, 2], padding = [1, 0, 2, 1], weight = 0, bias = "none" }'
+    found, _ = forward(f'{{ kind = "conv", name = "c", kernel = 2, dilation = [3, 2], {shared}', x, {"c/W": w})
+    expected, _ = forward(f'{{ kind = "conv", name = "c", kernel = [4, 3], {shared}', x, {"c/W": large})
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
 
 
 def test_minibatch_std_appends_one_channel_with_the_mean_deviation_over_the_batch(random, forward):

@@ -117,6 +117,33 @@ CASES = {
     "max pool of what is negative": Case(
         "layer max_pool", [[[[-3.0, -2.0], [-5.0, -2.0]]]], [[[[-2]]]], [[[[0, 1], [0, 0]]]], None, POOL,
     ),
+    "softplus, layer": Case("layer softplus", FAR, [softplus(x) for x in FAR], SIGMOID[0], SIGMOID[1]),
+    "abs, layer": Case("layer abs", AROUND, [1, 0, 0, 1], [-1, 0, 0, 1]),
+    "sqrt, layer": Case("layer sqrt", [0.0, 4.0], [0, 2], [INF, 0.25], [-INF, -1 / 32]),
+    "log, layer": Case("layer log", [0.0, 2.0], [-INF, math.log(2)], [INF, 0.5], [-INF, -0.25]),
+    "exp, layer": Case("layer exp", [-800.0, 0.0, 1.0], [0, 1, math.e], [0, 1, math.e], [0, 1, math.e]),
+    "clip, layer": Case(
+        "layer clip", [-2.0, -1.0, 0.0, 0.5, 1.0], [-1, -1, 0, 0.5, 0.5], [0, 1, 1, 1, 0], None, {"low": -1.0, "high": 0.5},
+    ),
+    "hard sigmoid": Case(
+        "layer hard_sigmoid", [-3.0, -2.0, 0.0, 2.0, 3.0], [0, 0, 0.5, 1, 1], [0, 0.25, 0.25, 0.25, 0], None, {"slope": 0.25},
+    ),
+    # The sum of a softmax is 1 wherever it is.
+    "softmax, far out": Case(
+        "layer softmax", [[800.0, -800.0], [-3.0, -3.0]], [[1, 0], [0.5, 0.5]], [[0, 0], [0, 0]], [[0, 0], [0, 0]],
+    ),
+    # At 0 the norm's derivatives are 0, so y = x / epsilon there.
+    "normalize": Case("layer normalize", [[0.0, 0.0]], [[0, 0]], [[4, 4]], None, {"epsilon": 0.25}),
+    "local response norm at 0": Case(
+        "layer local_response_norm", [[0.0, 0.0]], [[0, 0]], [[0.5, 0.5]], None, {"n": 3, "k": 4.0, "alpha": 1.0, "beta": 0.5},
+    ),
+    "max pool that covers all": Case(
+        "layer max_pool", [[[[-1.0, -1.0, -2.0]]]], [[[[-1, -2]]]], [[[[1, 0, 1]]]], None,
+        {"kernel": (1, 2), "stride": (1, 2), "cover_all": True},
+    ),
+    "max over axes": Case(
+        "layer max", [[[2.0, 3.0], [3.0, 1.0]]], [3], [[[0, 1], [0, 0]]], None, {"axes": (1, 0)},
+    ),
     # Equal samples: exp(-0) = 1 of each other one, and a distance's derivative at 0 is 0.
     "minibatch discrimination": Case(
         "layer minibatch_discrimination", [[3.0, -1.0], [3.0, -1.0], [3.0, -1.0]], [[2], [2], [2]], [[0, 0]] * 3, None,
@@ -128,7 +155,12 @@ CASES = {
         "layer minibatch_std", [[[[3.0]]], [[[3.0]]]], [[[[3]], [[0.5]]]] * 2, [[[[1]]]] * 2, None, {"epsilon": 0.25},
     ),
 }  # fmt: skip
-SHAPES = {"max pool": (1, 1, 2), "max pool of what is negative": (1, 1, 1), "minibatch deviation": (2, 1, 1)}
+SHAPES = {
+    "max pool": (1, 1, 2),
+    "max pool of what is negative": (1, 1, 1),
+    "minibatch deviation": (2, 1, 1),
+    "max pool that covers all": (1, 1, 2),
+}
 
 
 def layer_of(name, case):
@@ -200,7 +232,7 @@ def test_a_function_at_a_point_is_its_definition(name, witness):
         right = np.array(expected, float)
         assert value.shape == right.shape, what
         # Far out 1 - s(x) has no digits left; all else has all of them.
-        rounded = what != "value" and case.what.endswith(("tanh", "sigmoid", "softplus", "cross_entropy"))
+        rounded = what != "value" and case.what.endswith(("tanh", "sigmoid", "softplus", "softmax", "cross_entropy"))
         least = 0.0 if not rounded else 1e-7 if single else 1e-16
         tiny = 1e-37 if single else 1e-290
         message = f"{what} of {name}"

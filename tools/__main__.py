@@ -25,7 +25,9 @@ PROGRAMS = {
     "train": "train a system",
     "crosscheck": "compare the backends and the reference on a system",
     "fuzz": "draw systems at random, and compare all witnesses on each",
+    "check-updater": "hold an updater of your own, old Chainer code, against a system",
     "vectors": "check an implementation of your own against golden vectors",
+    "port": "move a legacy Chainer model to PyTorch, with its numbers and a proof",
     "bench": "time training against a plain hand-written loop",
 }
 EXAMPLES = """examples:
@@ -88,7 +90,9 @@ def _run(given: list[str]) -> int:
     import importlib
 
     name = next((word for word in given if not word.startswith("-")), "")
-    program: Any = importlib.import_module(f"ganspec.tools.programs.{name}") if name in PROGRAMS else None
+    program: Any = (
+        importlib.import_module(f"ganspec.tools.programs.{name.replace('-', '_')}") if name in PROGRAMS else None
+    )
     parser = _parser(name, program)
     if not given:
         parser.print_help()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ganspec.spec.layers.outline import (
     LayerOutline,
     Parameter,
@@ -9,9 +11,11 @@ from ganspec.spec.layers.outline import (
     ShapeError,
     Statistic,
     constant,
+    require_channels,
     require_image,
     require_vector,
 )
+from ganspec.spec.text.errors import counted
 from ganspec.spec.text.tables import Table
 
 
@@ -23,20 +27,74 @@ def batch_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
     The batch is normalised by its biased variance; the running variance takes the unbiased one, as in both frameworks.
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
     """
-    if not inputs[0]:
-        raise ShapeError("batch norm needs a channel axis")
-    channels = inputs[0][0]
-    parameters = []
-    for name in ("gamma", "beta"):
-        if table.take(name) != "none":
-            initial = table.distribution(name, also={"fan_in": channels, "fan_out": channels})
-            parameters.append(Parameter(name, (channels,), initial))
-    noted = table.problems.noted
-    settings = {"epsilon": table.number("epsilon", least=0), "momentum": table.number("momentum", least=0, most=1)}
-    if settings["epsilon"] == 0 and table.problems.noted == noted:  # PyTorch refuses it, too
-        table.note("epsilon", "expected a number above 0: a channel whose numbers are all equal has the variance 0")
-    running = (Statistic("mean", (channels,), constant(0.0)), Statistic("variance", (channels,), constant(1.0)))
-    return LayerOutline(inputs[0], settings, tuple(parameters), running)
+    channels = require_channels(inputs[0])[0]
+    return _batch_norm(table, inputs[0], _scale_and_shift(table, (channels,), channels))
+
+
+def conditional_batch_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """Batch norm whose gamma and beta are those of the sample's label: rows of gamma and beta, which are (labels, channels).
+
+    The inputs are the numbers and the label.
+    Source: Dumoulin et al. 2017, arXiv:1610.07629, section 2.2; Miyato and Koyama 2018, arXiv:1802.05637, appendix A.
+    """
+    channels, (labels,) = require_channels(inputs[0])[0], inputs[1]
+    return _batch_norm(table, inputs[0], _scale_and_shift(table, (labels, channels), channels))
+
+
+def _batch_norm(table: Table, shape: Shape, parameters: tuple[Parameter, ...]) -> LayerOutline:
+    settings = {"epsilon": _above_0(table, "epsilon"), "momentum": table.number("momentum", least=0, most=1)}
+    channels = (shape[0],)
+    running = (Statistic("mean", channels, constant(0.0)), Statistic("variance", channels, constant(1.0)))
+    return LayerOutline(shape, settings, parameters, running)
+
+
+def _scale_and_shift(table: Table, shape: Shape, fan: int) -> tuple[Parameter, ...]:
+    """Returns: gamma and beta, each unless it is "none"."""
+    wanted = [name for name in ("gamma", "beta") if table.take(name) != "none"]
+    return tuple(Parameter(n, shape, table.distribution(n, also={"fan_in": fan, "fan_out": fan})) for n in wanted)
+
+
+def _above_0(table: Table, key: str) -> float:
+    noted, value = table.problems.noted, table.number(key, least=0)
+    if value == 0 and table.problems.noted == noted:  # PyTorch refuses it in batch norm, too
+        table.note(key, "expected a number above 0, or something could be divided by 0")
+    return value
+
+
+def layer_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over all numbers of a sample; the variance is the biased one.
+
+    gamma and beta have the shape of a sample. Source: Ba et al. 2016, arXiv:1607.06450, section 3.
+    """
+    shape = require_channels(inputs[0])
+    return LayerOutline(
+        shape, {"epsilon": _above_0(table, "epsilon")}, _scale_and_shift(table, shape, math.prod(shape))
+    )
+
+
+def instance_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over the pixels of each channel of each sample.
+
+    The variance is the biased one; gamma and beta are numbers for each channel.
+    Source: Ulyanov et al. 2016, arXiv:1607.08022, equation 4.
+    """
+    channels = require_image(inputs[0])[0]
+    return LayerOutline(
+        inputs[0], {"epsilon": _above_0(table, "epsilon")}, _scale_and_shift(table, (channels,), channels)
+    )
+
+
+def group_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, over each of `groups` groups of channels of each sample.
+
+    A group is channels that follow each other, with all their pixels. The variance is the biased one; gamma and beta are numbers
+    for each channel. Source: Wu and He 2018, arXiv:1803.08494, section 3.
+    """
+    channels, groups = require_channels(inputs[0])[0], table.size("groups")
+    if channels % groups:
+        raise ShapeError(f"{counted(channels, 'channel')} cannot be split into {groups} equal groups")
+    settings = {"groups": groups, "epsilon": _above_0(table, "epsilon")}
+    return LayerOutline(inputs[0], settings, _scale_and_shift(table, (channels,), channels))
 
 
 def pixel_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
@@ -44,9 +102,35 @@ def pixel_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
 
     Source: Karras et al. 2018, arXiv:1710.10196, section 4.2.
     """
-    if not inputs[0]:
-        raise ShapeError("pixel norm needs a channel axis")
-    return LayerOutline(inputs[0], {"epsilon": table.number("epsilon", least=0)})
+    return LayerOutline(require_channels(inputs[0]), {"epsilon": table.number("epsilon", least=0)})
+
+
+def normalize(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """y = x / (sqrt(sum of x^2 over the channels) + epsilon), at each pixel.
+
+    Chainer's `normalize`; PyTorch's divides by the larger of the norm and epsilon instead.
+    """
+    return LayerOutline(require_channels(inputs[0]), {"epsilon": _above_0(table, "epsilon")})
+
+
+def local_response_norm(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """y = x / (k + alpha * sum of x^2 over the n nearest channels, its own in the middle)^beta, at each pixel.
+
+    Channels beyond the first and the last count as 0. This is the paper's equation and Chainer's; PyTorch divides alpha by n.
+    Source: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks", section 3.3.
+    """
+    shape, noted = require_channels(inputs[0]), table.problems.noted
+    n = table.size("n", most=1023)
+    if n % 2 == 0 and table.problems.noted == noted:
+        hint = f"Chainer takes {n + 1} channels for n = {n} on the CPU"
+        table.note("n", f"expected an odd number, so that there is a channel in the middle, found {n}", hint)
+    settings = {
+        "n": n,
+        "k": _above_0(table, "k"),
+        "alpha": table.number("alpha", least=0),
+        "beta": table.number("beta"),
+    }
+    return LayerOutline(shape, settings)
 
 
 def minibatch_std(table: Table, inputs: list[Shape]) -> LayerOutline:

@@ -12,6 +12,7 @@ from ganspec.spec.text.errors import counted
 from ganspec.spec.text.tables import Table
 
 Shape = tuple[int, ...]
+MAX_WINDOW = 1024  # height or width of a kernel or window, its stride, dilation and padding
 
 
 class ShapeError(Exception):
@@ -70,13 +71,17 @@ class Kind:
         make: function that makes a layer's outline of its keys and the shapes of its inputs.
         least: smallest number of inputs.
         most: largest number of inputs.
-        takes: dtype of the inputs: "float" or "label".
+        takes: dtype of each input, "float" or "label"; the last is that of all further inputs.
     """
 
     make: Callable[[Table, list[Shape]], LayerOutline]
     least: int = 1
     most: int = 1
-    takes: str = "float"
+    takes: tuple[str, ...] = ("float",)
+
+    def dtype(self, i: int) -> str:
+        """Returns: the dtype of input number i."""
+        return self.takes[min(i, len(self.takes) - 1)]
 
 
 def constant(value: float) -> Distribution:
@@ -110,8 +115,42 @@ def require_image(shape: Shape) -> Shape:
     return shape
 
 
+def require_channels(shape: Shape) -> Shape:
+    """Returns: the shape, if it has an axis of channels. Raises: ShapeError: otherwise."""
+    if not shape:
+        raise ShapeError("expected channels, found a single number; put a reshape layer before it")
+    return shape
+
+
 def require_equal(inputs: list[Shape]) -> Shape:
     """Returns: the shape that all inputs have. Raises: ShapeError: they differ."""
     if len(set(inputs)) > 1:
         raise ShapeError(f"the shapes must be equal, found {', '.join(map(format_shape, inputs))}")
     return inputs[0]
+
+
+def pair(table: Table, name: str, least: int = 1) -> tuple[int, int]:
+    """Returns: a size in both directions of an image, given as one number or as [vertical, horizontal]."""
+    if isinstance(table.data.get(name), (list, tuple)):
+        sizes = table.sizes(name, least=least, most=MAX_WINDOW)
+        if len(sizes) == 2:
+            return sizes[0], sizes[1]
+        table.note(name, f"expected one size or [vertical, horizontal], found {len(sizes)} sizes")
+        return (1, 1)
+    return (table.size(name, least=least, most=MAX_WINDOW),) * 2
+
+
+def sides(table: Table) -> tuple[int, ...]:
+    """Returns: `padding` at the top, bottom, left and right of an image; given as one number, or as those four."""
+    if isinstance(table.data.get("padding"), (list, tuple)):
+        sizes = table.sizes("padding", least=0, most=MAX_WINDOW)
+        if len(sizes) == 4:
+            return sizes
+        table.note("padding", f"expected one size or [top, bottom, left, right], found {len(sizes)} sizes")
+        return (0, 0, 0, 0)
+    return (table.size("padding", least=0, most=MAX_WINDOW),) * 4
+
+
+def short(value: Any) -> Any:
+    """Returns: one number for two equal ones."""
+    return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] else value

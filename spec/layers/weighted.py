@@ -10,6 +10,7 @@ section 4.1.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ganspec.spec.layers.outline import (
@@ -18,8 +19,12 @@ from ganspec.spec.layers.outline import (
     Shape,
     ShapeError,
     Statistic,
+    format_shape,
+    pair,
     require_image,
     require_vector,
+    short,
+    sides,
 )
 from ganspec.spec.text.distributions import Distribution
 from ganspec.spec.text.tables import Table
@@ -35,33 +40,52 @@ def linear(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def conv(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """2-D cross-correlation; W is (channels, in_channels, kernel, kernel); zeros pad [top, bottom, left, right]."""
-    in_channels, height, width = require_image(inputs[0])
-    channels, kernel, stride = table.size("channels"), table.size("kernel", most=1024), table.size("stride", most=1024)
-    padding = _padding(table)
-    top, bottom, left, right = padding
-    padded = (height + top + bottom, width + left + right)
-    out = tuple((size - kernel) // stride + 1 for size in padded)
+    """2-D cross-correlation; W is (channels, in_channels / groups, *kernel); zeros pad [top, bottom, left, right].
+
+    out = floor((in + both paddings - dilation (kernel - 1) - 1) / stride) + 1
+
+    With `dilation` d the numbers of a kernel meet every d-th pixel. With `groups` g the channels in and out are g equal groups in
+    order, each of the out ones made of its own in ones.
+    """
+    in_channels, *image = require_image(inputs[0])
+    channels, kernel, stride = table.size("channels"), pair(table, "kernel"), pair(table, "stride")
+    padding = sides(table)
+    table.read |= {"dilation", "groups"}
+    dilation = pair(table, "dilation") if "dilation" in table else (1, 1)
+    groups = table.size("groups") if "groups" in table else 1
+    out = []
+    for size, k, s, d, before, after in zip(image, kernel, stride, dilation, padding[::2], padding[1::2], strict=True):
+        out.append((size + before + after - d * (k - 1) - 1) // s + 1)
     if min(out) < 1:
-        raise ShapeError(f"a {kernel}x{kernel} kernel does not fit into {height}x{width} with padding {list(padding)}")
-    area, settings = kernel * kernel, {"stride": stride, "padding": padding}
-    weight = (channels, in_channels, kernel, kernel)
-    return _weighted(table, (channels, *out), settings, weight, channels, in_channels * area, channels * area)
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+        raise ShapeError(
+            f"a {format_shape(reach)} kernel does not fit into {format_shape(tuple(image))} with padding {list(padding)}"
+        )
+    if in_channels % groups or channels % groups:
+        raise ShapeError(
+            f"{in_channels} channels in and {channels} channels out cannot both be split into {groups} equal groups"
+        )
+    settings = {"stride": short(stride), "padding": padding}
+    settings |= {"dilation": short(dilation)} if dilation != (1, 1) else {}
+    settings |= {"groups": groups} if groups > 1 else {}
+    weight, area = (channels, in_channels // groups, *kernel), math.prod(kernel)
+    fans = in_channels // groups * area, channels // groups * area
+    return _weighted(table, (channels, *out), settings, weight, channels, *fans)
 
 
 def deconv(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """Transposed convolution; W is (in_channels, channels, kernel, kernel).
+    """Transposed convolution; W is (in_channels, channels, *kernel).
 
     out = (in - 1) stride + kernel - 2 padding
     """
-    in_channels, height, width = require_image(inputs[0])
-    channels, kernel, stride = table.size("channels"), table.size("kernel", most=1024), table.size("stride", most=1024)
-    padding = table.size("padding", least=0, most=1024)
-    out = tuple((size - 1) * stride + kernel - 2 * padding for size in (height, width))
+    in_channels, *image = require_image(inputs[0])
+    channels, kernel, stride = table.size("channels"), pair(table, "kernel"), pair(table, "stride")
+    padding = pair(table, "padding", least=0)
+    out = [(n - 1) * s + k - 2 * p for n, k, s, p in zip(image, kernel, stride, padding, strict=True)]
     if min(out) < 1:
-        raise ShapeError(f"padding {padding} leaves nothing of the output of a {kernel}x{kernel} kernel")
-    area, settings = kernel * kernel, {"stride": stride, "padding": padding}
-    weight = (in_channels, channels, kernel, kernel)
+        raise ShapeError(f"padding {short(padding)} leaves nothing of the output of a {format_shape(kernel)} kernel")
+    settings = {"stride": short(stride), "padding": short(padding)}
+    weight, area = (in_channels, channels, *kernel), math.prod(kernel)
     # The fans are those of the forward map: each output pixel sums over the input channels.
     return _weighted(table, (channels, *out), settings, weight, channels, in_channels * area, channels * area)
 
@@ -113,13 +137,3 @@ def spectral_norm(table: Table) -> dict[str, Any]:
 def _initial(table: Table, name: str, fan_in: int, fan_out: int) -> Distribution:
     # A fan of 0 comes only from a shape that is already noted as wrong.
     return table.distribution(name, also={"fan_in": max(fan_in, 1), "fan_out": max(fan_out, 1)})
-
-
-def _padding(table: Table) -> tuple[int, ...]:
-    if isinstance(table.data.get("padding"), (list, tuple)):
-        sides = table.sizes("padding", least=0)
-        if len(sides) == 4:
-            return sides
-        table.note("padding", f"expected one size or [top, bottom, left, right], found {len(sides)} sizes")
-        return (0, 0, 0, 0)
-    return (table.size("padding", least=0, most=1024),) * 4

@@ -244,11 +244,11 @@ class _Builder:
             takes = "1 input" if most == 1 else f"{least} inputs" if least == most else f"{least} to {most} inputs"
             layer.note("from", f"{kind} takes {takes}, found {len(names)}")
             return None
-        for name in names:
-            dtype = self._dtype(name)
-            if kind in KINDS and KINDS[kind].takes != dtype:
-                words = {"float": "numbers", "label": "a label"}
-                layer.note("from", f"{kind} takes {words[KINDS[kind].takes]}, '{name}' is {words[dtype]}")
+        for i, name in enumerate(names if kind in KINDS else ()):
+            wanted, found = KINDS[kind].dtype(i), self._dtype(name)
+            if wanted != found:
+                words, place = {"float": "numbers", "label": "a label"}, f" as input {i + 1}" * (len(names) > 1)
+                layer.note("from", f"{kind} takes {words[wanted]}{place}, '{name}' is {words[found]}")
                 return None
         return names
 

@@ -20,8 +20,9 @@ from ganspec.spec.parts.schedule import Step
 from ganspec.spec.reference import functions
 from ganspec.spec.reference.evaluations import Evaluated, Gradient
 from ganspec.spec.reference.jets import Jet, jet
-from ganspec.spec.reference.layers import Evaluation, evaluate_layers
+from ganspec.spec.reference.layers import evaluate_layers
 from ganspec.spec.reference.meanings import Argument, Bound, Meanings
+from ganspec.spec.reference.mode import Evaluation
 from ganspec.spec.system import Stage, System
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output
 from ganspec.spec.training.draws import DrawSource

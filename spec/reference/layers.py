@@ -1,38 +1,22 @@
 """The kinds of layer, by the equations of `spec.layers`: plain NumPy on hyper-dual numbers.
 
-Every kind is one branch of `evaluate`. A layer is built of three sorts of steps, of which `jets` knows the derivatives: functions
-of each number (`map`), linear functions of the whole (`linear`, `each_sample`, `weigh`), and products. In a component of a `Jet`
-the first axis is that of directions, the second the batch's, the third the channels'.
+Every kind is one branch of an `evaluate`: here, or in `activations`, `normalising` or `shaping`. A layer is built of three sorts
+of steps, of which `jets` knows the derivatives: functions of each number (`map`), linear functions of the whole (`linear`,
+`each_sample`, `weigh`), and products. In a component of a `Jet` the first axis is that of directions, the second the batch's, the
+third the channels'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
 from ganspec.spec.network.architecture import Architecture, Layer
-from ganspec.spec.reference.jets import Jet, jet, joined, weigh
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How one network is evaluated.
-
-    Args:
-        training: whether it is evaluated in training mode, not in inference.
-        fade: progress of the stage of growth, from 0 to 1.
-        mask: function of a dropout layer and a shape that says which elements are kept.
-        statistics: running statistics before the evaluation, by path.
-        moved: running statistics after it, by path; the evaluation fills them in.
-    """
-
-    training: bool
-    fade: float
-    mask: Callable[[Layer, tuple[int, ...]], np.ndarray]
-    statistics: Mapping[str, np.ndarray]
-    moved: dict[str, np.ndarray]
+from ganspec.spec.reference import activations, normalising, shaping
+from ganspec.spec.reference.jets import Jet, weigh
+from ganspec.spec.reference.mode import Evaluation
+from ganspec.spec.reference.shaping import Extent, both
 
 
 def evaluate_layers(
@@ -71,67 +55,17 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
         case "linear":
             return _biased(weigh(lambda v, w: v @ w.T, x, _weight(layer, own, how)), own)
         case "conv":
-            stride, padding = settings["stride"], settings["padding"]
-            return _biased(weigh(lambda v, w: convolve(v, w, stride, padding), x, _weight(layer, own, how)), own)
+            window = (settings["stride"], settings["padding"], settings.get("dilation", 1), settings.get("groups", 1))
+            return _biased(weigh(lambda v, w: convolve(v, w, *window), x, _weight(layer, own, how)), own)
         case "deconv":
             stride, padding = settings["stride"], settings["padding"]
             return _biased(weigh(lambda v, w: transposed(v, w, stride, padding), x, _weight(layer, own, how)), own)
         case "embedding":
             return own["W"].linear(lambda w: w[:, x.f[0].astype(int)])
-        case "one_hot":
-            hot = np.arange(layer.shape[0]) == x.f[0][:, None]
-            return jet(np.where(hot, settings["on"], settings["off"]))
-        case "batch_norm":
-            return _batch_norm(layer, x, own, how)
-        case "pixel_norm":
-            return x / ((x * x).mean(2) + float(settings["epsilon"])).sqrt()
-        case "minibatch_std":
-            centred = x - x.mean(1)
-            spread = ((centred * centred).mean(1) + settings["epsilon"]).sqrt().mean((1, 2, 3, 4))
-            shape = (x.f.shape[1], 1, *layer.shape[1:])
-            return joined([x, spread.linear(lambda v: np.broadcast_to(v, (len(v), *shape)))])
-        case "minibatch_discrimination":
-            shape = (settings["kernels"], settings["dimensions"])
-            m = x.each_sample(lambda v: v.reshape(len(v), *shape))
-            difference = m.linear(lambda v: v[:, :, None]) - m.linear(lambda v: v[:, None])
-            distance = difference.abs().linear(lambda v: v.sum(axis=4))
-            return (distance * -1.0).exp().linear(lambda v: v.sum(axis=2)) - 1.0
-        case "dropout":
-            return x * (how.mask(layer, x.f.shape[1:]) / (1.0 - settings["rate"])) if how.training else x
-        case "leaky_relu":
-            return x.kinked(settings["slope"])
-        case "relu":
-            return x.kinked(0.0)
-        case "elu":
-            alpha, e, positive = settings["alpha"], np.exp(np.minimum(x.f, 0.0)), x.f > 0
-            below = np.where(positive, 0.0, alpha * e)
-            bend = np.where(x.f < 0, below, 0.0)
-            return x.map(
-                np.where(positive, x.f, alpha * np.expm1(np.minimum(x.f, 0.0))), np.where(positive, 1.0, below), bend
-            )
-        case "tanh":
-            return x.tanh()
-        case "sigmoid":
-            return x.sigmoid()
-        case "scale":
-            return x * float(settings["factor"])
-        case "reshape" | "flatten":
-            return x.each_sample(lambda v: v.reshape(len(v), *layer.shape))
-        case "upsample":
-            k = settings["factor"]
-            return x.each_sample(lambda v: v.repeat(k, axis=2).repeat(k, axis=3))
-        case "max_pool":
-            return _max_pool(x, settings["kernel"], settings["stride"])
-        case "avg_pool":
-            return x.each_sample(lambda v: _windows(v, settings["kernel"], settings["stride"]).mean(axis=-1))
-        case "planes":
-            return x.each_sample(lambda v: np.broadcast_to(v[:, :, None, None], (len(v), *layer.shape)))
-        case "concat":
-            return joined(inputs)
-        case "add":
-            return sum(inputs[1:], x)
-        case "fade":
-            return x * (1.0 - how.fade) + inputs[1] * how.fade
+    for part in (activations, normalising, shaping):
+        found: Jet | None = part.evaluate(layer, inputs, own, how)
+        if found is not None:
+            return found
     raise NotImplementedError(layer.kind)
 
 
@@ -167,67 +101,36 @@ def _weight(layer: Layer, own: Mapping[str, Jet], how: Evaluation) -> Jet:
     return w * float(layer.settings.get("gain", 1.0))
 
 
-def _batch_norm(layer: Layer, x: Jet, own: Mapping[str, Jet], how: Evaluation) -> Jet:
-    """gamma (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
+def convolve(
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Extent,
+    padding: tuple[int, ...],
+    dilation: Extent = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """Returns: the cross-correlation of images (N, in, h, w), with kernels (out, in / groups, kh, kw).
 
-    In training mean and (biased) variance are the batch's, and the running ones move: s <- (1 - momentum) s + momentum batch, the
-    variance's by the unbiased one, times n / (n - 1). In inference they are the running ones.
-    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
-    """
-    axes = (1, *range(3, x.f.ndim))
-    wide = (1, -1, *(1,) * (x.rank - 2))
-    before = {name: how.statistics[f"{layer.name}/{name}"] for name in ("mean", "variance")}
-    if how.training:
-        mean = x.mean(axes)
-        centred = x - mean
-        variance = (centred * centred).mean(axes)
-        count, m = x.f[0].size / x.f.shape[2], layer.settings["momentum"]
-        batch = {"mean": mean.f.ravel(), "variance": variance.f.ravel() * count / (count - 1)}
-        for name, value in batch.items():
-            how.moved[f"{layer.name}/{name}"] = (1 - m) * before[name] + m * value
-    else:
-        centred, variance = x - before["mean"].reshape(wide), jet(before["variance"].reshape(wide))
-    y: Jet = centred / (variance + float(layer.settings["epsilon"])).sqrt()
-    if "gamma" in own:
-        y = y * own["gamma"].linear(lambda g: g.reshape(1, *wide))
-    return y + own["beta"].linear(lambda g: g.reshape(1, *wide)) if "beta" in own else y
-
-
-def _windows(v: np.ndarray, kernel: int, stride: int) -> np.ndarray:
-    """Returns: (N, channels, height, width, kernel * kernel), every whole window."""
-    found = np.lib.stride_tricks.sliding_window_view(v, (kernel, kernel), axis=(2, 3))[:, :, ::stride, ::stride]
-    return found.reshape(*found.shape[:4], -1)
-
-
-def _max_pool(x: Jet, kernel: int, stride: int) -> Jet:
-    """The largest number of each window; derivatives are those of the first of equal ones."""
-    largest = _windows(x.f[0], kernel, stride).argmax(axis=-1)
-
-    def pick(v: np.ndarray) -> np.ndarray:
-        found = np.stack([_windows(batch, kernel, stride) for batch in v])
-        return np.take_along_axis(found, largest[None, ..., None], axis=-1)[..., 0]
-
-    return x.linear(pick)
-
-
-def convolve(x: np.ndarray, w: np.ndarray, stride: int, padding: tuple[int, ...]) -> np.ndarray:
-    """Returns: the cross-correlation of images (N, in, h, w), with kernels (out, in, kh, kw).
-
-    Padding is (top, bottom, left, right).
+    Padding is (top, bottom, left, right). With groups, each part of the output is made of its own part of the channels.
     """
     top, bottom, left, right = padding
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, w.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
-    return np.tensordot(windows, w, axes=([1, 4, 5], [1, 2, 3])).transpose(0, 3, 1, 2)
+    (down, across), (apart, aside) = both(stride), both(dilation)
+    reach = [d * (n - 1) + 1 for d, n in zip((apart, aside), w.shape[2:], strict=True)]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))[:, :, ::down, ::across]
+    windows = windows[..., ::apart, ::aside]
+    parts = zip(np.split(windows, groups, axis=1), np.split(w, groups), strict=True)
+    found = [np.tensordot(part, kernels, axes=([1, 4, 5], [1, 2, 3])) for part, kernels in parts]
+    return np.concatenate(found, axis=3).transpose(0, 3, 1, 2)
 
 
-def transposed(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np.ndarray:
+def transposed(x: np.ndarray, w: np.ndarray, stride: Extent, padding: Extent) -> np.ndarray:
     """Returns: the transposed convolution: each input pixel adds its multiple of the kernel (in, out, kh, kw) to the output."""
     n, _, height, width = x.shape
-    kernel = w.shape[2]
-    out = np.zeros((n, w.shape[1], (height - 1) * stride + kernel, (width - 1) * stride + kernel))
+    (down, across), (above, beside), (kh, kw) = both(stride), both(padding), w.shape[2:]
+    out = np.zeros((n, w.shape[1], (height - 1) * down + kh, (width - 1) * across + kw))
     for i in range(height):
         for j in range(width):
             painted = np.tensordot(x[:, :, i, j], w, axes=(1, 0))
-            out[:, :, i * stride : i * stride + kernel, j * stride : j * stride + kernel] += painted
-    return out[:, :, padding : out.shape[2] - padding, padding : out.shape[3] - padding]
+            out[:, :, i * down : i * down + kh, j * across : j * across + kw] += painted
+    return out[:, :, above : out.shape[2] - above, beside : out.shape[3] - beside]

@@ -19,7 +19,8 @@ from ganspec.spec.parts.settings import Decay
 from ganspec.spec.reference.arrays import check_place, own_copy, to_numpy
 from ganspec.spec.reference.formulas import Evaluator
 from ganspec.spec.reference.jets import jet
-from ganspec.spec.reference.layers import Evaluation, evaluate_layers
+from ganspec.spec.reference.layers import evaluate_layers
+from ganspec.spec.reference.mode import Evaluation
 from ganspec.spec.reference.optimizers import KINDS, clipped
 from ganspec.spec.reference.planned import check_computable, evaluate_plan
 from ganspec.spec.system import Stage, System

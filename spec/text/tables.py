@@ -144,14 +144,14 @@ class Table:
         """Returns: a whole number between `least` and `most`, written as a number or as arithmetic."""
         return self._size(name, self.take(name, default), least, most)
 
-    def sizes(self, name: str, default: Any = _REQUIRED, least: int = 1) -> tuple[int, ...]:
+    def sizes(self, name: str, default: Any = _REQUIRED, least: int = 1, most: int = MAX_SIZE) -> tuple[int, ...]:
         """Returns: a list of whole numbers, each written as a number or as arithmetic."""
         value = self.take(name, default)
         if not isinstance(value, (list, tuple)):
             if value is not None:
                 self.note(name, f"expected a list of sizes, found {kind_of(value)}")
             return ()
-        return tuple(self._size(f"{name}[{i}]", v, least, MAX_SIZE) for i, v in enumerate(value))
+        return tuple(self._size(f"{name}[{i}]", v, least, most) for i, v in enumerate(value))
 
     def distribution(
         self, name: str, default: Any = _REQUIRED, also: Mapping[str, float] | None = None

@@ -70,9 +70,10 @@ def test_same_function_by_other_layers_agrees_and_the_report_says_so(gans):
 
     report = wgan_gp(gans, critic=OtherLayers(36, 7), iterations=2)
     assert report.agrees, report
-    kinds = {row.kind for row in report.comparison.rows}
-    assert {"parameter gradient", "parameter", "report"} <= kinds
-    assert "layer" not in kinds
+    kinds = {row.kind: row.compared for row in report.comparison.rows}
+    assert {"parameter gradient", "parameter", "report"} <= set(kinds)
+    assert kinds["layer"] == 2 * (2 * (1 + 3) + 1 + 1)  # what each evaluation of a network gives
+    assert "layer gradient" not in kinds
     assert report.notes[-1].startswith(
         "inner layers differ and were left out, first %2 D(%1): leaky_relu_1 at iteration 0"
     )

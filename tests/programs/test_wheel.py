@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.updaters.command import command
+
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN = (
     "spec",
@@ -20,6 +22,19 @@ TAKEN = (
     "support",
 )  # names that belong to somebody else
 TRAP = "raise ImportError('this module is not of ganspec')\n"
+OLD_MODEL = """
+import chainer
+import chainer.links as L
+
+class Old(chainer.Chain):
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.l1 = L.Linear(3, 2)
+
+    def __call__(self, x):
+        return chainer.functions.tanh(self.l1(x))
+"""
 NEEDED = (
     "ganspec/__init__.py",
     "ganspec/py.typed",
@@ -66,6 +81,9 @@ def crowded(wheel, tmp_path_factory) -> tuple[Path, Path]:
             (folder / name).mkdir()
             (folder / name / "__init__.py").write_text(TRAP)
     (here / "spec.py").write_text(TRAP)
+    (here / "old_model.py").write_text(OLD_MODEL)
+    for path in (ROOT / "tests" / "support" / "updaters").glob("*.*"):  # what `check-updater` is tried on
+        (here / path.name).write_bytes(path.read_bytes())
     script = Path(sysconfig.get_paths()["scripts"])
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", packages, wheel]
     subprocess.run(list(map(str, install)), check=True, capture_output=True, timeout=300)
@@ -103,7 +121,9 @@ def test_a_users_own_modules_and_another_distributions_are_not_ours(crowded):
         ["train", "wgan_gp_mlp_mnist", "--iterations", "1", "--out", "chainer", "--backend", "chainer"],
         ["crosscheck", "wgan_gp_mlp_mnist", "--iterations", "1"],
         ["vectors", "--lint"],
+        command("Gan", folder=""),
         ["fuzz", "--examples", "1"],
+        ["port", "old_model.py:Old", "--input", "x=3", "--out", "ported"],
         ["bench", "wgan_gp_mlp_mnist", "--backend", "torch", "--rounds", "1", "--iterations", "1"],
     ],
     ids=" ".join,

@@ -24,7 +24,13 @@ EVERY_LAYER = "every layer"
 # Keys that are taken out of a system file before a table of it is read.
 TAKEN_BEFORE = {"system": ("like", "variants", "reduced")}
 CONTENTS = {"networks": "system", "network": "architecture", "losses": "loss", "steps": "schedule", "like": "system"}
-SHAPES = ([(3, 8, 8)], [(6,)], [(1,)], [(3, 8, 8), (3, 8, 8)])  # inputs that some kind of layer takes
+SHAPES = (
+    [(3, 8, 8)],
+    [(6,)],
+    [(1,)],
+    [(3, 8, 8), (3, 8, 8)],
+    [(3, 8, 8), (4,)],
+)  # inputs that some kind of layer takes
 
 
 @dataclass
@@ -135,14 +141,14 @@ def keys_of_layer(kind: str) -> tuple[set[str], set[str]]:
     """Returns: the keys that a kind of layer takes, and those of them that it needs."""
     taken: set[str] = set()
     needed: set[str] = set()
-    for shapes in SHAPES:
+    for shapes in (shapes for shapes in SHAPES if KINDS[kind].least <= len(shapes) <= KINDS[kind].most):
         problems = Problems()
         table = Table({}, "", "", problems)
         with suppress(ShapeError, ValueError):  # inputs that this kind does not take
             KINDS[kind].make(table, list(shapes))
-            taken |= table.read
-            found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
-            needed |= {match[1] for match in found if match}
+        taken |= table.read
+        found = [re.fullmatch("the key '(.*)' is missing", problem.message) for problem in problems.found]
+        needed |= {match[1] for match in found if match}
     return taken, needed
 
 

@@ -1,6 +1,6 @@
 """What rounding costs: the measure of every allowance.
 
-A witness whose parameters, images and noise are moved by one rounding, and what each layer and formula gives, too, computes other
+A witness whose parameters, images and noise are moved by one rounding, and the result of every operation, too, computes other
 numbers, forwards and backwards. No implementation can be asked for more agreement than that: whoever sums in another order rounds
 otherwise.
 """

@@ -6,7 +6,7 @@ agreement can be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,13 @@ from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import StreamDraws
 from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.streams import Streams
 from ganspec.tools import backends
 from ganspec.tools.agreement.judge import Movement, Record, movement_of, record_of
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.agreement.rounding import Rounding
+from ganspec.tools.agreement.witnesses import behind_layers
 
 # Runs that are moved by one rounding. A user waits for each; in float32, where Adam divides rounding by rounding, one is too few.
 MOVED = {"float64": 1, "float32": 3}
@@ -65,13 +67,21 @@ class Expected:
         seed: seed of parameters, draws and images.
         dtype, device: as the backend's trainer takes them.
         feed: function that makes the function which gives batches.
+        streams: function that makes the streams of a seed.
     """
 
     def __init__(
-        self, system: System, backend: str, seed: int, dtype: str, device: str, feed: Callable[[], Callable[[], Any]]
+        self,
+        system: System,
+        backend: str,
+        seed: int,
+        dtype: str,
+        device: str,
+        feed: Callable[[], Callable[[], Any]],
+        streams: Callable[[int], Streams] = Streams,
     ) -> None:
         self.system = system
-        draws = StreamDraws(system, seed)
+        draws = StreamDraws(system, seed, streams)
         self._runs = [_Run(system, backend, seed, feed(), dtype=dtype, device=device, draws=draws)]
         if dtype == "float32":
             self._runs.append(_Run(system, backend, seed, feed(), dtype="float64", device=device, draws=draws))
@@ -122,14 +132,16 @@ class _Run:
         result = self.trainer.compute(place.step, place.repeat, self.next_batch, keep_layers=True)
         gradients = self._numpy(self.trainer.gradients_by_path(result))
         named = Names(self.system, place)
-        forward = [*named.forward(self._numpy(dict(enumerate(result.values))), self._numpy(result.layers))]
+        layers = self._numpy(result.layers)
+        forward = [*named.forward(self._numpy(dict(enumerate(result.values))), layers)]
+        behind = behind_layers(result, layers, self._numpy(result.layer_gradients))
         self.trainer.update(result)
         after = self.state = self.trainer.state()  # the update moves no statistics
         statistics, *moved = (
             named.state(after, (role,)) for role in ("statistics", "moments", "parameters", "carried")
         )
         return record_of(
-            [*forward, *statistics, *named.backward({}, gradients, {}), *(q for role in moved for q in role)]
+            [*forward, *statistics, *named.backward(behind, gradients, {}), *(q for role in moved for q in role)]
         )
 
     def end(self, iteration: int) -> Record:
@@ -150,15 +162,19 @@ def report_name(name: str) -> str:
 
 def _of_node(record: Record, node: int, output: str | None = None) -> Quantity | None:
     """Returns: the value of a node of the plan, of a network's evaluation what a layer gave; None where there is none."""
-    found = [q for q in record.values() if q.node == node and output in (None, q.layer) and q.kind in _FORWARD]
+    own = report_name("")
+    found = [
+        q
+        for q in record.values()
+        if q.node == node and output in (None, q.layer) and q.kind in _FORWARD and not q.name.startswith(own)
+    ]
     return found[-1] if found else None
 
 
 def _add_reports(system: System, repeats: list[Repeat]) -> None:
-    """Give each report a name of its own in the last repeat that records it, after what is computed forwards there."""
-    last: dict[str, Repeat] = {name: repeat for repeat in repeats for name in repeat.plan.reports}
+    """Give each report a name of its own in every repeat that records it, after the node of the plan whose value it is."""
     for repeat in repeats:
-        own = [name for name in repeat.plan.reports if last[name] is repeat]
+        own = list(repeat.plan.reports)
         sources = {name: _of_node(repeat.exact, repeat.plan.reports[name]) for name in own}
         same = {(q.place, report_name(name)): (q.place, q.name) for name, q in sources.items() if q is not None}
         repeat.moved = [{**moved, **{key: moved.get(same[key], 0.0) for key in same}} for moved in repeat.moved]
@@ -167,23 +183,25 @@ def _add_reports(system: System, repeats: list[Repeat]) -> None:
 
 
 def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
-    reports = []
+    reports: dict[tuple[Place, str], list[Quantity]] = {}  # by the quantity that they follow
     for name in sorted(names, key=lambda n: repeat.plan.reports[n]):
         node = repeat.plan.reports[name]
         q = _of_node(record, node)
         if q is not None:
-            reports.append(Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node))
+            report = Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node)
+            reports.setdefault((q.place, q.name), []).append(report)
     # What a network gives in inference after an evaluation in training reads the statistics that the latter moved.
     evaluated = {n.value for n in repeat.plan.nodes if n.op == "network" and n.training}
     late = {
         i for i, n in enumerate(repeat.plan.nodes) if n.op == "network" and not n.training and n.value in evaluated
     }  # fmt: skip
     first = min(late, default=len(repeat.plan.nodes))
-    forward = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) < first]
-    inferred = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) >= first]
+    followed = [one for q in record.values() if q.kind in _FORWARD for one in (q, *reports.get((q.place, q.name), ()))]
+    forward = [q for q in followed if (q.node or 0) < first]
+    inferred = [q for q in followed if (q.node or 0) >= first]
     statistics = [q for q in record.values() if q.kind == "statistic"]
     rest = [q for q in record.values() if q.kind not in (*_FORWARD, "statistic")]
-    return record_of([*forward, *statistics, *inferred, *reports, *rest])
+    return record_of([*forward, *statistics, *inferred, *rest])
 
 
 def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:
@@ -191,3 +209,16 @@ def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:
     start = report_name("")
     found = [q for repeat in repeats for q in repeat.record.values() if q.kind == "report" and q.name.startswith(start)]
     return {q.name.removeprefix(start): q for q in found}
+
+
+def order_of(repeats: Sequence[Repeat]) -> str:
+    """Returns: the order of updates in an iteration, as a sentence."""
+    counts: list[list[object]] = []
+    for repeat in repeats:
+        name = repeat.plan.step.name
+        if counts and counts[-1][0] == name:
+            counts[-1][1] = int(str(counts[-1][1])) + 1
+        else:
+            counts.append([name, 1])
+    said = ", then ".join(f"{name} {count} times" if count != 1 else f"{name} once" for name, count in counts)
+    return f"the spec's order is {said}"

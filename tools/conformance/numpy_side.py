@@ -48,7 +48,7 @@ class NumpySide:
         self.optimizers: dict[str, Any] = {}
         self.matches: dict[str, dict[str, Match]] = {}
         self.notes = [
-            "of NumPy code only reports, parameters and statistics are compared; check_network compares layers' values"
+            "of NumPy code only reports, parameters and statistics are compared; `ganspec vectors --check` compares layers"
         ]
 
     def held(self, network: str) -> list[Held]:

@@ -135,6 +135,10 @@ def _normal_(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: R
     return _fill(given, like, mode.numbers(request, "normal", given["mean"], given["std"], like), in_place=True)
 
 
+def _exponential_(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: Request) -> torch.Tensor:
+    return _fill(given, like, mode.numbers(request, "exponential", 1.0 / given["lambd"], 0.0, like), in_place=True)
+
+
 def _bernoulli_(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: Request) -> torch.Tensor:
     return _fill(
         given, like, mode.numbers(request, "bernoulli", _probability(given, request, mode), 0.0, like), in_place=True
@@ -158,6 +162,11 @@ def _probability(given: dict[str, Any], request: Request, mode: Replay) -> float
 
 def _randint(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: Request) -> torch.Tensor:
     low, high = given.get("low", 0), given["high"]
+    if low == _LEAST:  # the seeds from which PyTorch's own compiler lets kernels draw
+        mend = (
+            "set torch._inductor.config.fallback_random = True before the first call, or compile with backend='eager'"
+        )
+        raise mode.fail(f"compiled code draws random numbers inside of its kernels, where they cannot be given; {mend}")
     return _fill(given, like, mode.numbers(request, "label", low, high, like), in_place=False)
 
 
@@ -180,6 +189,7 @@ def _randperm(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: 
     return _fill(given, like, mode.numbers(request, "permutation", 0.0, given["n"], like), in_place=False)
 
 
+_LEAST = -(2**63)  # the least int64
 _OPERATORS: dict[str, Callable[..., Any]] = {
     "rand": _uniform,
     "rand_like": _uniform,
@@ -190,6 +200,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "normal": _normal_of,
     "normal_functional": _normal_of,
     "normal_": _normal_,
+    "exponential_": _exponential_,
     "bernoulli": _bernoulli,
     "bernoulli_": _bernoulli_,
     "randint": _randint,

@@ -7,30 +7,29 @@ of networks are trained in an hour.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
-Draw = Callable[[Any], Any]
-Shape = tuple[int, ...]
+from ganspec.tools.fuzzing.kinds import (
+    ACTIVATIONS,
+    ANY,
+    KEEPING,
+    OF_IMAGES,
+    OF_MATRICES,
+    OF_VECTORS,
+    WEIGHTS,
+    Draw,
+    Shape,
+    outline,
+    weights,
+)
 
 MOST_NUMBERS = 32  # in what one layer makes of a sample
 MOST_LAYERS = 5
-# Ordinary numbers first, for hypothesis shrinks towards them; then those at the edge of what is allowed.
-SLOPES = (0.2, 0, 1, -0.5, 3, 1e-9)
-EPSILONS = (1e-5, 1e-3, 1, 0, 1e-12, 1e3)
-FACTORS = (0.5, -1, 2, 0, 1e-6, 1e3)
-WEIGHTS = ("normal(0, 0.5)", "normal(0, 1 / sqrt(fan_in))", "uniform(-1, 1)", "normal(0.1, 3)", "0.25", "0")
-BIASES = ("normal(0, 0.3)", "none", "0", "uniform(-1, 0)")
-GAINS = ("sqrt(2 / fan_in)", "-0.5", "10")
-ACTIVATIONS = ("tanh", "leaky_relu", "relu", "elu", "sigmoid")
-ANY = (*ACTIVATIONS, "scale", "dropout", "flatten", "reshape", "add", "concat", "network")
-OF_IMAGES = ("conv", "deconv", "batch_norm", "pixel_norm", "minibatch_std", "upsample", "max_pool", "avg_pool")
-OF_VECTORS = ("linear", "batch_norm", "pixel_norm", "minibatch_discrimination", "planes")
-# Layers whose output has the shape of their input: they can be absent in some stages of growth.
-KEEPING = (*ACTIVATIONS, "scale", "dropout", "batch_norm", "pixel_norm")
+JOINING = ("add", "subtract", "multiply", "concat", "matmul")
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class Sketch:
         name: name of the network, for the files of its blocks.
         growing: whether layers may be absent in stage 0 of 2.
         batched: whether batches have two samples or more, which batch norm needs.
+        labels: names of the inputs that are labels.
     """
 
     draw: Draw
@@ -76,6 +76,7 @@ class Sketch:
     unread: list[str] = field(default_factory=list)
     layers: list[dict[str, Any]] = field(default_factory=list)
     blocks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
     previous: str = ""
 
     def add(self, kind: str, sources: list[str], made: Shape, **keys: Any) -> str:
@@ -100,15 +101,19 @@ class Sketch:
         names = [*reversed(self.unread), *reversed([n for n in self.shapes if n not in self.unread])]
         source = self.one(names)
         shape = self.shapes[source]
-        kinds = [*({1: OF_VECTORS, 3: OF_IMAGES}.get(len(shape), ())), *ANY]
-        if not self.batched:
-            kinds = [kind for kind in kinds if kind != "batch_norm"]
+        kinds = [*({1: OF_VECTORS, 2: OF_MATRICES, 3: OF_IMAGES}.get(len(shape), ())), *ANY]
+        kinds += ["conditional_batch_norm"] * 4 * (len(shape) > 0)  # few networks have labels
+        unfit = {"conditional_batch_norm"} if not self.labels else set()
+        unfit |= {"batch_norm", "conditional_batch_norm"} if not self.batched else set()
+        kinds = [kind for kind in kinds if kind not in unfit]
         self.layer(self.one(kinds), source, shape)
 
     def layer(self, kind: str, source: str, shape: Shape) -> str:
         """Add a layer of this kind, unless it would be too large. Returns: its name, or that of its source."""
+        if kind in ("log", "sqrt") and self.draw(st.integers(0, 9)) < 9:  # else nothing but NaN is compared
+            source = self.layer(self.one(("softplus", "sigmoid")), source, shape)
         made, keys, sources = self._outline(kind, source, shape)
-        if (not made and kind != "reshape") or math.prod(made) > MOST_NUMBERS:
+        if made is None or math.prod(made) > MOST_NUMBERS:
             return source
         if kind == "network":
             return self._block(source, shape)
@@ -121,88 +126,24 @@ class Sketch:
         layer = self.add(kind, [source], shape, **keys, stages=[1])
         return self.add("fade", [source, layer], shape, stages=[1]) if self.draw(st.booleans()) else layer
 
-    def _outline(self, kind: str, source: str, shape: Shape) -> tuple[Shape, dict[str, Any], list[str]]:
-        """Returns: shape of the output, () where the layer does not fit; keys; what it reads."""
-        one, sources = self.one, [source]
-        height, width = shape[1:] if len(shape) == 3 else (0, 0)
-        match kind:
-            case "linear":
-                units = self.draw(st.integers(1, 4))
-                return (units,), {"units": units} | self._weights(), sources
-            case "conv":
-                kernel, stride = self.draw(st.integers(1, 3)), self.draw(st.integers(1, 2))
-                padding = self.draw(st.one_of(st.integers(0, 2), st.lists(st.integers(0, 2), min_size=4, max_size=4)))
-                top, bottom, left, right = padding if isinstance(padding, list) else [padding] * 4
-                channels = self.draw(st.integers(1, 2))
-                out = [(n + p - kernel) // stride + 1 for n, p in ((height, top + bottom), (width, left + right))]
-                keys = {"channels": channels, "kernel": kernel, "stride": stride, "padding": padding}
-                return (channels, *out) if min(out) > 0 else (), keys | self._weights(), sources
-            case "deconv":
-                kernel, stride, padding = (self.draw(st.integers(*span)) for span in ((1, 3), (1, 2), (0, 1)))
-                channels, out = (
-                    self.draw(st.integers(1, 2)),
-                    [(n - 1) * stride + kernel - 2 * padding for n in shape[1:]],
-                )
-                keys = {"channels": channels, "kernel": kernel, "stride": stride, "padding": padding}
-                return (channels, *out) if min(out) > 0 else (), keys | self._weights(), sources
-            case "batch_norm":
-                keys = {"epsilon": one((1e-5, 1e-3, 1, 1e-12, 1e3)), "momentum": one((0.1, 0.5, 1, 0))}
-                return (
-                    shape,
-                    keys | {"gamma": one(("1", "normal(1, 0.2)", "none")), "beta": one(("0", "none"))},
-                    sources,
-                )
-            case "pixel_norm":
-                return shape, {"epsilon": one(EPSILONS)}, sources
-            case "minibatch_std":
-                return (shape[0] + 1, height, width), {"epsilon": one(EPSILONS)}, sources
-            case "minibatch_discrimination":
-                dimensions = one([n for n in range(1, shape[0] + 1) if shape[0] % n == 0])
-                kernels = shape[0] // dimensions
-                return (kernels,), {"kernels": kernels, "dimensions": dimensions}, sources
-            case "planes":
-                height, width = self.draw(st.integers(1, 2)), self.draw(st.integers(1, 2))
-                return (shape[0], height, width), {"height": height, "width": width}, sources
-            case "upsample":
-                factor = self.draw(st.integers(1, 2))
-                return (shape[0], height * factor, width * factor), {"factor": factor}, sources
-            case "max_pool" | "avg_pool":
-                kernel, stride = self.draw(st.integers(1, min(3, height, width))), self.draw(st.integers(1, 2))
-                out = [(n - kernel) // stride + 1 for n in (height, width)]
-                return (shape[0], *out), {"kernel": kernel, "stride": stride}, sources
-            case "reshape":
-                return (new := tuple(reversed(shape))), {"shape": list(new)}, sources
-            case "flatten":
-                return (math.prod(shape),), {}, sources
-            case "add" | "concat":
-                return self._joined(kind, source, shape)
-        numbers = {
-            "leaky_relu": ("slope", SLOPES), "elu": ("alpha", SLOPES), "scale": ("factor", FACTORS),
-            "dropout": ("rate", (0.5, 0.25, 0.3, 0, 0.999)),
-        }  # fmt: skip
-        keys = {key: one(values) for key, values in [numbers[kind]]} if kind in numbers else {}
-        return shape, keys, sources
+    def _outline(self, kind: str, source: str, shape: Shape) -> tuple[Shape | None, dict[str, Any], list[str]]:
+        """Returns: shape of the output, None where the layer does not fit; keys; what it reads."""
+        if kind in JOINING:
+            return self._joined(kind, source, shape)
+        made, keys = outline(self.draw, kind, shape)
+        return made, keys, [source, self.one(sorted(self.labels))] if kind == "conditional_batch_norm" else [source]
 
-    def _joined(self, kind: str, source: str, shape: Shape) -> tuple[Shape, dict[str, Any], list[str]]:
-        fits = [n for n, s in self.shapes.items() if (s == shape if kind == "add" else s[1:] == shape[1:] and s)]
+    def _joined(self, kind: str, source: str, shape: Shape) -> tuple[Shape | None, dict[str, Any], list[str]]:
+        if kind == "matmul":
+            fits = [n for n, s in self.shapes.items() if len(s) == 2 and s[0] == shape[1]]
+            second = self.one(fits or [None]) or self.add("transpose", [source], shape[::-1], axes=[1, 0])
+            return (shape[0], self.shapes[second][1]), {}, [source, second]
+        fits = [n for n, s in self.shapes.items() if (s[1:] == shape[1:] and s if kind == "concat" else s == shape)]
         if kind == "concat" and not shape:
-            return (), {}, []
-        sources = [source, *self.draw(st.lists(st.sampled_from(fits), min_size=1, max_size=2))]
-        return shape if kind == "add" else (sum(self.shapes[n][0] for n in sources), *shape[1:]), {}, sources
-
-    def _weights(self) -> dict[str, Any]:
-        """Returns: the keys that layers with weights share."""
-        keys: dict[str, Any] = {"weight": self.one(WEIGHTS), "bias": self.one(BIASES)}
-        if self.draw(st.integers(0, 4)) == 4:
-            keys["gain"] = self.one(GAINS)
-        if self.draw(st.integers(0, 4)) == 4:
-            iterations, advance = self.draw(st.integers(1, 2)), self.one(("always", "training"))
-            keys["spectral_norm"] = {
-                "iterations": iterations,
-                "epsilon": self.one((1e-12, 1e-3, 0)),
-                "advance": advance,
-            }
-        return keys
+            return None, {}, []
+        most = 1 if kind == "subtract" else 2
+        sources = [source, *self.draw(st.lists(st.sampled_from(fits), min_size=1, max_size=most))]
+        return (sum(self.shapes[n][0] for n in sources), *shape[1:]) if kind == "concat" else shape, {}, sources
 
     def _block(self, source: str, shape: Shape) -> str:
         """Inline a network of one or two layers from a file of its own."""
@@ -236,7 +177,7 @@ class Sketch:
         flat = [n if len(self.shapes[n]) == 1 else self.layer("flatten", n, self.shapes[n]) for n in list(self.unread)]
         joined = self.add("concat", flat, (sum(self.shapes[n][0] for n in flat),)) if len(flat) > 1 else flat[0]
         units = math.prod(shape)
-        last = self.add("linear", [joined], (units,), units=units, **self._weights())
+        last = self.add("linear", [joined], (units,), units=units, **weights(self.draw))
         return self.add("reshape", [last], shape, shape=list(shape)) if shape != (units,) else last
 
     @property
@@ -269,6 +210,7 @@ def network(
     """
     floats = {n: s for n, s in inputs.items() if not isinstance(s, Label)}
     sketch = Sketch(draw, name, growing, batched, dict(floats), list(floats))
+    sketch.labels = [n for n in inputs if n not in floats]
     sketch.previous = next(iter(inputs)) if len(inputs) == 1 else ""
     for label, value in inputs.items():
         if isinstance(value, Label) and draw(st.booleans()):
@@ -296,5 +238,7 @@ def _name_sparingly(sketch: Sketch, outputs: set[str]) -> None:
         source = layer.get("from", [])
         mentioned |= {source} if isinstance(source, str) else set(source)
     for layer in sketch.layers:
-        if {"weight", "gamma", "beta", "use", "spectral_norm"}.isdisjoint(layer) and layer["name"] not in mentioned:
+        if {"weight", "gamma", "beta", "per", "use", "spectral_norm"}.isdisjoint(layer) and layer[
+            "name"
+        ] not in mentioned:
             del layer["name"]

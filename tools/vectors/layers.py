@@ -42,7 +42,7 @@ def _case(entry: dict[str, Any]) -> Case:
     shapes = [tuple(shape) for shape in entry["inputs"]]
     for number, shape in enumerate(shapes):
         name = f"inputs/{number}"
-        if kind.takes == "label":
+        if kind.dtype(number) == "label":
             given[name] = np.arange(entry["batch"], dtype=np.int64) % shape[0]
         else:
             given[name] = drawn(case, name, (entry["batch"], *shape))

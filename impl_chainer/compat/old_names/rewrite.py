@@ -28,12 +28,17 @@ def compiled(source, path):
     Raises:
         SyntaxError: the source is not Python.
     """
-    tree = ast.parse(source, path)
+    tree = with_old_names(ast.parse(source, path))
+    return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+
+
+def with_old_names(tree):
+    """Return the syntax tree of a module, with each mention of an old name replaced in place."""
     rewriter = _Rewriter()
     tree = rewriter.visit(tree)
     if rewriter.found:
         _insert_look_up(tree)
-    return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+    return tree
 
 
 def _insert_look_up(tree):

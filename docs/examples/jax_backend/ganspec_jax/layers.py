@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ganspec.spec.network.architecture import Architecture, Layer
+from ganspec_jax import normalising
+from ganspec_jax.operations import ELEMENTWISE, clip
 
 Array = jax.Array
 _IMAGES = ("NCHW", "OIHW", "NCHW")
@@ -84,21 +87,29 @@ def linear(layer, x, parameters, statistics, mode):
 
 def conv(layer, x, parameters, statistics, mode):
     """Correlate with the kernels, after zero padding on each side as the layer says."""
-    (top, bottom, left, right), stride = layer.settings["padding"], layer.settings["stride"]
-    w = weight(layer, parameters, statistics, mode)
-    padding = [(top, bottom), (left, right)]
-    return biased(lax.conv_general_dilated(x[0], w, (stride, stride), padding, dimension_numbers=_IMAGES), parameters)
+    top, bottom, left, right = layer.settings["padding"]
+    y = lax.conv_general_dilated(
+        x[0], weight(layer, parameters, statistics, mode), pair(layer.settings["stride"]), [(top, bottom), (left, right)],
+        rhs_dilation=pair(layer.settings.get("dilation", 1)), feature_group_count=layer.settings.get("groups", 1),
+        dimension_numbers=_IMAGES,
+    )  # fmt: skip
+    return biased(y, parameters)
 
 
 def deconv(layer, x, parameters, statistics, mode):
     """Transposed convolution: the correlation of an image that is spread out with kernels that are turned round."""
     w = weight(layer, parameters, statistics, mode)  # (in, out, kernel, kernel)
-    stride, edge = layer.settings["stride"], w.shape[2] - 1 - layer.settings["padding"]
+    edges = [k - 1 - padding for k, padding in zip(w.shape[2:], pair(layer.settings["padding"]), strict=True)]
     y = lax.conv_general_dilated(
-        x[0], w[:, :, ::-1, ::-1], (1, 1), [(edge, edge)] * 2,
-        lhs_dilation=(stride, stride), dimension_numbers=("NCHW", "IOHW", "NCHW"),
+        x[0], w[:, :, ::-1, ::-1], (1, 1), [(edge, edge) for edge in edges],
+        lhs_dilation=pair(layer.settings["stride"]), dimension_numbers=("NCHW", "IOHW", "NCHW"),
     )  # fmt: skip
     return biased(y, parameters)
+
+
+def pair(size):
+    """Both directions of an image: one number for both, or (vertical, horizontal)."""
+    return (size, size) if isinstance(size, int) else size
 
 
 def biased(y, parameters):
@@ -115,40 +126,6 @@ def one_hot(layer, x, parameters, statistics, mode):
     """Write `on` at each label's place and `off` elsewhere."""
     hot = x[0][:, None] == jnp.arange(layer.shape[0])
     return jnp.where(hot, layer.settings["on"], layer.settings["off"]).astype(mode.dtype)
-
-
-def batch_norm(layer, x, parameters, statistics, mode):
-    """Normalise each channel, by the batch in training and by the running statistics in inference."""
-    axes, wide = (0, *range(2, x[0].ndim)), (1, -1, *(1,) * (x[0].ndim - 2))
-    mean, variance = statistics["mean"], statistics["variance"]
-    if mode.training:
-        mean = x[0].mean(axis=axes)
-        variance = ((x[0] - mean.reshape(wide)) ** 2).mean(axis=axes)
-        count, share = x[0].size / x[0].shape[1], layer.settings["momentum"]
-        for name, value in (("mean", mean), ("variance", variance * (count / (count - 1)))):
-            moved = (1.0 - share) * statistics[name] + share * value
-            mode.moved[f"{layer.name}/{name}"] = lax.stop_gradient(moved)
-    y = (x[0] - mean.reshape(wide)) / jnp.sqrt(variance.reshape(wide) + layer.settings["epsilon"])
-    y = y * parameters["gamma"].reshape(wide) if "gamma" in parameters else y
-    return y + parameters["beta"].reshape(wide) if "beta" in parameters else y
-
-
-def pixel_norm(layer, x, parameters, statistics, mode):
-    """Divide each pixel by the root of its channels' mean square."""
-    return x[0] / jnp.sqrt((x[0] * x[0]).mean(axis=1, keepdims=True) + layer.settings["epsilon"])
-
-
-def minibatch_std(layer, x, parameters, statistics, mode):
-    """Append one channel with the mean deviation over the batch."""
-    variance = ((x[0] - x[0].mean(axis=0)) ** 2).mean(axis=0)
-    spread = jnp.sqrt(variance + layer.settings["epsilon"]).mean()
-    return jnp.concatenate([x[0], jnp.broadcast_to(spread, (len(x[0]), 1, *layer.shape[1:]))], axis=1)
-
-
-def minibatch_discrimination(layer, x, parameters, statistics, mode):
-    """Measure how close each sample is to the others of its batch."""
-    m = x[0].reshape(-1, layer.settings["kernels"], layer.settings["dimensions"])
-    return jnp.exp(-jnp.abs(m[:, None] - m[None]).sum(axis=3)).sum(axis=1) - 1.0
 
 
 def dropout(layer, x, parameters, statistics, mode):
@@ -169,22 +146,66 @@ def elu(layer, x, parameters, statistics, mode):
     return jnp.where(x[0] > 0, x[0], layer.settings["alpha"] * below)
 
 
+def along(parameter, like):
+    """A parameter with axes of length 1 for the batch, and on its right, as many as `like` has."""
+    return parameter.reshape(1, *parameter.shape, *(1,) * (like.ndim - 1 - parameter.ndim))
+
+
+def prelu(layer, x, parameters, statistics, mode):
+    """Multiply negative numbers by trained slopes."""
+    return jnp.where(x[0] > 0, x[0], along(parameters["W"], x[0]) * x[0])
+
+
+def swish(layer, x, parameters, statistics, mode):
+    """x times the sigmoid of beta x, where beta is trained."""
+    return x[0] * jax.nn.sigmoid(along(parameters["beta"], x[0]) * x[0])
+
+
+def slice_(layer, x, parameters, statistics, mode):
+    """A part of each sample along one axis."""
+    return lax.slice_in_dim(x[0], layer.settings["start"], layer.settings["stop"], axis=layer.settings["axis"] + 1)
+
+
+def axes(layer):
+    """The axes that the layer names, with the batch's before them."""
+    return tuple(axis + 1 for axis in layer.settings["axes"])
+
+
+def pad(layer, x, parameters, statistics, mode):
+    """Put pixels of one value around each image."""
+    top, bottom, left, right = layer.settings["padding"]
+    return jnp.pad(x[0], ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=layer.settings["value"])
+
+
+def max_(layer, x, parameters, statistics, mode):
+    """The maximum over some axes of each sample, the first of equal numbers."""
+    rows = jnp.moveaxis(x[0], sorted(axes(layer)), range(-len(axes(layer)), 0)).reshape(
+        -1, *layer.shape, math.prod(x[0].shape[axis] for axis in axes(layer))
+    )
+    return jnp.take_along_axis(rows, rows.argmax(axis=-1, keepdims=True), axis=-1)[..., 0]
+
+
 def upsample(layer, x, parameters, statistics, mode):
     """Repeat each pixel factor x factor times."""
     return x[0].repeat(layer.settings["factor"], axis=2).repeat(layer.settings["factor"], axis=3)
 
 
-def windows(layer: Layer, x: Array) -> Array:
-    """Returns: (N, channels, height, width, kernel * kernel), every whole window of an image, row by row."""
-    kernel, stride = layer.settings["kernel"], layer.settings["stride"]
-    height, width = ((size - 1) * stride + 1 for size in layer.shape[1:])
-    rows = [x[:, :, i : i + height : stride, j : j + width : stride] for i in range(kernel) for j in range(kernel)]
+def windows(layer: Layer, x: Array, beyond: float) -> Array:
+    """Returns: (N, channels, height, width, numbers of a window), row by row; what is beyond the image has one value."""
+    (kh, kw), (down, across), (above, before) = (
+        pair(layer.settings.get(k, 0)) for k in ("kernel", "stride", "padding")
+    )
+    height, width = ((n - 1) * stride for n, stride in zip(layer.shape[1:], (down, across), strict=True))
+    below, after = height + kh - above - x.shape[2], width + kw - before - x.shape[3]
+    edges = ((0, 0), (0, 0), (above, max(below, 0)), (before, max(after, 0)))
+    x = jnp.pad(x, edges, constant_values=beyond)
+    rows = [x[:, :, i : i + height + 1 : down, j : j + width + 1 : across] for i in range(kh) for j in range(kw)]
     return jnp.stack(rows, axis=-1)
 
 
 def max_pool(layer, x, parameters, statistics, mode):
-    """The largest number of each window, the first of equal ones; windows that do not fit whole are left out."""
-    found = windows(layer, x[0])
+    """The largest number of each window, the first of equal ones; nothing beyond the image is the largest."""
+    found = windows(layer, x[0], -jnp.inf)
     return jnp.take_along_axis(found, found.argmax(axis=-1, keepdims=True), axis=-1)[..., 0]
 
 
@@ -194,22 +215,52 @@ LAYERS = {
     "deconv": deconv,
     "embedding": embedding,
     "one_hot": one_hot,
-    "batch_norm": batch_norm,
-    "pixel_norm": pixel_norm,
-    "minibatch_std": minibatch_std,
-    "minibatch_discrimination": minibatch_discrimination,
+    "batch_norm": normalising.batch_norm,
+    "conditional_batch_norm": normalising.conditional_batch_norm,
+    "layer_norm": lambda layer, x, parameters, *_: normalising.group_norm(layer, x, parameters, 1),
+    "instance_norm": lambda layer, x, parameters, *_: normalising.group_norm(layer, x, parameters, layer.shape[0]),
+    "group_norm": lambda layer, x, parameters, *_: normalising.group_norm(
+        layer, x, parameters, layer.settings["groups"]
+    ),
+    "pixel_norm": normalising.pixel_norm,
+    "normalize": normalising.normalize,
+    "local_response_norm": normalising.local_response_norm,
+    "minibatch_std": normalising.minibatch_std,
+    "minibatch_discrimination": normalising.minibatch_discrimination,
     "dropout": dropout,
     "leaky_relu": leaky_relu,
+    "prelu": prelu,
     "elu": elu,
+    "swish": swish,
+    "slice": slice_,
+    "max": max_,
+    "pad": pad,
     "upsample": upsample,
     "max_pool": max_pool,
     "relu": lambda layer, x, *_: jax.nn.relu(x[0]),
     "tanh": lambda layer, x, *_: jnp.tanh(x[0]),
     "sigmoid": lambda layer, x, *_: jax.nn.sigmoid(x[0]),
+    "softplus": lambda layer, x, *_: ELEMENTWISE["softplus"](x[0]),
+    "abs": lambda layer, x, *_: ELEMENTWISE["abs"](x[0]),
+    "exp": lambda layer, x, *_: jnp.exp(x[0]),
+    "log": lambda layer, x, *_: jnp.log(x[0]),
+    "sqrt": lambda layer, x, *_: jnp.sqrt(x[0]),
+    "hard_sigmoid": lambda layer, x, *_: clip(x[0] * layer.settings["slope"] + 0.5, 0.0, 1.0),
+    "clip": lambda layer, x, *_: clip(x[0], layer.settings["low"], layer.settings["high"]),
+    "softmax": lambda layer, x, *_: jax.nn.softmax(x[0], axis=1),
+    "trained_scale": lambda layer, x, parameters, *_: x[0] * along(parameters["W"], x[0]),
+    "bias": lambda layer, x, parameters, *_: x[0] + along(parameters["b"], x[0]),
+    "transpose": lambda layer, x, *_: x[0].transpose(0, *axes(layer)),
+    "mean": lambda layer, x, *_: x[0].mean(axis=axes(layer)),
+    "sum": lambda layer, x, *_: x[0].sum(axis=axes(layer)),
+    "broadcast": lambda layer, x, *_: jnp.broadcast_to(x[0], (len(x[0]), *layer.shape)),
+    "matmul": lambda layer, x, *_: x[0] @ x[1],
+    "subtract": lambda layer, x, *_: x[0] - x[1],
+    "multiply": lambda layer, x, *_: math.prod(x[1:], start=x[0]),
     "scale": lambda layer, x, *_: x[0] * layer.settings["factor"],
     "reshape": lambda layer, x, *_: x[0].reshape(-1, *layer.shape),
     "flatten": lambda layer, x, *_: x[0].reshape(-1, *layer.shape),
-    "avg_pool": lambda layer, x, *_: windows(layer, x[0]).mean(axis=-1),
+    "avg_pool": lambda layer, x, *_: windows(layer, x[0], 0.0).mean(axis=-1),
     "planes": lambda layer, x, *_: jnp.broadcast_to(x[0][:, :, None, None], (len(x[0]), *layer.shape)),
     "concat": lambda layer, x, *_: jnp.concatenate(x, axis=1),
     "add": lambda layer, x, *_: sum(x[1:], x[0]),

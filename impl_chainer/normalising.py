@@ -1,0 +1,124 @@
+"""Layers that normalise, in Chainer, and those that look at a whole batch; `spec.layers.normalising` defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import chainer
+import chainer.functions as F
+
+from ganspec.impl_chainer.activations import wide
+from ganspec.impl_chainer.arrays import Array
+from ganspec.impl_chainer.mode import Mode, Own
+from ganspec.spec.network.architecture import Layer
+
+
+def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Normalise each channel, by the batch in training and by the running statistics in inference."""
+    mean, variance = statistics["mean"].array, statistics["variance"].array
+    gamma = parameters.get("gamma", _filled(mean, 1.0))
+    beta = parameters.get("beta", _filled(mean, 0.0))
+    epsilon = layer.settings["epsilon"]
+    if not mode.training:  # copies: the gradient reads them later, when an evaluation in training may have moved them
+        return F.fixed_batch_normalization(x[0], gamma, beta, mean.copy(), variance.copy(), eps=epsilon)
+    return F.batch_normalization(
+        x[0],
+        gamma,
+        beta,
+        eps=epsilon,
+        running_mean=mean,
+        running_var=variance,
+        decay=1.0 - layer.settings["momentum"],
+    )
+
+
+def _filled(like: Any, value: float) -> Any:
+    # F.batch_normalization has no form without gamma or beta.
+    return chainer.backend.get_array_module(like).full_like(like, value)
+
+
+def conditional_batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Batch norm, then the factor and the addend of each sample's label."""
+    rows = {name: F.embed_id(x[1], parameter, ignore_label=None) for name, parameter in parameters.items()}
+    return _shifted(
+        batch_norm(layer, x[:1], {}, statistics, mode),
+        rows,
+        lambda row, y: F.broadcast_to(F.reshape(row, (*row.shape, *(1,) * (y.ndim - 2))), y.shape),
+    )
+
+
+def _shifted(y: Array, parameters: Own, spread: Callable[[Array, Array], Array] = wide) -> Array:
+    if "gamma" in parameters:
+        y = y * spread(parameters["gamma"], y)
+    return y + spread(parameters["beta"], y) if "beta" in parameters else y
+
+
+def _standardised(x: Array, groups: int, epsilon: float) -> Array:
+    """Normalise each of some equal groups of channels of each sample, with all their pixels."""
+    h = F.reshape(x, (x.shape[0], groups, -1))
+    h = h - F.broadcast_to(F.mean(h, axis=2, keepdims=True), h.shape)
+    root = F.sqrt(F.mean(h * h, axis=2, keepdims=True) + epsilon)
+    return F.reshape(h / F.broadcast_to(root, h.shape), x.shape)
+
+
+def layer_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Normalise each sample by all its numbers."""
+    return _shifted(_standardised(x[0], 1, layer.settings["epsilon"]), parameters)
+
+
+def instance_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Normalise each channel of each sample."""
+    return _shifted(_standardised(x[0], layer.shape[0], layer.settings["epsilon"]), parameters)
+
+
+def group_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Normalise each group of channels of each sample."""
+    return _shifted(_standardised(x[0], layer.settings["groups"], layer.settings["epsilon"]), parameters)
+
+
+def pixel_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Divide each pixel by the root of its channels' mean square."""
+    root = F.sqrt(F.mean(x[0] * x[0], axis=1, keepdims=True) + layer.settings["epsilon"])
+    return x[0] / F.broadcast_to(root, x[0].shape)
+
+
+def normalize(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Divide each pixel by the Euclidean norm of its channels, plus epsilon; the norm's gradient at 0 is 0."""
+    square = F.sum(x[0] * x[0], axis=1, keepdims=True)
+    positive = square.array > 0
+    one = square.xp.ones_like(square.array)
+    norm = F.where(positive, F.sqrt(F.where(positive, square, one)), square.xp.zeros_like(one))
+    return x[0] / F.broadcast_to(norm + layer.settings["epsilon"], x[0].shape)
+
+
+def local_response_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Divide each number by a power of the squares of the channels around it."""
+    # Not F.local_response_normalization, which has no second derivative.
+    channels, reach = layer.shape[0], layer.settings["n"] // 2
+    square = x[0] * x[0]
+    near = square
+    for far in range(1, min(reach, channels - 1) + 1):
+        none = square.xp.zeros_like(square.array[:, :far])
+        near = near + F.concat([square[:, far:], none], axis=1) + F.concat([none, square[:, :-far]], axis=1)
+    return x[0] * (near * layer.settings["alpha"] + layer.settings["k"]) ** -layer.settings["beta"]
+
+
+def minibatch_std(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Append one channel with the mean deviation over the batch."""
+    centred = x[0] - F.broadcast_to(F.mean(x[0], axis=0, keepdims=True), x[0].shape)
+    spread = F.mean(F.sqrt(F.mean(centred * centred, axis=0) + layer.settings["epsilon"]))
+    return F.concat([x[0], F.broadcast_to(spread, (x[0].shape[0], 1, *layer.shape[1:]))], axis=1)
+
+
+def minibatch_discrimination(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Measure how close each sample is to the others of its batch."""
+    n, kernels, dimensions = x[0].shape[0], layer.settings["kernels"], layer.settings["dimensions"]
+    m, pairs = F.reshape(x[0], (n, 1, kernels, dimensions)), (n, n, kernels, dimensions)
+    distance = F.sum(F.absolute(F.broadcast_to(m, pairs) - F.broadcast_to(F.transpose(m, (1, 0, 2, 3)), pairs)), axis=3)
+    return F.sum(F.exp(-distance), axis=1) - 1.0
+
+
+def dropout(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Multiply by a mask of zeros and 1 / (1 - rate) in training."""
+    return x[0] * mode.mask(layer, x[0].shape, x[0]) if mode.training else x[0]

@@ -1,0 +1,30 @@
+"""How a network is evaluated: what every kind of layer is told beside its inputs and its own arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ganspec.impl_torch.arrays import Array
+from ganspec.spec.network.architecture import Layer
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a network is evaluated.
+
+    Args:
+        training: whether it is evaluated in training mode, not in inference.
+        mask: function of (layer, shape, like) that gives a dropout mask of zeros and 1 / (1 - rate).
+        fade: progress of the stage of growth, from 0 to 1.
+        dtype: dtype of the network's parameters, in the framework's own form.
+    """
+
+    training: bool
+    mask: Callable[[Layer, tuple[int, ...], Array], Array]
+    fade: float
+    dtype: Any
+
+
+Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names

@@ -1,0 +1,1 @@
+"""His statements, rewritten to PyTorch: each site means what it was when it ran."""

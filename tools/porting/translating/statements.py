@@ -1,0 +1,341 @@
+"""His statements, rewritten to PyTorch."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import ganspec.impl_chainer.compat  # noqa: F401
+
+# isort: split
+import chainer
+
+from ganspec.tools.porting.tracing.record import TENSORS
+from ganspec.tools.porting.translating import links
+from ganspec.tools.porting.translating.arguments import Unfit
+from ganspec.tools.porting.translating.expressions import Expressions
+from ganspec.tools.porting.translating.templates import call, constant, filled
+
+_LIBRARIES = ("chainer", "chainermn", "chainerx", "numpy", "cupy", "six", "__future__")
+_HARMLESS = (ast.Pass, ast.Continue, ast.Break)
+
+
+class Statements:
+    """Translates the statements of one function or class of his.
+
+    Args:
+        within: the translation of its expressions.
+        owner: the class of which a method is translated; None for a function.
+    """
+
+    def __init__(self, within: Expressions, owner: type | None = None) -> None:
+        self.within, self.owner, self.writer = within, owner, within.writer
+
+    def body(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Translate a function's body; a text at its beginning is its docstring."""
+        if body and _is_text(body[0]):
+            return [body[0], *(self.block(body[1:]) if body[1:] else [])]
+        return self.block(body)
+
+    def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Translate a block. What did not run becomes one statement that raises."""
+        made: list[ast.stmt] = []
+        for position, statement in enumerate(body):
+            if not self._ran(statement):
+                if made and isinstance(made[-1], ast.Return | ast.Raise | ast.Continue | ast.Break):
+                    break  # it is never reached
+                if isinstance(statement, _HARMLESS) or _raises_plainly(statement) or _returns_plainly(statement):
+                    made.append(statement)
+                    continue
+                self.writer.skip(self.within.source, statement, body[-1])
+                made.append(_not_run(self.writer.place(self.within.source, statement)))
+                break
+            comments = self.writer.comments(self.within.source, body, position)
+            new = self.statement(statement)
+            made += [*comments, *new] if new else []
+        code = [s for s in made if not isinstance(s, ast.Pass) and not self.writer.is_comment(s)]
+        return [s for s in made if not isinstance(s, ast.Pass)] if code else [*made, ast.Pass()]
+
+    def statement(self, node: ast.stmt) -> list[ast.stmt]:
+        """Translate a statement that ran; to none, where nothing is left of it."""
+        special = getattr(self, f"_{type(node).__name__.lower()}", None)
+        try:
+            return special(node) if special else [self.within._generic(node)]
+        except Unfit as error:
+            return [ast.Expr(self.within.refuse(node, str(error), error.remedy))]
+
+    def _ran(self, node: ast.stmt) -> bool:
+        site = getattr(node, "site", 0)
+        uncounted = isinstance(node, ast.ImportFrom | ast.Global | ast.Nonlocal)
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        return uncounted or is_text or site in self.writer.trace.ran
+
+    def _expr(self, node: ast.Expr) -> list[ast.stmt]:
+        value = node.value
+        if isinstance(value, ast.Constant):
+            return [self.writer.comment(line) for line in _lines(value.value)]  # a text that is no docstring
+        if isinstance(value, ast.Call):
+            if (found := self._initialisation(value)) is not None:
+                return found
+            known, target = self.within.static(value.func)
+            target = target if known else self.within.seen(value.func).only
+            if str(getattr(target, "__module__", "")).startswith("chainer.reporter"):
+                return [self.writer.comment("reported here: " + ast.unparse(value))]
+            if (
+                isinstance(value.func, ast.Attribute)
+                and value.func.attr == "register_persistent"
+                and self.within.seen(value.func.value).is_all("link")
+            ):
+                owner, name = self.within.expr(value.func.value), self.within.expr(value.args[0])
+                return (
+                    [ast.Expr(call("_register_persistent", owner, name))]
+                    if self.writer.use("_register_persistent") is None
+                    else []
+                )
+        made = self.within.expr(value)
+        if (
+            isinstance(made, ast.Call)
+            and ast.unparse(made.func) == "setattr"
+            and isinstance(made.args[1], ast.Constant)
+        ):
+            return [ast.Assign([ast.Attribute(made.args[0], made.args[1].value, ast.Store())], made.args[2], lineno=0)]
+        return [ast.Expr(made)]
+
+    def _initialisation(self, node: ast.Call) -> list[ast.stmt] | None:
+        """Translate `super().__init__(...)` and `Chain.__init__(self, ...)`; None for anything else."""
+        func = node.func
+        if not isinstance(func, ast.Attribute) or func.attr != "__init__" or self.owner is None:
+            return None
+        of_super = isinstance(func.value, ast.Call) and getattr(func.value.func, "id", "") == "super"
+        things = self.within.seen(func).things
+        functions = {getattr(t, "__func__", t) for t in things}
+        if len(functions) > 1:
+            raise Unfit("which class's constructor this calls differs", "construct one class at a time")
+        function = functions.pop() if functions else None
+        module, cls = str(getattr(function, "__module__", "")), _class_of(function)
+        arguments = node.args if of_super else node.args[1:]
+        own = self.within.own
+        if cls is None or not module.startswith("chainer."):
+            if cls is object or module in ("", "builtins"):
+                return [ast.Expr(filled("super().__init__()"))]
+            made = [self.within.expr(a) for a in arguments], [self.within._generic(k) for k in node.keywords]
+            return [ast.Expr(ast.Call(filled("super().__init__"), *made))]
+        node = ast.copy_location(ast.Call(func, arguments, node.keywords), node)
+        if cls in (chainer.Link, chainer.Chain):
+            base = next((b for b in self.owner.__mro__ if b in links.LINKS), None)
+            if base is None:
+                return self._with_links(node, own)
+        if cls is chainer.ChainList or cls is chainer.Sequential:
+            made_list = links._listed(self.within, node, cls)
+            assert isinstance(made_list, ast.Call)
+            return [ast.Expr(ast.Call(filled("super().__init__"), made_list.args, []))]
+        instances = [t for t in self.writer.instances if isinstance(t, self.owner)]
+        return [ast.Expr(links.superclass(self.within, node, cls, instances))]
+
+    def _with_links(self, node: ast.Call, own: str) -> list[ast.stmt]:
+        """super().__init__(l1=L.Linear(...)) names the links as keywords."""
+        made: list[ast.stmt] = [ast.Expr(filled("super().__init__()"))]
+        for keyword in node.keywords:
+            value = self.within.expr(keyword.value)
+            if self.within.seen(keyword.value).is_all("tuple", "number"):  # Link.__init__(W=shape) makes a parameter
+                shape = value if self.within.seen(keyword.value).is_all("tuple") else ast.Tuple([value], ast.Load())
+                value = filled("nn.Parameter(torch.zeros(shape))", shape=shape)
+            if keyword.arg is None:
+                loop = ast.parse(f"for name, link in __links__.items():\n    {own}.add_module(name, link)").body[0]
+                assert isinstance(loop, ast.For)
+                loop.iter = filled("links.items()", links=value)
+                made.append(loop)
+            else:
+                made.append(
+                    ast.Assign([ast.Attribute(ast.Name(own, ast.Load()), keyword.arg, ast.Store())], value, lineno=0)
+                )
+        return made
+
+    def _assign(self, node: ast.Assign) -> list[ast.stmt]:
+        if (
+            len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Attribute)
+            and node.targets[0].attr in ("train", "volatile")
+            and self.within.seen(node.value).is_all("none")
+        ):
+            return []
+        targets = [self.within.expr(t) if not isinstance(t, ast.Attribute) else self._target(t) for t in node.targets]
+        value = self.within.expr(node.value)
+        if (
+            isinstance(value, ast.Attribute | ast.Name)
+            and ast.unparse(value) == ast.unparse(targets[0])
+            and len(targets) == 1
+        ):
+            return []  # what only moved between kinds of array
+        return [ast.Assign(targets, value, lineno=0)]
+
+    def _target(self, node: ast.Attribute) -> ast.expr:
+        owner = self.within.seen(node.value)
+        if owner.is_all("link"):
+            return links.attribute(self.within, node)
+        if owner.kinds & TENSORS:
+            name = "data" if node.attr in ("data", "array") else node.attr
+            return ast.Attribute(self.within.expr(node.value), name, ast.Store())
+        return ast.Attribute(self.within.expr(node.value), node.attr, ast.Store())
+
+    def _augassign(self, node: ast.AugAssign) -> list[ast.stmt]:
+        seen = self.within.seen(node.target)
+        target, value = self.within.expr(node.target), self.within.expr(node.value)
+        if seen.kinds & {"variable", "parameter"} or (
+            not seen.kinds and self.within.seen(node.value).kinds & {"variable"}
+        ):
+            loaded = ast.parse(ast.unparse(target), mode="eval").body
+            return [ast.Assign([target], ast.BinOp(loaded, node.op, value), lineno=0)]
+        return [ast.AugAssign(target, node.op, value)]
+
+    def _annassign(self, node: ast.AnnAssign) -> list[ast.stmt]:
+        return (
+            self._assign(ast.copy_location(ast.Assign([node.target], node.value, lineno=0), node)) if node.value else []
+        )
+
+    def _return(self, node: ast.Return) -> list[ast.stmt]:
+        return [ast.Return(node.value and self.within.expr(node.value))]
+
+    def _if(self, node: ast.If) -> list[ast.stmt]:
+        test = self.within.seen(node.test)
+        operands = [
+            node.test,
+            *([node.test.left, *node.test.comparators] if isinstance(node.test, ast.Compare) else []),
+        ]
+        of_modules = any(self.within.seen(n).kinds & {"module"} for n in operands)
+        made = None if of_modules else self.within.expr(node.test)
+        decided = test.only if of_modules else (made.value if isinstance(made, ast.Constant) else None)
+        if decided is not None:  # NumPy or CuPy: there is one kind of tensor
+            body = node.body if decided else node.orelse
+            return self.block(body) if body else []
+        assert made is not None
+        return [ast.If(made, self.block(node.body), self.block(node.orelse) if node.orelse else [])]
+
+    def _for(self, node: ast.For) -> list[ast.stmt]:
+        target, iterated = self.within.expr(node.target), self.within.expr(node.iter)
+        return [
+            ast.For(target, iterated, self.block(node.body), self.block(node.orelse) if node.orelse else [], lineno=0)
+        ]
+
+    def _while(self, node: ast.While) -> list[ast.stmt]:
+        return [
+            ast.While(
+                self.within.expr(node.test), self.block(node.body), self.block(node.orelse) if node.orelse else []
+            )
+        ]
+
+    def _try(self, node: ast.Try) -> list[ast.stmt]:
+        handlers = []
+        for handler in node.handlers:
+            body = self.block(handler.body)
+            handlers.append(ast.ExceptHandler(handler.type and self.within.expr(handler.type), handler.name, body))
+        return [
+            ast.Try(
+                self.block(node.body),
+                handlers,
+                self.block(node.orelse) if node.orelse else [],
+                self.block(node.finalbody) if node.finalbody else [],
+            )
+        ]
+
+    def _with(self, node: ast.With) -> list[ast.stmt]:
+        kept = []
+        for item in node.items:
+            context = item.context_expr
+            if (
+                isinstance(context, ast.Call)
+                and isinstance(context.func, ast.Attribute)
+                and context.func.attr == "init_scope"
+            ):
+                continue
+            things = self.within.seen(context.func if isinstance(context, ast.Call) else context).things
+            names = {getattr(t, "__name__", type(t).__name__) for t in things}
+            if names & {
+                "get_device",
+                "get_device_from_id",
+                "get_device_from_array",
+                "using_device",
+                "Device",
+                "DummyDeviceType",
+                "CpuDevice",
+            }:
+                continue
+            if names == {"no_backprop_mode"}:
+                kept.append(ast.withitem(call("torch.no_grad")))
+            elif names == {"force_backprop_mode"}:
+                kept.append(ast.withitem(call("torch.enable_grad")))
+            elif (
+                names == {"using_config"}
+                and isinstance(context, ast.Call)
+                and self._setting(context) == ("enable_backprop", False)
+            ):
+                kept.append(ast.withitem(call("torch.no_grad")))
+            elif names == {"using_config"}:
+                raise Unfit(
+                    "chainer.using_config inside of a model has no counterpart",
+                    "call the part with .eval(), or leave it to the caller",
+                )
+            else:
+                kept.append(self.within._generic(item))
+        body = self.block(node.body)
+        return [ast.With(kept, body, lineno=0)] if kept else body
+
+    def _setting(self, node: ast.Call) -> tuple[Any, Any]:
+        values = [a.value if isinstance(a, ast.Constant) else self.within.seen(a).only for a in node.args]
+        return (values[0], values[1]) if len(values) == 2 else (None, None)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> list[ast.stmt]:
+        return []  # what is used of it is imported by the ported file
+
+    _importfrom = _import
+
+    def _global(self, node: ast.Global) -> list[ast.stmt]:
+        raise Unfit("a global variable that a model changes", "keep it in the instance")
+
+    def _functiondef(self, node: ast.FunctionDef) -> list[ast.stmt]:
+        """Translate a function inside a function."""
+        return [self.writer.function(node, self.within)]
+
+    def _classdef(self, node: ast.ClassDef) -> list[ast.stmt]:
+        raise Unfit("a class inside a function", "move it to the outermost level of the module")
+
+    def _assert(self, node: ast.Assert) -> list[ast.stmt]:
+        return (
+            [ast.Assert(self.within.expr(node.test), node.msg and self.within._if_ran(node.msg))]
+            if node.msg is None or isinstance(node.msg, ast.Constant)
+            else [ast.Assert(self.within.expr(node.test))]
+        )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _lines(value: Any) -> list[str]:
+    """Returns: the lines of a text that stands as a statement; none of another value."""
+    return [line.strip() for line in value.strip().splitlines() if line.strip()] if isinstance(value, str) else []
+
+
+def _class_of(function: Any) -> type | None:
+    """Returns: the class of Chainer's whose constructor a function is."""
+    name = str(getattr(function, "__qualname__", "")).rpartition(".")[0]
+    import sys
+
+    module = sys.modules.get(str(getattr(function, "__module__", "")))
+    found = getattr(module, name, None) if module and name else None
+    return found if isinstance(found, type) else None
+
+
+def _not_run(place: str) -> ast.stmt:
+    text = f"{place} was not run when this was ported"
+    return ast.Raise(call("NotImplementedError", constant(text)), None)
+
+
+def _raises_plainly(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Raise) and node.exc is not None and all(
+        isinstance(n, ast.Raise | ast.Call | ast.Constant | ast.Name | ast.expr_context) for n in ast.walk(node)
+    ) and not any(isinstance(n, ast.Name) and not n.id.endswith("Error") and n.id != "Exception" for n in ast.walk(node))  # fmt: skip
+
+
+def _returns_plainly(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Return) and (node.value is None or isinstance(node.value, ast.Constant))
