@@ -1,4 +1,4 @@
-"""An argument that says the mode, as in Chainer 1, is proved to be read where he reads it, and not taken for Chainer's own mode."""
+"""An argument that says the mode, as in Chainer 1, is read where his code reads it, and is not taken for Chainer's own mode."""
 
 import pytest
 
