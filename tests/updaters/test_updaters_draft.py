@@ -80,6 +80,15 @@ def test_draft_that_does_not_hold_is_refused(tmp_path, capsys):
     )
 
 
+def test_gradient_that_is_written_out_is_named(tmp_path, capsys):
+    system = systems(tmp_path)
+    assert main(command("WganGpByHand", "", "n_dis=1, lam=10", "--draft", str(tmp_path), system=system)) == 1
+    said = capsys.readouterr().err
+    assert "not lifted: the loss of D: " in said
+    assert line_of("F.matmul(", "class WganGpByHand(") in said
+    assert "a parameter of D is neither data, a draw, a constant nor a mixture of these" in said
+
+
 def test_a_draft_is_never_written_over_a_file_of_yours(tmp_path, capsys):
     system = systems(tmp_path)
     (tmp_path / "loss.toml").write_text("mine")
