@@ -28,6 +28,7 @@ LOSSES = {
         "0.5 * mean((D(G(z)) - 1) ^ 2)",
     ),
     "HingeOrder": ("mean(relu(1 - D(x))) + mean(relu(D(detach(G(z))) + 1))", "-mean(D(G(z)))"),
+    "SharedFakes": ("mean(softplus(-D(x))) + mean(softplus(D(detach(G(z)))))", "mean(softplus(-D(G(z))))"),
     "WganGpNumpy": ("mean(-D(x)) + mean(D(G(z))) + 10 * mean((norm(grad(D(x_hat), x_hat)) - 1) ^ 2)", "mean(-D(G(z)))"),
     "Began": ("mean(abs(x - D(x))) - k * mean(abs(G(z) - D(G(z))))", "mean(abs(G(z) - D(G(z))))"),
 }
@@ -53,6 +54,13 @@ def test_schedule_has_order_repeats_and_lives(tmp_path):
     schedule = load_system(str(tmp_path / "system.toml")).schedule
     assert [(step.update, step.repeat) for step in schedule.steps] == [(("D", "G"), 1), (("D",), 2)]
     assert (schedule.data, schedule.noise) == ("repeat", "repeat")
+
+
+def test_values_of_an_earlier_step_are_reused(tmp_path):
+    main(command("SharedFakes", "", "", "--draft", str(tmp_path), system=systems(tmp_path)))
+    schedule = load_system(str(tmp_path / "system.toml")).schedule
+    assert [(step.update, step.reuse) for step in schedule.steps] == [(("D",), ()), (("G",), ("G",))]
+    assert schedule.noise == "iteration"
 
 
 def test_carried_number_has_its_start_and_its_movement(tmp_path):

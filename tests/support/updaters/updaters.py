@@ -366,3 +366,30 @@ class WganGpByHand(WganGp):
         self.dis.cleargrads()
         loss.backward()
         self.get_optimizer("opt_dis").update()
+
+
+class SharedFakes(Gan):
+    """The generator is trained on the fakes that the discriminator has just seen, with the discriminator as it is then."""
+
+    def seen(self, x_fake):
+        return x_fake.data
+
+    def update_core(self):
+        x_real = self.real()
+        self.gen.cleargrads()
+        x_fake = self.gen(self.noise(x_real))
+        loss_dis = self.loss_dis(self.dis(x_real), self.dis(self.seen(x_fake)))
+        self.dis.cleargrads()
+        loss_dis.backward()
+        self.get_optimizer("opt_dis").update()
+        loss_gen = self.loss_gen(self.dis(x_fake))
+        loss_gen.backward()
+        self.get_optimizer("opt_gen").update()
+        chainer.report({"loss_dis": loss_dis, "loss_gen": loss_gen})
+
+
+class SharedFakesLeaking(SharedFakes):
+    """The fakes are not detached: the generator gets the gradient of the discriminator's loss, too."""
+
+    def seen(self, x_fake):
+        return x_fake
