@@ -72,13 +72,12 @@ def _add(step: LiftedStep, update: Update, losses: Sequence[Loss], read: list[Ev
         found = [term for loss in losses for term in terms(loss.lifted.formula())]
         # Batch norm and dropout see evaluations in the order of the formula: it is that of his code.
         times = {e.tree: e.at for e in read}
-        total = None
+        total: Expression | None = None
         for term in sorted(found, key=lambda term: max((times.get(t, 0) for t in walk(term)), default=0)):
             if total is None:
                 total = term
             else:
-                negative = isinstance(term, Negative)
-                total = Binary("-", total, term.operand) if negative else Binary("+", total, term)
+                total = Binary("-", total, term.operand) if isinstance(term, Negative) else Binary("+", total, term)
         step.losses[update.network] = total
         order = {n: _first(step.losses[n], step.evaluations) for n in step.losses}
         step.losses = {n: step.losses[n] for n in sorted(step.losses, key=order.__getitem__)}
