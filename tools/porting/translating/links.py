@@ -161,6 +161,7 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     if not issubclass(cls, chainer.Link):
         return _other(writer, node, cls)
     rule = LINKS.get(cls)
+    node = _without_initial(writer, node, cls)
     if (
         cls in STARRED
         and cls in _MODULES
@@ -193,6 +194,33 @@ def with_sizes(writer: Expressions, node: ast.Call) -> list[ast.expr]:
         size = inputs_of(writer.seen(node).things, shape_of("W", axes.pop()))
         made[0] = size or made[0]
     return made
+
+
+def _without_initial(writer: Expressions, node: ast.Call, cls: type) -> ast.Call:
+    """Returns: L.Linear(n, m, **initial) without the dictionary, where the links that came out show that it had initial values alone."""
+    shown = _SHOWN.get(cls)
+    plain = ast.copy_location(ast.Call(node.func, node.args, [k for k in node.keywords if k.arg is not None]), node)
+    plain.site = node.site  # type: ignore[attr-defined]
+    if shown is None or len(plain.keywords) == len(node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
+        return node
+    a, links = _arguments(writer, plain, cls), writer.seen(node).things
+    given = {name: a.value(name) for name in shown if name in a.nodes or name in a.signature.parameters}
+
+    def same(link: Any, name: str, value: Any) -> bool:
+        if name == "nobias":
+            return (link.b is None) == value
+        kept = getattr(link, name)
+        return bool(kept in (value, (value, value)))
+
+    alike = all(same(link, name, value) for link in links for name, value in given.items())
+    return plain if links and alike else node
+
+
+_SHOWN = {
+    L.Linear: ("nobias",),
+    L.Convolution2D: ("nobias", "stride", "pad", "dilate", "groups"),
+    L.Deconvolution2D: ("nobias", "stride", "pad", "dilate", "groups", "outsize"),
+}
 
 
 def _ruled(rule: Rule, a: Arguments, links: list[Any]) -> ast.expr:
