@@ -134,7 +134,9 @@ def _lift(job: Job, his: OriginalModel, path: Path, name: str) -> str:
 
     try:
         with np.errstate(all="ignore"), Recorder(0).recording(remember=False):
-            lifted = lift(his.make("float64"), call, inputs, f"{name}, ported", f"{Path(job.target).name}, by ganspec port")
+            lifted = lift(
+                his.make("float64"), call, inputs, f"{name}, ported", f"{Path(job.target).name}, by ganspec port"
+            )
     except CannotLift as error:
         return f"no architecture file: {error}"
     except Exception as error:  # his code, called in another way than it was proved in
@@ -161,18 +163,35 @@ def _trace(his: OriginalModel, job: Job) -> Any:
     return link
 
 
+def check(job: Job) -> None:
+    """Look at what a job says of numbers, before his code is run.
+
+    Raises:
+        UserError: the snapshot is no snapshot, or the optimiser or a hook is not written as Chainer writes it.
+    """
+    from ganspec.tools.porting.optimizers_written import parse_hook, parse_optimizer
+    from ganspec.tools.porting.snapshot_files import open_snapshot
+
+    if job.snapshot is None and (job.optimizer or job.hooks):
+        raise UserError("--optimizer and --hook continue a snapshot's optimiser; give --snapshot, too")
+    if job.hooks and not job.optimizer:
+        raise UserError("--hook belongs to an optimiser; give --optimizer, too, as in the old script")
+    if job.optimizer:
+        parse_optimizer(job.optimizer)
+    for hook in job.hooks:
+        parse_hook(hook)
+    if job.snapshot is not None:
+        open_snapshot(job.snapshot)
+
+
 def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[str, np.ndarray] | None, list[str]]:
     """Write the numbers of the snapshot. Returns: names of arrays, values by path, and what the user should know."""
     from ganspec.tools.porting.carrying import carry, read_numbers
     from ganspec.tools.porting.names import arrays_of
 
     if job.snapshot is None:
-        if job.optimizer or job.hooks:
-            raise UserError("--optimizer and --hook continue a snapshot's optimiser; give --snapshot, too")
         return arrays_of(link), None, []
-    numbers = read_numbers(
-        link, job.snapshot, prefix=job.prefix, optimizer=job.optimizer or None, hooks=job.hooks
-    )
+    numbers = read_numbers(link, job.snapshot, prefix=job.prefix, optimizer=job.optimizer or None, hooks=job.hooks)
     carried = carry(folder, numbers)
     return numbers.arrays, numbers.model.values, [*numbers.progress.lines(), *carried.notes]
 
