@@ -47,6 +47,9 @@ def leaves(value: Any, path: str = "output", depth: int = 0) -> Iterator[tuple[s
     elif isinstance(value, (tuple, list)):
         for i, each in enumerate(value):
             yield from leaves(each, f"{path}[{i}]", depth + 1)
+    elif type(value).__name__ == "Independent":  # in Chainer `distribution` is what it holds, in PyTorch `base_dist`
+        inside = value.distribution if hasattr(value, "distribution") else value.base_dist
+        yield from leaves(inside, path, depth + 1)
     elif any(base.__name__ == "Distribution" for base in type(value).__mro__):
         found = {ours: getattr(value, own, None) for own, ours in _OF_DISTRIBUTIONS.items() if _has(value, own)}
         if not found:

@@ -61,6 +61,7 @@ class CaseRunner:
         self.his, self.port, self.inputs, self.given = his, port, inputs, given
         self._trained = {a.chainer_path.strip("/") for a in his.arrays if a.trained}
         self._broken = False  # whether Chainer's second gradient is wrong in the case that runs
+        self._exact: dict[Case, Trajectory] = {}  # what his model gave in float64 and may be wanted again, for float32
         self._unjudged: dict[tuple[str, str], tuple[Case, str]] = {}
 
     def compare(self, case: Case, proof: Proof, *, order: int = 1, calls: int = 1, optional: str = "") -> None:
@@ -69,7 +70,7 @@ class CaseRunner:
         Args:
             case: how both are run.
             proof: what they are added to.
-            order: 1 with gradients, 2 with gradients of gradients.
+            order: 1 with gradients, 2 with gradients of gradients, of the first call.
             calls: how often one instance is called.
             optional: what of the case his model may refuse, such as "batch"; empty where that is an error.
         """
@@ -83,7 +84,13 @@ class CaseRunner:
                 f"a {optional} of {case.batch} in {case.mode}, which his model does not take: {first_line(error)}"
             )
             return
-        exact = his if case.dtype == "float64" else self.trajectory(case, values, order, calls, "float64")
+        if case.dtype == "float64":
+            exact = his
+            if order > 1:
+                self._exact = {case: his}
+        else:
+            again = self._exact.get(replace(case, dtype="float64"))
+            exact = again or self.trajectory(case, values, order, calls, "float64")
         try:
             port = self._port(case, values, his, order, optional)
         except _Unsupported as error:
@@ -176,8 +183,8 @@ class CaseRunner:
             drawn = inputs or self.inputs_of(case, call, dtype)
             drawn = drawn if movement is None else {name: movement.array(a) for name, a in drawn.items()}
             ran = self.his.run(
-                link, drawn, training=case.training, dtype=dtype, recorder=recorder, order=order, seed=case.seed,
-                movement=movement
+                link, drawn, training=case.training, dtype=dtype, recorder=recorder, order=_order(order, call),
+                seed=case.seed, movement=movement,
             )  # fmt: skip
             found.runs.append(ran)
             found.events.append(recorder.events)
@@ -208,7 +215,7 @@ class CaseRunner:
                 runs.append(
                     self.port.run(
                         module, self.inputs_of(case, call, case.dtype), training=case.training, dtype=case.dtype,
-                        events=his.events[call], order=order, seed=case.seed, like=ran,
+                        events=his.events[call], order=_order(order, call), seed=case.seed, like=ran,
                     )
                 )  # fmt: skip
         except DrawError as error:
@@ -221,6 +228,11 @@ class CaseRunner:
                 raise _Unsupported(f"{what}: PyTorch refuses it with an error, Chainer gives beta") from None
             raise _Failed(kind, f"the port fails: {first_line(error)}") from None
         return runs
+
+
+def _order(order: int, call: int) -> int:
+    """Returns: the order of gradients of a call; those of the second order are taken of the first alone."""
+    return min(order, 1) if call else order
 
 
 class _Failed(Exception):
