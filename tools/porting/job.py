@@ -43,6 +43,8 @@ class Job:
         old_names: whether his modules get names that NumPy has removed.
         snapshot: his snapshot; None to port the class alone.
         prefix: what stands before the model's paths in the snapshot; None to find it.
+        allow_extra: whether the snapshot may hold more than the model has.
+        optimizer_snapshot: what save_npz made of the optimiser; None to look for it in a trainer's snapshot.
         optimizer: his optimiser, as text; empty for none.
         hooks: its hooks, as texts.
     """
@@ -57,6 +59,8 @@ class Job:
     old_names: bool = False
     snapshot: Path | None = None
     prefix: str | None = None
+    allow_extra: bool = False
+    optimizer_snapshot: Path | None = None
     optimizer: str = ""
     hooks: tuple[str, ...] = ()
 
@@ -172,16 +176,17 @@ def check(job: Job) -> None:
     from ganspec.tools.porting.optimizers_written import parse_hook, parse_optimizer
     from ganspec.tools.porting.snapshot_files import open_snapshot
 
-    if job.snapshot is None and (job.optimizer or job.hooks):
-        raise UserError("--optimizer and --hook continue a snapshot's optimiser; give --snapshot, too")
+    if job.snapshot is None and (job.optimizer or job.hooks or job.optimizer_snapshot or job.prefix):
+        raise UserError("--snapshot is missing, to which the other options of a snapshot and its optimiser belong")
     if job.hooks and not job.optimizer:
         raise UserError("--hook belongs to an optimiser; give --optimizer, too, as in the old script")
     if job.optimizer:
         parse_optimizer(job.optimizer)
     for hook in job.hooks:
         parse_hook(hook)
-    if job.snapshot is not None:
-        open_snapshot(job.snapshot)
+    for snapshot in (job.snapshot, job.optimizer_snapshot):
+        if snapshot is not None:
+            open_snapshot(snapshot)
 
 
 def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[str, np.ndarray] | None, list[str]]:
@@ -191,7 +196,10 @@ def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[st
 
     if job.snapshot is None:
         return arrays_of(link), None, []
-    numbers = read_numbers(link, job.snapshot, prefix=job.prefix, optimizer=job.optimizer or None, hooks=job.hooks)
+    numbers = read_numbers(
+        link, job.snapshot, prefix=job.prefix, optimizer_snapshot=job.optimizer_snapshot,
+        optimizer=job.optimizer or None, hooks=job.hooks, allow_extra=job.allow_extra,
+    )  # fmt: skip
     carried = carry(folder, numbers)
     return numbers.arrays, numbers.model.values, [*numbers.progress.lines(), *carried.notes]
 
