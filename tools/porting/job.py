@@ -191,14 +191,34 @@ def _trace(his: OriginalModel, job: Job) -> Any:
     return link
 
 
+def check(job: Job) -> None:
+    """Look at what a job says of numbers, before his code is run.
+
+    Raises:
+        UserError: the snapshot is no snapshot, or the optimiser or a hook is not written as Chainer writes it.
+    """
+    from ganspec.tools.porting.optimizers_written import parse_hook, parse_optimizer
+    from ganspec.tools.porting.snapshot_files import open_snapshot
+
+    if job.snapshot is None and (job.optimizer or job.hooks or job.optimizer_snapshot or job.prefix):
+        raise UserError("--snapshot is missing, to which the other options of a snapshot and its optimiser belong")
+    if job.hooks and not job.optimizer:
+        raise UserError("--hook belongs to an optimiser; give --optimizer, too, as in the old script")
+    if job.optimizer:
+        parse_optimizer(job.optimizer)
+    for hook in job.hooks:
+        parse_hook(hook)
+    for snapshot in (job.snapshot, job.optimizer_snapshot):
+        if snapshot is not None:
+            open_snapshot(snapshot)
+
+
 def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[str, np.ndarray] | None, list[str]]:
     """Write the numbers of the snapshot. Returns: names of arrays, values by path, and what the user should know."""
     from ganspec.tools.porting.carrying import carry, read_numbers
     from ganspec.tools.porting.names import arrays_of
 
     if job.snapshot is None:
-        if job.optimizer or job.hooks or job.optimizer_snapshot or job.prefix:
-            raise UserError("--snapshot is missing, to which the other options of a snapshot and its optimiser belong")
         return arrays_of(link), None, []
     numbers = read_numbers(
         link, job.snapshot, prefix=job.prefix, optimizer_snapshot=job.optimizer_snapshot,
