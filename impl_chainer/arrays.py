@@ -55,6 +55,10 @@ class ArrayContext:
             return Array(self.xp.array(values, dtype=np.int64), requires_grad=False)
         return Array(self.xp.array(values, dtype=self.dtype), requires_grad=False)
 
+    def adopted(self, values: np.ndarray) -> Array:
+        """Returns: floating-point values here, which nobody else changes; the very memory where that can be."""
+        return Array(self.xp.asarray(values, dtype=self.dtype), requires_grad=False)
+
     def filled(self, count: int, value: float) -> Array:
         """Returns: a vector of `count` numbers, all equal."""
         return Array(self.xp.full(count, value, dtype=self.dtype), requires_grad=False)
@@ -68,6 +72,7 @@ class ArrayContext:
         return Array(value.array, requires_grad=False)
 
 
-def to_numpy(array: Any) -> np.ndarray:
-    """Returns: the values of an array, or of a plain number, on the host; a copy."""
-    return np.array(chainer.backends.cuda.to_cpu(array.array) if isinstance(array, Array) else array)
+def to_numpy(array: Any, *, copy: bool = True) -> np.ndarray:
+    """Returns: the values of an array, or of a plain number, on the host; without `copy` the very memory where that can be."""
+    values = chainer.backends.cuda.to_cpu(array.array) if isinstance(array, Array) else array
+    return np.array(values) if copy else np.asarray(values)

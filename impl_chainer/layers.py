@@ -114,6 +114,8 @@ LAYERS = {
     "slice": shaping.slice_,
     "mean": shaping.mean,
     "sum": shaping.sum_,
+    "max": shaping.max_,
+    "broadcast": shaping.broadcast,
     "pad": shaping.pad,
     "upsample": shaping.upsample,
     "max_pool": shaping.max_pool,
@@ -123,5 +125,6 @@ LAYERS = {
     "add": shaping.add,
     "subtract": shaping.subtract,
     "multiply": shaping.multiply,
+    "matmul": shaping.matmul,
     "fade": shaping.fade,
 }

@@ -45,6 +45,20 @@ def sum_(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
     return F.sum(x[0], axis=tuple(axis + 1 for axis in layer.settings["axes"]))
 
 
+def max_(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """The maximum over some axes of each sample, the first of equal numbers."""
+    axes = [axis + 1 for axis in layer.settings["axes"]]
+    rows = F.transpose(x[0], (*(axis for axis in range(x[0].ndim) if axis not in axes), *sorted(axes)))
+    rows = F.reshape(rows, (math.prod((x[0].shape[0], *layer.shape)), -1))
+    largest = F.select_item(rows, rows.array.argmax(axis=1))  # F.max gives the whole gradient to each of equal numbers
+    return F.reshape(largest, (x[0].shape[0], *layer.shape))
+
+
+def broadcast(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Repeat along the axes of length 1."""
+    return F.broadcast_to(x[0], (x[0].shape[0], *layer.shape))
+
+
 def pad(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Put pixels of one value around each image."""
     top, bottom, left, right = layer.settings["padding"]
@@ -97,6 +111,11 @@ def subtract(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mod
 def multiply(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """The product of the inputs."""
     return math.prod(x[1:], start=x[0])
+
+
+def matmul(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """The product of each sample's two matrices."""
+    return F.matmul(x[0], x[1])
 
 
 def fade(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

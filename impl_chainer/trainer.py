@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from ganspec.impl_chainer.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_chainer.draws import Draws
 from ganspec.impl_chainer.gradients import gradients_of
 from ganspec.impl_chainer.mode import Mode
+from ganspec.impl_chainer.moving import Moving
 from ganspec.impl_chainer.network import evaluate_layers, outputs_of
 from ganspec.impl_chainer.operations import evaluate as evaluate_operation
 from ganspec.impl_chainer.trained import TrainedNetwork
@@ -44,8 +46,8 @@ class Trainer:
         device: "cpu" or "cuda".
         draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
             source of one's own, such as `spec.training.draws.RecordedDraws`.
-        factors: function of a shape that gives factors by which what every layer and formula gives is multiplied, and so every
-            gradient, too: near 1, they show what rounding costs. None where nothing is multiplied.
+        factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:
+            near 1, they show what rounding costs. None where nothing is multiplied.
 
     Raises:
         ValueError: an option has none of its values.
@@ -133,7 +135,7 @@ class Trainer:
         self._alive.start_repeat(at, next_batch)
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
-        with chainer.using_config("type_check", False):  # shapes were checked when the plan was made
+        with chainer.using_config("type_check", False), self._moving():  # shapes were checked when the plan was made
             values = self._evaluate(planned, at, layers)
             return StepResult(step, repeat, planned, values, *gradients_of(planned, values, self.networks, layers))
 
@@ -144,7 +146,8 @@ class Trainer:
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
             network = self.networks[name]
-            network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
+            with self._moving():
+                network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
@@ -255,12 +258,10 @@ class Trainer:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)
                 return outputs if node.shape is None else next(iter(outputs.values()))
-        value = evaluate_operation(node, inputs, i in planned.tracked)
-        return self._disturb(value) if self._factors else value
+        return evaluate_operation(node, inputs, i in planned.tracked)
 
-    def _disturb(self, value: Array) -> Array:
-        assert self._factors is not None
-        return value * self.context.array(self._factors(np.shape(value)))
+    def _moving(self) -> contextlib.AbstractContextManager[Any]:
+        return Moving(self._factors) if self._factors else contextlib.nullcontext()
 
     def _noise(self, name: str, at: Position) -> Array:
         return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)
@@ -286,8 +287,7 @@ class Trainer:
         if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: Array(a.array.copy(), requires_grad=False) for path, a in statistics.items()}
-        disturb = self._disturb if self._factors and not averaged else None
-        mode = Mode(training, mask, fade, self.context.floating, disturb)
+        mode = Mode(training, mask, fade, self.context.floating)
         return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
 
 

@@ -51,6 +51,10 @@ class ArrayContext:
             return torch.tensor(in_native_order(values), dtype=torch.int64, device=self.device)
         return torch.tensor(in_native_order(values), dtype=self.floating, device=self.device)
 
+    def adopted(self, values: np.ndarray) -> Array:
+        """Returns: floating-point values here, which nobody else changes; the very memory where that can be."""
+        return torch.from_numpy(values).to(self.device, self.floating)
+
     def filled(self, count: int, value: float) -> Array:
         """Returns: a vector of `count` numbers, all equal."""
         return torch.full((count,), value, dtype=self.floating, device=self.device)
@@ -64,6 +68,7 @@ class ArrayContext:
         return value.detach()
 
 
-def to_numpy(array: Any) -> np.ndarray:
-    """Returns: the values of an array, or of a plain number, on the host; a copy."""
-    return np.array(array.numpy(force=True) if isinstance(array, torch.Tensor) else array, order="C")
+def to_numpy(array: Any, *, copy: bool = True) -> np.ndarray:
+    """Returns: the values of an array, or of a plain number, on the host; without `copy` the very memory where that can be."""
+    values = array.numpy(force=True) if isinstance(array, torch.Tensor) else array
+    return np.array(values, order="C") if copy else np.asarray(values)

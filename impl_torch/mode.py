@@ -19,14 +19,12 @@ class Mode:
         mask: function of (layer, shape, like) that gives a dropout mask of zeros and 1 / (1 - rate).
         fade: progress of the stage of growth, from 0 to 1.
         dtype: dtype of the network's parameters, in the framework's own form.
-        disturb: function of what a layer gives that disturbs it a little; None where nothing is disturbed.
     """
 
     training: bool
     mask: Callable[[Layer, tuple[int, ...], Array], Array]
     fade: float
     dtype: Any
-    disturb: Callable[[Array], Array] | None = None
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names

@@ -62,7 +62,6 @@ def evaluate_layers(
         own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
         running = {s.name: statistics[f"{layer.name}/{s.name}"] for s in layer.statistics}
         value = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
-        value = mode.disturb(value) if mode.disturb else value
         shared = layer.kind in OUTPUT_IN_DERIVATIVE or any(value is values[i] for i in layer.inputs)
         values[layer.name] = value.view_as(value) if apart and shared else value
     return values

@@ -44,6 +44,21 @@ def sum_(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
     return x[0].sum(dim=[axis + 1 for axis in layer.settings["axes"]])
 
 
+def max_(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """The maximum over some axes of each sample, the first of equal numbers."""
+    axes = [axis + 1 for axis in layer.settings["axes"]]
+    rows = x[0].permute(*(axis for axis in range(x[0].ndim) if axis not in axes), *sorted(axes))
+    rows = rows.reshape(x[0].shape[0], *layer.shape, -1)
+    return rows.gather(-1, rows.argmax(dim=-1, keepdim=True)).squeeze(
+        -1
+    )  # amax shares the gradient among equal numbers
+
+
+def broadcast(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """Repeat along the axes of length 1."""
+    return x[0].expand(-1, *layer.shape)
+
+
 def pad(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Put pixels of one value around each image."""
     top, bottom, left, right = layer.settings["padding"]
@@ -107,6 +122,11 @@ def subtract(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mod
 def multiply(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """The product of the inputs."""
     return math.prod(x[1:], start=x[0])
+
+
+def matmul(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
+    """The product of each sample's two matrices."""
+    return x[0] @ x[1]
 
 
 def fade(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

@@ -168,7 +168,10 @@ def parse_setting(setting: str) -> dict[str, Any]:
     """
     key, equals, value = setting.partition("=")
     key, value = key.strip(), value.strip()
-    if not equals or not key or not value:
+    if equals and key and not value:
+        hint = f"write one, such as --set {_short(key)}=5; an empty text is --set '{_short(key)}=\"\"'"
+        raise SpecError([Problem(f"--set {_short(setting)}", "", "has no value", hint)])
+    if not equals or not key:
         raise SpecError([Problem(f"--set {_short(setting)}", "", "expected KEY=VALUE", _EXAMPLE)])
     if (first := key.partition(".")[0]) in _NOT_SETTABLE:
         message = f"'{first}' cannot be set: it decides which keys there are"

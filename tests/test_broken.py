@@ -4,6 +4,8 @@ The variants are the famous bugs of published GAN code: `ganspec.tools.agreement
 """
 
 import argparse
+import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,11 +23,13 @@ from ganspec.tools.agreement.mutants import training as t
 from ganspec.tools.agreement.mutants.catalogue import BEGAN, BY_NAME, CATALOGUE, CGAN, DRAGAN, WARMUP, Mutant
 from ganspec.tools.agreement.mutants.noticing import MISSED, NOTICED, UNTOUCHED, noticed_by
 from ganspec.tools.agreement.mutants.patches import patched
-from ganspec.tools.agreement.mutants.program import run_mutants
+from ganspec.tools.agreement.mutants.program import ELSEWHERE, PASSED, REJECTED, Trial, run_mutants
 from ganspec.tools.agreement.mutants.rejecting import reject
 from ganspec.tools.errors import AGREED, DISAGREED, FAILED, UserError
+from ganspec.tools.reporting import render_mutants
 from support import layer_systems
 from support.programs import here
+from support.report_schema import SCHEMA, unknown_to_schema
 
 pytestmark = pytest.mark.usefixtures("both_backends")
 
@@ -112,8 +116,22 @@ def test_a_mutant_that_is_elsewhere_than_the_catalogue_says_is_not_in_place():
     assert not found.in_place
 
 
-def test_the_program_says_what_is_rejected(capsys):
-    assert here("crosscheck", "gan_mlp_mnist", "--mutants", "--jobs", "1") == AGREED
+def test_the_program_says_what_is_rejected(capsys, tmp_path):
+    file = tmp_path / "mutants.json"
+    assert here("crosscheck", "gan_mlp_mnist", "--mutants", "--jobs", "1", "--json", str(file)) == AGREED
+    written = json.loads(file.read_text())
+    assert not unknown_to_schema(written, SCHEMA["$defs"]["mutants"])
+    assert written["format"] == SCHEMA["$defs"]["mutants"]["properties"]["format"]["const"]
+    assert written["test"] is None
+    assert {"torch", "chainer", "python"} <= set(written["versions"])
+    own = [(mutant, name) for mutant in CATALOGUE if mutant.system == "gan_mlp_mnist" for name in backends.NAMES]
+    assert len(written["mutants"]) == len(own)
+    for entry, (mutant, backend) in zip(written["mutants"], own, strict=True):
+        assert (entry["name"], entry["backend"], entry["source"]) == (mutant.name, backend, mutant.source)
+        assert (entry["verdict"], entry["rejected"]) == ("rejected", True)
+        assert entry["expected"] == {"kind": mutant.kind, "where": mutant.where}
+        assert entry["first"]["kind"] == mutant.kind
+        assert backend in entry["first"]["pair"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "4 of 4 mutants rejected where they are"
     assert all(line.startswith("rejected   ") for line in lines[:-1])
@@ -121,6 +139,31 @@ def test_the_program_says_what_is_rejected(capsys):
     assert "no mutant is tried on nothing; leave the system out, to try all" in capsys.readouterr().err
     assert here("crosscheck", "--test", "test_mine.py") == FAILED
     assert "so it needs --mutants, too" in capsys.readouterr().err
+    assert here("crosscheck", "--mutants", "--html", str(tmp_path / "page.html")) == FAILED
+    assert (
+        "--html has no meaning with --mutants, which takes systems, --jobs, --test and --json"
+        in capsys.readouterr().err
+    )
+    assert here("crosscheck", "--mutants", "--json", str(tmp_path / "none" / "a.json")) == FAILED
+    assert "--json FILE" in capsys.readouterr().err
+
+
+def test_what_passed_or_differed_elsewhere_is_not_rejected_in_the_file():
+    difference = reject(BY_NAME["alpha of ELU"], "torch").first.difference
+    trials = [
+        Trial("alpha of ELU", "torch", PASSED),
+        Trial("alpha of ELU", "chainer", ELSEWHERE, replace(difference, error=math.inf)),
+        Trial("alpha of ELU", "", MISSED),
+        Trial("alpha of ELU", "", UNTOUCHED),
+        Trial("alpha of ELU", "", NOTICED),
+    ]
+    written = json.loads(render_mutants(trials, "test_mine.py::test_mine", {"python": "3"}))
+    assert not unknown_to_schema(written, SCHEMA["$defs"]["mutants"])
+    assert [entry["rejected"] for entry in written["mutants"]] == [False, False, False, False, True]
+    verdicts = SCHEMA["$defs"]["mutant"]["properties"]["verdict"]["enum"]
+    assert {entry["verdict"] for entry in written["mutants"]} == {*verdicts} - {REJECTED}
+    assert [entry["first"] is None for entry in written["mutants"]] == [True, False, True, True, True]
+    assert written["mutants"][1]["first"]["not_finite"] == {"error": "infinity", "ratio": "infinity"}
 
 
 def test_a_users_test_notices_some_mutants_and_misses_others():

@@ -1,8 +1,8 @@
 """The pages of documentation hold: every example runs, every path, name and link exists.
 
-A page's blocks run in one folder, in order. `toml` blocks whose first line is "# NAME.toml" are files there; `pycon` blocks are
-interactive sessions whose answers are compared; `python` blocks run; of `sh` blocks the `ganspec` and `python -m` lines run, with
-few iterations and at the systems' reduced sizes, and what installs something is only looked at.
+A page's blocks run in one folder, in order. `toml` and `python` blocks whose first line is "# NAME.toml" or "# NAME.py" are files
+there; `pycon` blocks are interactive sessions whose answers are compared; other `python` blocks run; of `sh` blocks the `ganspec`
+and `python -m` lines run, with few iterations and at the systems' reduced sizes, and what installs something is only looked at.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ganspec.tools.__main__ import PROGRAMS, main
 from support.pages import PAGES, ROOT, Block, anchors, blocks, links, prose, rows_under, words_in_backticks
 
 # Pages that are not run here, each with the place where its commands are tried.
-RUN_ELSEWHERE = {"chainer.md": "tests/compat"}
+RUN_ELSEWHERE = {"chainer.md": "tests/compat", "porting.md": "tests/porting"}
 LANGUAGES = {"toml", "pycon", "python", "sh", "text"}
 TOP = {path.name for path in ROOT.iterdir()}
 MAX_WORDS = 650  # of README: a page that is read at one go
@@ -37,6 +37,7 @@ QUICK = {
     "train": ["--iterations", "2"],
     "crosscheck": ["--iterations", "1"],
     "bench": ["--iterations", "1", "--rounds", "1", "--backend", "torch"],
+    "check-updater": ["--iterations", "1"],
 }
 DEFAULT_SYSTEM = {"crosscheck": "wgan_gp_mlp_mnist", "bench": "wgan_gp_mlp_mnist"}  # in place of all there are
 # Words in backticks that look like names of ours and are not: of frameworks, of files that runs write, of examples.
@@ -81,6 +82,8 @@ def run_page(page: Path, folder: Path) -> int:
                     (folder / block.file).write_text(block.text, "utf-8")
             case "pycon":
                 count += run_session(block, names)
+            case "python" if block.file:
+                (folder / block.file).write_text(block.text, "utf-8")
             case "python":
                 exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), names)
                 count += 1

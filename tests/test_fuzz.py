@@ -23,7 +23,7 @@ from ganspec.tools.agreement import crosscheck_system
 from ganspec.tools.agreement.mutants.computing import replace_layer
 from ganspec.tools.agreement.mutants.patches import patched
 from ganspec.tools.errors import AGREED, DISAGREED
-from ganspec.tools.fuzzing.kinds import ANY, OF_IMAGES, OF_VECTORS, outline
+from ganspec.tools.fuzzing.kinds import ANY, OF_IMAGES, OF_MATRICES, OF_VECTORS, outline
 from ganspec.tools.fuzzing.neighbours import neighbours
 from ganspec.tools.fuzzing.networks import JOINING, Label, network
 from ganspec.tools.fuzzing.search import failure
@@ -40,14 +40,6 @@ NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 @settings(max_examples=25)
 @given(systems())
 def test_all_witnesses_agree_on_a_drawn_system(drawn):
-    assert not failure(drawn)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("both_backends")
-@settings(max_examples=200)
-@given(systems())
-def test_all_witnesses_agree_on_many_drawn_systems(drawn):
     assert not failure(drawn)
 
 
@@ -80,6 +72,27 @@ def test_what_was_found_once_is_mended(name, tmp_path):
     system = write_system(tmp_path, "loss.toml", {"D": f"x = [1, 2, 2] | {layers}"}, draws="", batch=5)
     comparison = crosscheck_system(replace(system, data=replace(system.data, range=(0.0, 1.0))), iterations=2)
     assert comparison.agrees, comparison.first
+
+
+# Layers of D whose true gradient is 0 or nearly so: what is left is rounding inside of one layer, and Adam divides it by itself.
+CANCELLING = {
+    "pixel norm of one channel": '{ kind = "pixel_norm", epsilon = 1e-12 }, { kind = "flatten" }',
+    "batch norm of two samples": (
+        '{ kind = "flatten" }, { kind = "batch_norm", name = "bn", epsilon = 1e-12, momentum = 0.5, gamma = 1, beta = 0 }'
+    ),
+}
+
+
+@pytest.mark.usefixtures("both_backends")
+@pytest.mark.parametrize("layers", CANCELLING.values(), ids=CANCELLING)
+@pytest.mark.parametrize("first", ["torch", "chainer"])
+def test_rounding_inside_a_layer_is_no_disagreement(layers, first, tmp_path):
+    (tmp_path / "loss.toml").write_text('title = "t"\nsource = "none"\n[losses]\nD = "mean(D(x))"\n')
+    before = f'{{ kind = "conv", name = "c", channels = 1, kernel = 1, stride = 1, padding = 0, {NORMAL} }}, '
+    after = f', {{ kind = "linear", name = "l", units = 1, {NORMAL} }}'
+    system = write_system(tmp_path, "loss.toml", {"D": f"x = [1, 2, 2] | {before}{layers}{after}"}, draws="", batch=2)
+    found = crosscheck_system(system, iterations=3, witnesses=(first, "chainer" if first == "torch" else "torch"))
+    assert found.agrees, found.first
 
 
 @settings(max_examples=60, phases=NO_SHRINKING)
@@ -143,7 +156,7 @@ def test_drawn_networks_have_every_kind_of_layer():
         seen.update(layer["kind"] for layer in drawn.data["network"]["layers"])
 
     look()
-    assert {*ANY, *OF_IMAGES, *OF_VECTORS, "embedding", "one_hot", "fade"} == {*KINDS, "network"}
+    assert {*ANY, *OF_IMAGES, *OF_MATRICES, *OF_VECTORS, "embedding", "one_hot", "fade"} == {*KINDS, "network"}
     missing = {"embedding", "one_hot", "fade", "conditional_batch_norm", "network", "log", "concat"} - seen
     assert not missing
 

@@ -16,7 +16,7 @@ from ganspec.tools.agreement.mutants.computing import (
 
 SYSTEM = "wgan_gp_mlp_mnist"
 MISTAKES = {
-    "layer": (SYSTEM, replace_layer("batch_norm", flipped_mode), "batch norm is not in training mode"),
+    "layer": (SYSTEM, replace_layer("batch_norm", flipped_mode), "batch norm is in inference mode, not in training mode"),
     "statistic": (SYSTEM, replace_layer("batch_norm", biased_variance), "the running variance takes the biased variance"),
     "vector": ("sndcgan_cifar10", spectral_vector(2), "moves 2 times in this step, not 1"),
     "formula": (SYSTEM, replace_operation("mean", sum_for_mean), "a sum over everything"),

@@ -13,7 +13,7 @@ from ganspec.spec.plan.graph import ELEMENTWISE
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.errors import UserError
-from support.layer_systems import MIDDLES
+from support.layer_systems import CODES, MIDDLES, write_conditional_system
 from support.layer_systems import write_system as write_layer_system
 from support.lockstep import assert_lockstep
 
@@ -48,6 +48,12 @@ def test_jax_in_lockstep_with_the_reference(name, installed):
 @pytest.mark.parametrize("kind", MIDDLES)
 def test_jax_in_lockstep_with_the_reference_on_a_critic_with(kind, installed, tmp_path):
     assert_lockstep(load_system(write_layer_system(tmp_path, kind)), ["jax"], SEED, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", CODES)
+def test_jax_in_lockstep_with_the_reference_on_a_conditional_system_with(code, installed, tmp_path):
+    assert_lockstep(write_conditional_system(tmp_path, code), ["jax"], SEED, 2)
 
 
 def test_it_has_every_kind_of_layer_and_function(installed):

@@ -8,8 +8,10 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.tools import backends
-from ganspec.tools.agreement import random_feed
+from ganspec.tools.agreement import crosscheck_system, random_feed
+from support import tiny_systems
 from support.layer_systems import MIDDLES, write_system
+from support.tiny_systems import NORMAL
 
 STEP = 1e-5  # of a finite difference in float64: its error is about STEP^2 and 1e-16 / STEP
 NEAR = 1e-6  # relative
@@ -105,3 +107,22 @@ def test_a_generator_without_a_graph_has_none(backend):
     networks = {result.plan.nodes[i].value for nodes in result.layer_gradients.values() for i in nodes}
     assert networks == {"D"}
     assert set(result.layer_gradients) == {"D"}
+
+
+def test_what_is_made_of_an_evaluation_that_a_later_step_trains_has_no_gradient_before_that(both_backends, tmp_path):
+    """E's step keeps G(z) with its graph for G's step; to D's step, in between, G(z) is a constant."""
+    (tmp_path / "loss.toml").write_text(
+        'title = "kept"\nsource = "none"\n[losses]\nE = "mean(E(x)) + mean(G(z))"\nD = "mean(D(G(z)))"\nG = "mean(D(G(z)))"\n'
+    )
+    flat = f'x = [1, 2, 2] | {{ kind = "flatten" }}, {{ kind = "linear", name = "l", units = 1, {NORMAL} }}'
+    image = (
+        f'z = [2] | {{ kind = "linear", name = "l", units = 4, {NORMAL} }}, {{ kind = "reshape", shape = [1, 2, 2] }}'
+    )
+    reuse = '[[steps]]\nupdate = ["{}"]\nreuse = ["G"]\n'
+    steps = '[[steps]]\nupdate = ["E"]\n' + reuse.format("D") + reuse.format("G")
+    system = tiny_systems.write_system(tmp_path, "loss.toml", {"G": image, "D": flat, "E": flat}, steps=steps)
+    found = crosscheck_system(system, iterations=2)
+    assert found.agrees, found.first
+    for backend in ("torch", "chainer"):
+        (layers,) = last_result(backend, system, 2).layer_gradients["D"].values()
+        assert list(layers) == ["l"]

@@ -75,6 +75,10 @@ CASES = {
     "split_axis": Case('kind = "slice", axis = 0, start = 2, stop = 4', lambda F, x: F.split_axis(x, 2, axis=1)[1]),
     "mean": Case('kind = "mean", axes = [1, 2]', lambda F, x: F.mean(x, axis=(2, 3))),
     "sum": Case('kind = "sum", axes = [0]', lambda F, x: F.sum(x, axis=1)),
+    "max": Case('kind = "max", axes = [0, 2]', lambda F, x: F.max(x, axis=(1, 3))),
+    "broadcast_to": Case(
+        'kind = "broadcast", shape = [4, 3, 6]', lambda F, x: F.broadcast_to(x, (2, 4, 3, 6)), shape=(2, 4, 1, 6)
+    ),
     "pad": Case(
         'kind = "pad", padding = [1, 0, 2, 1], value = 0.5',
         lambda F, x: F.pad(x, ((0, 0), (0, 0), (1, 0), (2, 1)), "constant", constant_values=0.5),

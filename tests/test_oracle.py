@@ -8,7 +8,7 @@ from ganspec.spec import load_system, system_names
 from ganspec.spec.layers import KINDS
 from ganspec.spec.plan.builder import FUNCTIONS
 from support import layer_systems
-from support.layer_systems import ELSEWHERE, MIDDLES
+from support.layer_systems import CODES, ELSEWHERE, MIDDLES, write_conditional_system
 from support.tiny_systems import GENERATOR, NORMAL, critic, write_system
 from support.witness import assert_backend_matches, witness
 
@@ -52,6 +52,12 @@ def test_the_oracle_knows_the_layer(kind, backend, tmp_path):
     assert_backend_matches(backend, system, witness(system))
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_the_oracle_knows_what_reads_labels(code, backend, tmp_path):
+    system = write_conditional_system(tmp_path, code)
+    assert_backend_matches(backend, system, witness(system))
+
+
 def test_the_oracle_is_asked_for_every_kind_of_layer():
     packaged = set()
     for name, iteration in CASES:
@@ -59,7 +65,7 @@ def test_the_oracle_is_asked_for_every_kind_of_layer():
         networks = system.stages[system.at(iteration)[0]].networks.values()
         packaged |= {layer.kind for network in networks for layer in network.layers}
     assert {kind.partition(",")[0] for kind in MIDDLES} == set(KINDS) - ELSEWHERE
-    assert packaged >= ELSEWHERE
+    assert packaged | {*CODES} >= ELSEWHERE
 
 
 # D's loss with each function that a formula can call; what follows a comma says which form of it. C has three outputs.

@@ -141,6 +141,9 @@ CASES = {
         "layer max_pool", [[[[-1.0, -1.0, -2.0]]]], [[[[-1, -2]]]], [[[[1, 0, 1]]]], None,
         {"kernel": (1, 2), "stride": (1, 2), "cover_all": True},
     ),
+    "max over axes": Case(
+        "layer max", [[[2.0, 3.0], [3.0, 1.0]]], [3], [[[0, 1], [0, 0]]], None, {"axes": (1, 0)},
+    ),
     # Equal samples: exp(-0) = 1 of each other one, and a distance's derivative at 0 is 0.
     "minibatch discrimination": Case(
         "layer minibatch_discrimination", [[3.0, -1.0], [3.0, -1.0], [3.0, -1.0]], [[2], [2], [2]], [[0, 0]] * 3, None,

@@ -14,7 +14,10 @@ FOLDER = Path(__file__).resolve().parent.parent / "tools" / "programs"
 
 def test_every_program_is_in_the_table_and_the_table_names_no_other():
     # `options` is what programs share.
-    assert set(PROGRAMS) == {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "options"}
+    assert {name.replace("-", "_") for name in PROGRAMS} == {path.stem for path in FOLDER.glob("*.py")} - {
+        "__init__",
+        "options",
+    }
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -25,7 +28,7 @@ def test_a_program_says_what_it_takes(name, capsys):
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: ganspec {name} ")
     assert PROGRAMS[name] in " ".join(shown.split())
-    program = importlib.import_module(f"ganspec.tools.programs.{name}")
+    program = importlib.import_module(f"ganspec.tools.programs.{name.replace('-', '_')}")
     assert program.run.__doc__, "its docstring says which exit codes it returns"
 
 

@@ -2,22 +2,21 @@
 
 A program is a module of `ganspec.tools.programs` with two functions: `add_arguments(parser)` adds its options to an
 `argparse` parser, and `run(arguments)` does the work with what was parsed and returns the exit code. Programs are imported
-only when they run, so that `ganspec show` starts at once and needs no framework. This module itself imports next to nothing
-before `main` watches over it: Ctrl-C while ganspec starts is no traceback either.
+only when they run, so that `ganspec show` starts at once and needs no framework. This module itself imports nothing that Python
+has not loaded already, or has built in, before `main` watches over it: Ctrl-C while ganspec starts is no traceback either.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers know the name; `typing` itself takes a while
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from typing import Any, TextIO
 
 DESCRIPTION = "A GAN written once, as data; run in PyTorch and in Chainer; proved to be the same in both."
 PROGRAMS = {
@@ -26,6 +25,7 @@ PROGRAMS = {
     "train": "train a system",
     "crosscheck": "compare the backends and the reference on a system",
     "fuzz": "draw systems at random, and compare all witnesses on each",
+    "check-updater": "hold an updater of your own, old Chainer code, against a system",
     "vectors": "check an implementation of your own against golden vectors",
     "port": "move a legacy Chainer model to PyTorch, with its numbers and a proof",
     "bench": "time training against a plain hand-written loop",
@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _watched(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
+        import contextlib
+
         with contextlib.suppress(AttributeError, OSError, ValueError):
             print("interrupted", file=sys.stderr, flush=True)
         return _INTERRUPTED
@@ -76,6 +78,8 @@ def _watched(given: list[str]) -> int:
     except OSError as error:
         return _system_refused(error)
     except (MemoryError, RuntimeError) as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python says so of Ctrl-C while it makes a class
+            raise error.__cause__ from None
         if not is_out_of_memory(error):
             raise
         say("out of memory: end other programs, or make the batch (such as --set run.batch=16) or the networks smaller")
@@ -83,8 +87,12 @@ def _watched(given: list[str]) -> int:
 
 
 def _run(given: list[str]) -> int:
+    import importlib
+
     name = next((word for word in given if not word.startswith("-")), "")
-    program: Any = importlib.import_module(f"ganspec.tools.programs.{name}") if name in PROGRAMS else None
+    program: Any = (
+        importlib.import_module(f"ganspec.tools.programs.{name.replace('-', '_')}") if name in PROGRAMS else None
+    )
     parser = _parser(name, program)
     if not given:
         parser.print_help()
@@ -99,7 +107,14 @@ def _parser(name: str, program: Any) -> argparse.ArgumentParser:
     import argparse
     from importlib.metadata import version
 
-    parser = argparse.ArgumentParser(
+    class Parser(argparse.ArgumentParser):
+        def _print_message(self, message: str, file: TextIO | None = None) -> None:
+            if file is not None and file is sys.stdout:  # argparse would not say that it could not write
+                file.write(message)
+            else:
+                super()._print_message(message, file)
+
+    parser = Parser(
         prog="ganspec",
         description=DESCRIPTION,
         epilog=EXAMPLES,
@@ -156,6 +171,8 @@ def _silence_if_broken(stream: Any) -> None:
     except AttributeError:  # closed before we started, and nothing was written
         return
     except (OSError, ValueError):
+        import contextlib
+
         with contextlib.suppress(OSError, ValueError):
             _to_devnull(stream.fileno())
 

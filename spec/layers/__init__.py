@@ -58,6 +58,8 @@ KINDS = {
     "slice": Kind(shaping.slice_),
     "mean": Kind(shaping.reduction),
     "sum": Kind(shaping.reduction),
+    "max": Kind(shaping.reduction),
+    "broadcast": Kind(shaping.broadcast),
     "pad": Kind(shaping.pad),
     "upsample": Kind(shaping.upsample),
     "max_pool": Kind(shaping.max_pool),
@@ -67,6 +69,7 @@ KINDS = {
     "add": Kind(shaping.join, least=2, most=16),
     "subtract": Kind(shaping.join, least=2, most=2),
     "multiply": Kind(shaping.join, least=2, most=16),
+    "matmul": Kind(shaping.matmul, least=2, most=2),
     "fade": Kind(shaping.join, least=2, most=2),
 }
 

@@ -103,9 +103,29 @@ def transpose(table: Table, inputs: list[Shape]) -> LayerOutline:
 
 
 def reduction(table: Table, inputs: list[Shape]) -> LayerOutline:
-    """The mean, or the sum, over some axes of a sample, which go; axes 1 and 2 of an image are its pixels."""
+    """The mean, sum or maximum over some axes of a sample, which go; axes 1 and 2 of an image are its pixels."""
     axes = _axes(table.sizes("axes", least=0), inputs[0])
     return LayerOutline(tuple(n for i, n in enumerate(inputs[0]) if i not in axes), {"axes": axes})
+
+
+def broadcast(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """Repeats its numbers along the axes of length 1, until it has another shape."""
+    shape, old = table.sizes("shape"), inputs[0]
+    if len(shape) != len(old) or any(n not in (1, new) for n, new in zip(old, shape, strict=True)):
+        raise ShapeError(
+            f"{format_shape(old)} cannot be repeated to {format_shape(shape)}: each axis is as long as before, or was of length 1"
+        )
+    return LayerOutline(shape, {})
+
+
+def matmul(table: Table, inputs: list[Shape]) -> LayerOutline:
+    """The product of two matrices, of each sample."""
+    first, second = inputs
+    if (len(first), len(second)) != (2, 2) or first[1] != second[0]:
+        raise ShapeError(
+            f"expected two matrices, m x k and k x n, found {format_shape(first)} and {format_shape(second)}"
+        )
+    return LayerOutline((first[0], second[1]), {})
 
 
 def _axes(axes: Shape, shape: Shape) -> Shape:

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from ganspec.spec.network.architecture import Layer
-from ganspec.spec.reference.jets import Jet, jet, joined
+from ganspec.spec.reference.jets import Jet, bilinear, jet, joined
 from ganspec.spec.reference.mode import Evaluation
 
 Extent = int | tuple[int, int]  # in both directions of an image, or (vertical, horizontal)
@@ -39,6 +39,10 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
             return x.linear(lambda v: v.mean(axis=tuple(axis + 2 for axis in settings["axes"])))
         case "sum":
             return x.linear(lambda v: v.sum(axis=tuple(axis + 2 for axis in settings["axes"])))
+        case "max":
+            return _max(x, tuple(axis + 2 for axis in settings["axes"]))
+        case "broadcast":
+            return x.linear(lambda v: np.broadcast_to(v, (*v.shape[:2], *layer.shape)))
         case "pad":
             top, bottom, left, right = settings["padding"]
             inside = x.each_sample(lambda v: np.pad(v, ((0, 0), (0, 0), (top, bottom), (left, right))))
@@ -54,9 +58,23 @@ def evaluate(layer: Layer, inputs: list[Jet], own: Mapping[str, Jet], how: Evalu
             return x - inputs[1]
         case "multiply":
             return reduce(lambda product, factor: product * factor, inputs)
+        case "matmul":
+            return bilinear(np.matmul, x, inputs[1])
         case "fade":
             return x * (1.0 - how.fade) + inputs[1] * how.fade
     return None
+
+
+def _max(x: Jet, axes: tuple[int, ...]) -> Jet:
+    """The largest number over some axes; derivatives are those of the first of equal ones."""
+    last = tuple(range(-len(axes), 0))
+
+    def rows(v: np.ndarray) -> np.ndarray:
+        moved = np.moveaxis(v, sorted(axes), last)
+        return moved.reshape(*moved.shape[: -len(axes)], -1)
+
+    largest = rows(x.f).argmax(axis=-1)
+    return x.linear(lambda v: np.take_along_axis(rows(v), largest[..., None], axis=-1)[..., 0])
 
 
 def both(extent: Extent) -> tuple[int, int]:

@@ -34,19 +34,26 @@ class DrawSource(Protocol):
 
 @dataclass(frozen=True)
 class StreamDraws:
-    """The numbers of the spec's own streams: the same for every backend."""
+    """The numbers of the spec's own streams: the same for every backend.
+
+    Args:
+        system: the system.
+        seed: seed of the streams.
+        streams: function that makes the streams of a seed; another one than `Streams` gives other numbers.
+    """
 
     system: System
     seed: int
+    streams: Callable[[int], Streams] = Streams
 
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> np.ndarray:
-        distribution, streams = self.system.draws[name].distribution, Streams(self.seed)
+        distribution, streams = self.system.draws[name].distribution, self.streams(self.seed)
         if symbol.dtype == "label":
             return streams.labels(distribution, name, at, batch)
         return streams.sample(distribution, name, at, (batch, *symbol.shape))
 
     def mask(self, network: str, layer: Layer, at: Position, shape: tuple[int, ...]) -> np.ndarray:
-        return Streams(self.seed).mask(layer.settings["rate"], mask_name(network, layer), at, shape)
+        return self.streams(self.seed).mask(layer.settings["rate"], mask_name(network, layer), at, shape)
 
 
 def mask_name(network: str, layer: Layer) -> str:

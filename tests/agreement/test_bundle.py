@@ -5,12 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from ganspec.spec import load_system
 from ganspec.tools.agreement import Altered, crosscheck_system, replay
 from ganspec.tools.agreement.bundle import Asked, read_bundle, write_bundle
-from ganspec.tools.errors import UserError
+from ganspec.tools.errors import FAILED, UserError
 from support.drawn import write_variant
+from support.programs import here
 
 pytestmark = pytest.mark.usefixtures("both_backends")
 
@@ -68,6 +70,13 @@ DAMAGE = {
     "witnesses": ({"witnesses": ["torch"]}, "expected a list of at least two names"),
     "a witness twice": ({"witnesses": ["torch", "torch"]}, "expected a list of at least two names"),
     "a first witness that does not train": ({"witnesses": ["reference", "torch"]}, "the first of which trains"),
+    "a step that is none": ({"place": [0, 7, 0]}, r"bundle\.json: place: step is 7, expected a number from 0 to 1"),
+    "a name that is none": ({"name": "%1 y"}, r"name is '%1 y', which .* does not compute at iteration 0, step 0"),
+    "a pair that is none": (
+        {"pair": ["torch", "jax"]},
+        "pair: 'jax' is not compared: expected one of chainer, reference, torch",
+    ),
+    "a pair of one": ({"pair": ["torch", "torch"]}, "pair is .*, expected the names of two witnesses"),
     "a witness that is none": ({"witnesses": ["torch", "os"]}, "backend 'os', which is not installed"),
 }
 
@@ -94,6 +103,41 @@ def test_a_damaged_file_is_refused(file, how, made, tmp_path):
         (copy / file).write_bytes(b"\0" * 100)
     with pytest.raises(UserError, match=file):
         read_bundle(copy)
+
+
+EXTRA = {
+    "batch/0/q": r"holds 'batch/0/q', which no bundle of .* holds; write it anew",
+    "batch/7/x": r"holds batches \[0, 7\], expected all from 0",
+    "found/jax": "holds 'found/jax', which",
+    "symbol/zz/0/0/0/0": "holds 'symbol/zz/0/0/0/0', which",
+    "mask/Q/drop/0/0/0/0": "holds 'mask/Q/drop/0/0/0/0', which",
+    "other/D/drop/0/0/0/0": "holds 'other/D/drop/0/0/0/0', which",
+}
+
+
+@pytest.mark.parametrize("name", EXTRA)
+def test_an_array_that_no_bundle_holds_is_refused_by_name(name, made, tmp_path):
+    copy = copied(made[0], tmp_path)
+    with_array(copy, name)
+    with pytest.raises(UserError, match=EXTRA[name]):
+        read_bundle(copy)
+
+
+def test_a_batch_that_is_not_drawn_is_refused(made, tmp_path):
+    copy = copied(made[0], tmp_path)
+    for name in ("x", "y"):
+        with_array(copy, f"batch/1/{name}", like=f"batch/0/{name}")
+    assert here("crosscheck", "--replay", copy) == FAILED
+    bundle = read_bundle(copy)
+    options = {"seed": 3, "dtype": "float64", "device": "cpu", "witnesses": ("torch", "chainer")}
+    with pytest.raises(ValueError, match="it has 2 batches, but only 1 are drawn up to that place"):
+        replay(bundle.loaded, bundle.evidence, **options)
+
+
+def with_array(folder, name, like=None):
+    """Add an array to those of a bundle."""
+    arrays = load_file(folder / "arrays.safetensors")
+    save_file(arrays | {name: arrays[like] if like else np.zeros(3)}, folder / "arrays.safetensors")
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(made, tmp_path):

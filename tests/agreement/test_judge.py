@@ -12,7 +12,7 @@ from ganspec.spec.training.state import array_shapes
 from ganspec.tools.agreement import crosscheck, crosscheck_system
 from ganspec.tools.agreement.bounds import ROUNDINGS
 from ganspec.tools.agreement.given import random_feed
-from ganspec.tools.agreement.judge import Judge, Witnessed, record_of
+from ganspec.tools.agreement.judge import Judge, Witnessed, movement_of, record_of
 from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.agreement.rounding import EPSILON
 from ganspec.tools.agreement.witnesses import Defined
@@ -190,7 +190,7 @@ def test_the_roundings_are_those_of_the_dtypes():
     for dtype, most in (("float32", 5e-6), ("float64", 1e-14)):  # relative, of numbers that a rounding does not move
         judge = Judge(("a", "b"), {"a": "float64", "b": dtype})
         records = {"a": record_of([quantity(RIGHT)]), "b": record_of([quantity((RIGHT * (1 + most)).astype(dtype))])}
-        judge.add(Witnessed(records, records["a"], [records["a"]]))
+        judge.add(Witnessed(records, records["a"], [movement_of(records["a"], records["a"])]))
         assert judge.first is not None
 
 
@@ -204,7 +204,7 @@ def test_numbers_of_any_size_are_compared(size):
 def test_a_movement_that_is_not_finite_allows_nothing():
     judge = Judge(("a", "b"), {"a": "float64", "b": "float64"})
     records = {"a": record_of([quantity(RIGHT)]), "b": record_of([quantity(RIGHT * (1 + 1e-6))])}
-    judge.add(Witnessed(records, records["a"], [record_of([quantity(RIGHT * np.inf)])]))
+    judge.add(Witnessed(records, records["a"], [movement_of(records["a"], record_of([quantity(RIGHT * np.inf)]))]))
     assert judge.first is not None
 
 
@@ -215,12 +215,12 @@ def test_what_moved_long_ago_and_what_another_quantity_moves_is_not_allowed():
         moved = record_of([quantity(1.0 + 1e-9 * (iteration == 0), iteration=iteration)])
         error = 1e-12 * (iteration == 59)
         wrong = record_of([quantity(1.0 + error, iteration=iteration), quantity(1.0, "other", iteration=iteration)])
-        judge.add(Witnessed({"a": right, "b": wrong}, right, [moved]))
+        judge.add(Witnessed({"a": right, "b": wrong}, right, [movement_of(right, moved)]))
     assert judge.first is not None
     judge = Judge(("a", "b"), {"a": "float64", "b": "float64"})
     right = record_of([quantity(1.0), quantity(1.0, "other")])
     wrong = record_of([quantity(1.0), quantity(1.0 + 1e-12, "other")])
-    judge.add(Witnessed({"a": right, "b": wrong}, right, [record_of([quantity(1.0 + 1e-6)])]))
+    judge.add(Witnessed({"a": right, "b": wrong}, right, [movement_of(right, record_of([quantity(1.0 + 1e-6)]))]))
     assert judge.first is not None
 
 
@@ -307,7 +307,7 @@ def test_an_error_is_allowed_in_proportion_to_what_a_rounding_moves(values, move
     judge = Judge(("a", "b"), {"a": "float64", "b": "float64"})
     moved = np.full_like(value, movement / np.sqrt(value.size))
     records = {"a": record_of([quantity(value)]), "b": record_of([quantity(value + 2.5 * share * moved)])}
-    judge.add(Witnessed(records, records["a"], [record_of([quantity(value + moved)])]))
+    judge.add(Witnessed(records, records["a"], [movement_of(records["a"], record_of([quantity(value + moved)]))]))
     if share < 0.99:  # 40 times the movement of one unit in the last place, which is a 16th of what was measured
         assert judge.first is None
     elif 2.5 * share * movement > 2.5 * movement * 1.01 + 1e-14 * np.linalg.norm(value):
@@ -319,7 +319,7 @@ def test_a_single_number_that_stands_still_by_chance_is_allowed_what_it_moved_be
     for iteration, moves in enumerate([1e-9, 0.0]):
         right = record_of([quantity(0.0, iteration=iteration)])
         records = {"a": right, "b": record_of([quantity(1e-9, iteration=iteration)])}
-        judge.add(Witnessed(records, right, [record_of([quantity(moves, iteration=iteration)])]))
+        judge.add(Witnessed(records, right, [movement_of(right, record_of([quantity(moves, iteration=iteration)]))]))
     assert judge.first is None
 
 

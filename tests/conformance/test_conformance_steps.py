@@ -70,9 +70,10 @@ def test_same_function_by_other_layers_agrees_and_the_report_says_so(gans):
 
     report = wgan_gp(gans, critic=OtherLayers(36, 7), iterations=2)
     assert report.agrees, report
-    kinds = {row.kind for row in report.comparison.rows}
-    assert {"parameter gradient", "parameter", "report"} <= kinds
-    assert "layer" not in kinds
+    kinds = {row.kind: row.compared for row in report.comparison.rows}
+    assert {"parameter gradient", "parameter", "report"} <= set(kinds)
+    assert kinds["layer"] == 2 * (2 * (1 + 3) + 1 + 1)  # what each evaluation of a network gives
+    assert "layer gradient" not in kinds
     assert report.notes[-1].startswith(
         "inner layers differ and were left out, first %2 D(%1): leaky_relu_1 at iteration 0"
     )
@@ -286,3 +287,16 @@ def fresh_batches():
 
     system = load_system("wgan_gp_mlp_mnist", QUICK, reduced=True)
     return replace(system, schedule=replace(system.schedule, data="repeat"))
+
+
+def test_nothing_is_suggested_while_a_mutant_is_tried(gans, monkeypatch):
+    """Its verdict counts, and other conventions take several times as long as that."""
+    from ganspec.tools.conformance import check
+
+    tried = []
+    monkeypatch.setattr(check, "_suggestion", lambda *arguments: tried.append(1) or "")
+    assert not wgan_gp(gans, critic=gans.Critic(36, 7, 0.2)).agrees
+    assert len(tried) == 1
+    monkeypatch.setenv("GANSPEC_MUTANT", "sum for mean")
+    assert not wgan_gp(gans, critic=gans.Critic(36, 7, 0.2)).agrees
+    assert len(tried) == 1

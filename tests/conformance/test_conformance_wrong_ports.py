@@ -14,10 +14,10 @@ from support.conformance import gan_torch, wrong_torch
 
 WGAN = {
     # a step that is wrong, and what the report or the message must say
-    "NormOfTheBatch": "loss %25 loss_D",
-    "NormOverSamples": "loss %25 loss_D",
-    "SumForMean": "loss %25 loss_D",
-    "WrongPenaltyWeight": "loss %25 loss_D",
+    "NormOfTheBatch": "report gradient_penalty",
+    "NormOverSamples": "report gradient_penalty",
+    "SumForMean": "report gradient_penalty",
+    "WrongPenaltyWeight": "report gradient_penalty",
     "NoDoubleBackprop": "gradient of loss_D by D/l4/W",
     "OneEpsForTheBatch": "torch.rand([1])",
     "EpsForEachPixel": "torch.rand_like([3, 36])",
@@ -26,7 +26,7 @@ WGAN = {
     "NormalNoise": "torch.randn([3, 5])",
     "SameNoiseEachStep": "not drawn: z",
     "NoiseAnewForThePenalty": "torch.rand([3, 5])",
-    "SignOfG": "iteration 0, step 1, repeat 0: report loss_G",
+    "SignOfG": "iteration 0, step 1, repeat 0: loss %4 loss_G",
     "NoZeroGrad": "iteration 0, step 0, repeat 1: gradient of loss_D by D/l4/W",
     "GeneratorFirst": "update 1 of G in this iteration comes where the spec updates D (iteration 0, step 0, repeat 0)",
     "OneCriticStepLess": "update 1 of G in this iteration comes where the spec updates D (iteration 0, step 0, repeat 1)",
@@ -44,12 +44,12 @@ OPTIMIZERS = [
 NETWORKS = {
     ("G", "BiasedMomentum"): "statistic G/bn1/mean",
     ("G", "OtherEpsilon"): "G(%0): bn2",
-    ("G", "SigmoidAtTheEnd"): "G(%0): reshape_1",
+    ("G", "SigmoidAtTheEnd"): "G(%0): tanh_1",
     ("G", "NormBeforeActivation"): "G(%0): leaky_relu_1",
     ("D", "OtherSlope"): "D(%1): leaky_relu_1",
     ("D", "OtherRate"): "keeps each number with probability 0.7; the spec's dropout there drops 0.5 and keeps 0.5",
     ("D", "DropoutBeforeActivation"): "D(%1): leaky_relu_1",
-    ("D", "NoDropout"): "not drawn: the mask of D's layer dropout_1: 7 per sample, dropping 0.5",
+    ("D", "NoDropout"): "D(%1): dropout_1",
     ("D", "SwappedLayers"): "D(%1): l2",
 }
 BEGAN = {
@@ -57,7 +57,7 @@ BEGAN = {
     "OtherSign": ("report k", ["loss.lambda_k=0.05"]),
     "SquaredLoss": ("report L_real", []),
     "SumOfPixels": ("report L_real", []),
-    "KNotUsed": ("iteration 1, step 0, repeat 0: report loss_D", []),
+    "KNotUsed": ("iteration 1, step 0, repeat 0: loss %13 loss_D", []),
 }
 
 

@@ -1,4 +1,4 @@
-"""Draws are recorded where his model makes them, and given to the port; what does not fit is said with both lines."""
+"""Draws are recorded where your model makes them, and given to the port; what does not fit is said with both lines."""
 
 from __future__ import annotations
 
@@ -137,12 +137,12 @@ def test_another_draw_is_named_with_both_lines(his, port, said):
     text = str(raised.value)
     assert text.endswith(said)
     assert text.count("test_draws.py:") == 2
-    assert "draw 1, for which his model has" in text
+    assert "draw 1, for which your model has" in text
 
 
 def test_too_many_draws_and_too_few_are_named():
     recorder, _ = record(lambda: np.random.rand(2))
-    with pytest.raises(DrawError, match="draw 2, but his model draws 1 times"):
+    with pytest.raises(DrawError, match="draw 2, but your model draws 1 times"):
         replay(recorder.events, lambda: torch.rand(2), lambda: torch.rand(2))
     recorder, _ = record(lambda: np.random.rand(2), lambda: np.random.randn(3))
     with pytest.raises(

@@ -80,7 +80,7 @@ def test_plain_model_is_proved_and_an_unused_parameter_has_no_gradient_in_both(t
         ("return F.tanh(h) * np.random.beta(1, 2)", "np.random.beta draws numbers that cannot be given to the port"),
         (
             "Model.calls = getattr(Model, 'calls', 0) + 1; return h * Model.calls",
-            "two runs of his model on the same numbers",
+            "two runs of your model on the same numbers",
         ),
     ],
 )
@@ -95,13 +95,13 @@ def test_what_differs_each_time_is_refused_with_its_line(tmp_path, last, said):
 
 def test_an_input_that_does_not_fit_is_the_users_mistake(tmp_path):
     with pytest.raises(
-        UserError, match=r"his model does not run on these inputs: InvalidType: .*; mend --input or --call-args"
+        UserError, match=r"your model does not run on these inputs: InvalidType: .*; mend --input or --call-args"
     ):
         proved(tmp_path, "return F.tanh(h)", inputs=("x=5",))
 
 
 def test_an_object_as_output_is_the_users_mistake(tmp_path):
-    with pytest.raises(UserError, match="his model's output is an object of Model; return arrays"):
+    with pytest.raises(UserError, match="your model's output is an object of Model; return arrays"):
         proved(tmp_path, "return self")
 
 
@@ -125,7 +125,7 @@ def test_state_that_the_port_lacks_is_a_difference(tmp_path):
 def test_nan_agrees_with_nothing(tmp_path):
     proof = proved(tmp_path, "return F.log(h - 1e3)", "return torch.log(h - 1e3)")
     assert not proof.proved
-    assert proof.first.note == "no run could judge it: his model gives NaN"
+    assert proof.first.note == "no run could judge it: your model gives NaN"
     proof = proved(tmp_path, "return F.tanh(h)", "return torch.tanh(h) / 0 * 0", stop=True)
     assert not proof.proved
 
@@ -152,7 +152,7 @@ def test_zeros_in_place_of_no_gradient_are_said(tmp_path):
     proof = proved(tmp_path, "return F.tanh(h)", "return torch.tanh(h) + 0 * self.unused.weight.sum()")
     assert proof.proved
     rows = [row for row in proof.rows if row.name == "unused/W" and row.kind == "parameter gradient"]
-    assert {row.note for row in rows} == {"his model gives none, the other zeros"}
+    assert {row.note for row in rows} == {"your model gives none, the other zeros"}
 
 
 def test_second_gradient_that_chainer_lacks_is_said(tmp_path):
@@ -180,7 +180,7 @@ def test_second_gradient_that_chainer_drops_without_a_word_is_said(tmp_path):
 def test_sizes_that_his_model_refuses_are_said(tmp_path):
     his = "assert len(x) > 1 and x.shape[2:] == (2, 2); return F.tanh(h)"
     proof = proved(tmp_path, his, inputs=("x=1,2,2",), port="return torch.tanh(self.l1(x.flatten(1)))")
-    assert [text for text in proof.unexercised if "which his model does not take" in text]
+    assert [text for text in proof.unexercised if "which your model does not take" in text]
     assert not [row for row in proof.rows if row.case.batch == 1 or row.case.scale != 1]
 
 
@@ -207,4 +207,25 @@ def test_arrays_that_the_port_does_not_have_are_a_difference(tmp_path):
         his, Ported(load(tmp_path / "port.py").Model, ()), named(his.make("float64")), [parse_input("x=4")], stop=True
     )
     assert proof.first.kind == "arrays"
-    assert "unused.weight has the shape [3, 2], his unused/W [2, 2]" in proof.first.note
+    assert "unused.weight has the shape [3, 2], your unused/W [2, 2]" in proof.first.note
+
+
+def test_a_constant_of_the_constructor_must_be_the_ports_own(tmp_path):
+    his, port = "return F.tanh(h) + self.state[0]", "return torch.tanh(h) + self.state[0]"
+    assert proved(tmp_path, his, port).proved
+    (tmp_path / "port.py").write_text(
+        PORT.replace("torch.zeros(2)", "torch.ones(2)").replace("return torch.tanh(h)", port)
+    )
+    model = Original(load(tmp_path / "his.py").Model, ())
+    proof = prove(
+        model, Ported(load(tmp_path / "port.py").Model, ()), named(model.make("float64")), [parse_input("x=4")]
+    )
+    assert proof.first.note == "the port: its state begins with other numbers than yours"
+
+
+def test_random_parameters_with_which_a_model_fails_are_said(tmp_path):
+    proof = proved(tmp_path, "assert not self.l1.b.array.any(); return F.tanh(h)")
+    assert proof.proved
+    assert any(
+        "random parameters in training, with which your model fails: AssertionError" in t for t in proof.unexercised
+    )

@@ -206,6 +206,29 @@ def test_an_interrupt_while_modules_are_imported_is_no_traceback(module, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_that_python_wraps_is_one(monkeypatch, capsys):
+    def make_class(arguments):
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()  # so says Python 3.11
+
+    monkeypatch.setattr("ganspec.tools.programs.systems.run", make_class)
+    assert here("systems") == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_next_to_nothing_is_imported_before_ctrl_c_is_watched_for():
+    code = "import sys; before = {*sys.modules}; import ganspec.tools.__main__; print(*sorted({*sys.modules} - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {*done.stdout.split()} <= {"ganspec", "ganspec.tools", "ganspec.tools.__main__", "errno"}
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "train --help", ""])
+def test_help_that_cannot_be_written_is_a_failure(words):
+    command = f"{sys.executable} -u -m ganspec.tools {words} > /dev/full"  # -u: each line is written at once
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert process.stderr.startswith("the standard output cannot be written: No space left on device")
+
+
 @pytest.mark.parametrize(
     ("streams", "code", "error"),
     [

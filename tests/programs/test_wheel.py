@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.updaters.command import command
+
 ROOT = Path(__file__).resolve().parents[2]
 TAKEN = (
     "spec",
@@ -80,6 +82,8 @@ def crowded(wheel, tmp_path_factory) -> tuple[Path, Path]:
             (folder / name / "__init__.py").write_text(TRAP)
     (here / "spec.py").write_text(TRAP)
     (here / "old_model.py").write_text(OLD_MODEL)
+    for path in (ROOT / "tests" / "support" / "updaters").glob("*.*"):  # what `check-updater` is tried on
+        (here / path.name).write_bytes(path.read_bytes())
     script = Path(sysconfig.get_paths()["scripts"])
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", packages, wheel]
     subprocess.run(list(map(str, install)), check=True, capture_output=True, timeout=300)
@@ -117,6 +121,7 @@ def test_a_users_own_modules_and_another_distributions_are_not_ours(crowded):
         ["train", "wgan_gp_mlp_mnist", "--iterations", "1", "--out", "chainer", "--backend", "chainer"],
         ["crosscheck", "wgan_gp_mlp_mnist", "--iterations", "1"],
         ["vectors", "--lint"],
+        command("Gan", folder=""),
         ["fuzz", "--examples", "1"],
         ["port", "old_model.py:Old", "--input", "x=3", "--out", "ported"],
         ["bench", "wgan_gp_mlp_mnist", "--backend", "torch", "--rounds", "1", "--iterations", "1"],

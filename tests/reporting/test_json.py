@@ -12,9 +12,9 @@ from ganspec.tools.agreement.report import Report
 from ganspec.tools.errors import UserError
 from ganspec.tools.reporting import json_reader, read_json, render_json
 from support.drawn_reports import reports
+from support.report_schema import SCHEMA, unknown_to_schema
 from support.reports import comparison, mixed_report, report, samples
 
-SCHEMA = json.loads(Path(json_reader.__file__).with_name("schema.json").read_text("utf-8"))
 JSON_VALUES = (
     st.none() | st.booleans() | st.integers(-2, 10**400) | st.floats() | st.text(max_size=3) | st.just([]) | st.just({})
 )
@@ -126,9 +126,9 @@ def test_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     said = {
         "absent": "cannot be read: No such file or directory; write one with ganspec crosscheck --json FILE",
         "bytes": "cannot be read: it is not UTF-8 text; write one with ganspec crosscheck --json FILE",
-        "pipe": "is not a regular file",
-        ".": "is not a regular file",
-        "large": "is larger than 1,000 bytes, too large for a report",
+        "pipe": "is not a regular file; write one with ganspec crosscheck --json FILE",
+        ".": "cannot be read: Is a directory; write one with ganspec crosscheck --json FILE",
+        "large": "is larger than 1,000 bytes; write one with ganspec crosscheck --json FILE",
     }
     for name, message in said.items():
         with pytest.raises(UserError) as caught:
@@ -136,29 +136,6 @@ def test_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         assert str(caught.value) == f"{tmp_path / name}: {message}"
     with pytest.raises(UserError, match="larger than 1,000 characters"):
         read_json((tmp_path / "large").read_text())
-
-
-def unknown_to_schema(value: object, schema: dict, path: str = "") -> list[str]:
-    """Returns: the places of JSON data whose keys differ from those that the schema requires and allows."""
-    if "$ref" in schema:
-        return unknown_to_schema(value, SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]], path)
-    if "anyOf" in schema:
-        return [] if value is None else unknown_to_schema(value, schema["anyOf"][1], path)
-    if isinstance(value, list):
-        return [
-            line for i, item in enumerate(value) for line in unknown_to_schema(item, schema["items"], f"{path}[{i}]")
-        ]
-    if not isinstance(value, dict) or "properties" not in schema:
-        return []
-    wrong = [
-        f"{path}.{key}"
-        for key in {*value} ^ {*schema["required"]}
-        if key not in value or key not in schema["properties"]
-    ]
-    return wrong + [
-        line for key in value if key in schema["properties"]
-        for line in unknown_to_schema(value[key], schema["properties"][key], f"{path}.{key}")
-    ]  # fmt: skip
 
 
 def test_schema_has_every_key_that_is_written() -> None:

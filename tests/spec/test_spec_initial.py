@@ -35,6 +35,21 @@ FANS = {
         '{ kind = "batch_norm", epsilon = 1, momentum = 0.1, gamma = "FANS", beta = "FANS" }', "[5]",
         {"gamma": (5, 5), "beta": (5, 5)},
     ),
+    "conv, groups": (
+        '{ kind = "conv", channels = 6, kernel = [1, 3], stride = 1, padding = 0, groups = 2, WEIGHT, BIAS }', "[4, 8, 8]",
+        {"W": (2 * 3, 3 * 3), "b": (2 * 3, 3 * 3)},
+    ),
+    "deconv, rectangle": (
+        '{ kind = "deconv", channels = 4, kernel = [3, 2], stride = [1, 2], padding = 0, WEIGHT, BIAS }', "[2, 8, 8]",
+        {"W": (2 * 6, 4 * 6), "b": (2 * 6, 4 * 6)},
+    ),
+    "layer_norm": (
+        '{ kind = "layer_norm", epsilon = 1, gamma = "FANS", beta = "FANS" }', "[2, 3]", {"gamma": (6, 6), "beta": (6, 6)},
+    ),
+    "group_norm": (
+        '{ kind = "group_norm", groups = 2, epsilon = 1, gamma = "FANS", beta = "FANS" }', "[4, 8, 8]",
+        {"gamma": (4, 4), "beta": (4, 4)},
+    ),
 }  # fmt: skip
 SHAPES = {
     "linear": {"W": (7, 5), "b": (7,)},
@@ -43,6 +58,10 @@ SHAPES = {
     "embedding": {"W": (3, 6)},
     "batch_norm": {"gamma": (2,), "beta": (2,)},
     "batch_norm of a vector": {"gamma": (5,), "beta": (5,)},
+    "conv, groups": {"W": (6, 2, 1, 3), "b": (6,)},
+    "deconv, rectangle": {"W": (2, 4, 3, 2), "b": (4,)},
+    "layer_norm": {"gamma": (2, 3), "beta": (2, 3)},
+    "group_norm": {"gamma": (4,), "beta": (4,)},
 }
 
 

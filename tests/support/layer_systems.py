@@ -1,4 +1,7 @@
-"""A system for each kind of layer: WGAN-GP, whose critic has one layer of that kind in its middle."""
+"""A system for each kind of layer: WGAN-GP whose critic has one in its middle; for kinds that read labels, a conditional one."""
+
+from support import tiny_systems
+from support.tiny_systems import NORMAL, critic
 
 # The middle of a critic for each kind of layer. Before it stands the image, after it layers that make one number per sample.
 MIDDLES = {
@@ -50,9 +53,14 @@ MIDDLES = {
     "slice": '{ kind = "slice", axis = 1, start = 1, stop = 3 }',
     "mean": '{ kind = "mean", axes = [1, 2] }',
     "sum": '{ kind = "sum", axes = [2, 0] }',
+    "max": '{ kind = "max", axes = [2, 0] }',
+    "broadcast": '{ kind = "conv", name = "w", channels = 1, kernel = 2, stride = STRIDE, padding = 0 }, '
+    '{ kind = "mean", axes = [2] }, { kind = "broadcast", shape = [3, "floor((size - 2) / STRIDE) + 1"] }',
     "pad": '{ kind = "pad", padding = [0, 1, 2, STRIDE], value = SLOPE }',
     "subtract": '{ kind = "tanh", name = "t" }, { kind = "subtract", from = ["x", "t"] }',
     "multiply": '{ kind = "tanh", name = "t" }, { kind = "multiply", from = ["x", "t", "x"] }',
+    "matmul": '{ kind = "max", name = "t", axes = [0] }, { kind = "tanh", name = "u" }, '
+    '{ kind = "matmul", from = ["t", "u"] }',
     # Sizes in both directions, and the optional keys of windows.
     "conv, rectangle": '{ kind = "conv", name = "m", channels = 2, kernel = [1, KERNEL], stride = [STRIDE, 1], padding = 1 }',
     "conv, dilation": '{ kind = "conv", name = "m", channels = 3, kernel = [2, 3], stride = STRIDE, padding = 2, '
@@ -78,6 +86,26 @@ ELSEWHERE = {
     "conditional_batch_norm",
     "fade",
 }  # kinds that test_layers tries in a conditional and in a growing system
+# What joins a label to a vector in a conditional system.
+CODES = {
+    "embedding": '{ kind = "embedding", name = "e", from = "y", units = 3, weight = "normal(0, 1)" }, '
+    '{ kind = "concat", from = ["FIRST", "e"] }',
+    "one_hot": '{ kind = "one_hot", name = "e", from = "y", on = 1, off = -1 }, { kind = "concat", from = ["FIRST", "e"] }',
+    "conditional_batch_norm": '{ kind = "conditional_batch_norm", name = "e", from = ["FIRST", "y"], epsilon = 1e-3, '
+    'momentum = 0.2, gamma = "normal(1, 0.3)", beta = "normal(0, 1)" }',
+}
+CONDITIONAL = """
+title = "conditional WGAN"
+source = "none"
+[draws]
+c = { sample = "uniform(0, 4)", shape = "G.y" }
+eps = { sample = "uniform(0, 1)", shape = [] }
+[define]
+x_hat = "detach(eps * x + (1 - eps) * G(z, y))"
+[losses]
+D = "mean(D(G(z, y), y)) - mean(D(x, y)) + mean((norm(grad(D(x_hat, y), x_hat)) - 1) ^ 2)"
+G = "-mean(D(G(z, c), c))"
+"""
 CRITIC = """
 title = "a critic with one kind of layer"
 source = "none"
@@ -146,3 +174,15 @@ def write_system(folder, kind, channels=2, size=5, batch=4, kernel=3, stride=2, 
     text = SYSTEM.replace("CHANNELS", str(channels)).replace("SIZE", str(size)).replace("BATCH", str(batch))
     (folder / "system.toml").write_text(text)
     return str(folder / "system.toml")
+
+
+def write_conditional_system(folder, code):
+    """Write a system whose networks read labels, with one of `CODES` in each, and load it."""
+    (folder / "loss.toml").write_text(CONDITIONAL)
+    joined = f"{CODES[code]},"
+    image = f'{{ kind = "linear", name = "l", units = 9, {NORMAL} }}, {{ kind = "reshape", shape = [1, 3, 3] }}'
+    networks = {
+        "G": f"z = [2]\ny = {{ labels = 4 }} | {joined.replace('FIRST', 'z')} {image}",
+        "D": critic(1, "", "x = [1, 3, 3]\ny = { labels = 4 }", joined.replace("FIRST", "pixels")),
+    }
+    return tiny_systems.write_system(folder, "loss.toml", networks, shape=(1, 3, 3), labels=4, batch=5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ganspec.spec.description import describe
+from ganspec.spec.parts.schedule import DATA
 from ganspec.spec.system import System, load_system
-from ganspec.spec.text.errors import expected_one_of, printable
+from ganspec.spec.text.errors import did_you_mean, expected_one_of, printable
 from ganspec.spec.training.checkpoint import (
     CheckpointError,
     Record,
@@ -36,6 +37,8 @@ from ganspec.spec.training.state import array_shapes
 from ganspec.spec.training.streams import Position
 from ganspec.tools import backends
 from ganspec.tools.agreement.evidence import Evidence
+from ganspec.tools.agreement.given import EXACT
+from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Divergence, Place
 from ganspec.tools.errors import UserError
 
@@ -159,13 +162,45 @@ def read_bundle(folder: Path) -> Bundle:
         content["dtype"], content["device"], tuple(content["witnesses"]),
     )  # fmt: skip
     system = load_system(name, asked.settings, reduced=asked.reduced)
+    place = _checked_place(path, content, system)
     try:
         state, _ = read_checkpoint(folder / _STATE, array_shapes(system))
     except CheckpointError as error:
         raise UserError(str(error)) from None
     return Bundle(
-        asked, system, _evidence(folder, Place(*content["place"]), state), content["name"], tuple(content["pair"])
+        asked, system, _evidence(folder, place, state, system, asked), content["name"], tuple(content["pair"])
     )
+
+
+def _checked_place(path: Path, content: Mapping[str, Any], system: System) -> Place:
+    """Returns: the place of the divergence. Raises: UserError: the system computes no such quantity there, or nobody said it."""
+    place = Place(*content["place"])
+    stage = system.stages[system.at(place.iteration)[0]]
+    try:
+        stage.plan.check_place(*content["place"][1:], place.iteration)
+    except ValueError as error:
+        raise UserError(f"{path}: place: {error}; write the bundle anew") from None
+    known = Names(system, place).known()
+    if content["name"] not in known:
+        hint = did_you_mean(content["name"], known)
+        message = f"{path}: name is {_shown(content['name'])}, which {system.name} does not compute at {place}"
+        raise UserError(message + (f"; {hint}" if hint else "") + "; write the bundle anew")
+    said = _compared(content["witnesses"], content["dtype"])
+    for name in content["pair"]:
+        if name not in said:
+            raise UserError(
+                f"{path}: pair: {_shown(name)} is not compared: {expected_one_of(said)}; write the bundle anew"
+            )
+    return place
+
+
+def _compared(witnesses: Sequence[str], dtype: str) -> tuple[str, ...]:
+    """Returns: the names of those that are compared; in float32 one of float64 is the measure."""
+    return (*witnesses, EXACT) if dtype == "float32" else tuple(witnesses)
+
+
+def _shown(text: str) -> str:
+    return f"'{printable(text[:80])}'"
 
 
 def _own_files(system: str) -> list[Path]:
@@ -191,7 +226,7 @@ def _address(at: Position) -> str:
     return f"{at.iteration}/{at.step}/{at.repeat}/{at.occurrence}"
 
 
-def _evidence(folder: Path, place: Place, state: Any) -> Evidence:
+def _evidence(folder: Path, place: Place, state: Any, system: System, asked: Asked) -> Evidence:
     path = folder / _ARRAYS
     batches: dict[int, dict[str, np.ndarray]] = {}
     symbols: dict[tuple[str, Position], np.ndarray] = {}
@@ -204,16 +239,20 @@ def _evidence(folder: Path, place: Place, state: Any) -> Evidence:
             for name in file.keys():  # noqa: SIM118
                 array = file.get_tensor(name)
                 kind, *rest = name.split("/")
-                if kind == "batch" and len(rest) == 2:
+                if kind == "batch" and len(rest) == 2 and rest[1] in DATA:
                     batches.setdefault(int(rest[0]), {})[rest[1]] = array
-                elif kind == "found":
-                    found["/".join(rest)] = array
+                elif kind == "found" and rest[0] in _compared(asked.witnesses, asked.dtype):
+                    found[rest[0]] = array
+                elif kind == "symbol" and "/".join(rest[:-4]) in system.draws:
+                    symbols["/".join(rest[:-4]), Position(*map(int, rest[-4:]))] = array
+                elif kind == "mask" and rest[0] in system.networks:
+                    masks[rest[0], "/".join(rest[1:-4]), Position(*map(int, rest[-4:]))] = array
                 else:
-                    at = Position(*map(int, rest[-4:]))
-                    if kind == "symbol":
-                        symbols["/".join(rest[:-4]), at] = array
-                    else:
-                        masks[rest[0], "/".join(rest[1:-4]), at] = array
+                    raise UserError(
+                        f"{path}: holds {_shown(name)}, which no bundle of {system.name} holds; write it anew"
+                    )
+        if sorted(batches) != list(range(len(batches))):
+            raise UserError(f"{path}: holds batches {sorted(batches)}, expected all from 0; write the bundle anew")
     except (OSError, SafetensorError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{path}: is damaged ({printable(str(error)[:80])}); write the bundle anew") from None
     return Evidence(place, state, [batches[i] for i in sorted(batches)], RecordedDraws(symbols, masks), found)
@@ -245,5 +284,5 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "place": (lambda v: isinstance(v, list) and len(v) == 3 and all(map(_is_count, v)), "iteration, step and repeat"),
     "name": (_is_text, "the name of a quantity"),
-    "pair": (lambda v: _is_texts(v) and len(v) == 2, "the names of two witnesses"),
+    "pair": (lambda v: _is_texts(v) and len(set(v)) == len(v) == 2, "the names of two witnesses"),
 }

@@ -86,7 +86,7 @@ def _case(
     if quantity.kind == "statistic":
         return known.of_statistic(case)
     if quantity.kind == "parameter gradient":
-        return replace(case, inputs=(known.parameter(),))
+        return replace(case, inputs=(known.parameter(),), whole=known.whole_gradient())
     if quantity.node is not None and quantity.kind != "layer gradient":
         node = known.plan.nodes[quantity.node]
         return replace(case, node=node, inputs=tuple(known.value(i) for i in node.inputs))
@@ -161,6 +161,12 @@ class _Known:
         """Returns: the parameter whose gradient the quantity is."""
         network, _, path = self.quantity.name.partition(" by ")[2].partition("/")
         return self._parameter(network, path)
+
+    def whole_gradient(self) -> float:
+        """Returns: the norm of all gradients of the loss whose gradient the quantity is."""
+        start = self.quantity.name.partition(" by ")[0] + " by "
+        own = [q for q in self.record.values() if q.kind == "parameter gradient" and q.name.startswith(start)]
+        return float(np.sqrt(sum(float((np.asarray(q.value, np.float64) ** 2).sum()) for q in own)))
 
     def of_update(self, case: Case) -> Case:
         network, _, path = self.quantity.name.partition(" ")[2].partition("/")

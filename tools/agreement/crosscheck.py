@@ -20,7 +20,7 @@ from ganspec.spec.training.draws import StreamDraws
 from ganspec.tools.agreement.cases import with_guess
 from ganspec.tools.agreement.evidence import Evidence, RecordingDraws
 from ganspec.tools.agreement.given import WITNESSES, Altered, Given, Settings
-from ganspec.tools.agreement.judge import Judge, Record, Witnessed, record_of
+from ganspec.tools.agreement.judge import Judge, Record, Witnessed, movement_of, record_of
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Comparison, Difference, Divergence, Place, Point, Quantity
 from ganspec.tools.agreement.witnesses import REFERENCE, Trained, Witness
@@ -94,15 +94,25 @@ def replay(
     Raises:
         UserError: a framework or the device is not there.
         StateError, BatchError, DrawError: the evidence is not of this system.
+        ValueError: it has more batches than are drawn.
     """
-    start, batches = time.perf_counter(), evidence.batches
+    start, feeds = time.perf_counter(), []
+
+    def feed() -> Any:
+        feeds.append(iter(evidence.batches))
+        return feeds[-1].__next__
+
     given = Settings(
         system, seed, dtype, device, tuple(witnesses), evidence.draws, evidence.state,
-        lambda: iter(batches).__next__,
+        feed,
     )  # fmt: skip
     judge = Judge(given.names, given.dtypes, given.computes)
     with np.errstate(all="ignore"):
         _lockstep(judge, given, 1, lambda divergence, found: "", lambda: None, evidence.place)
+    left = len(list(feeds[0]))
+    if left and not any(row.wrong for row in judge.rows if row.kind == "schedule"):  # else it ended before the place
+        count = len(evidence.batches)
+        raise ValueError(f"it has {count} batches, but only {count - left} are drawn up to that place")
     return Comparison(
         system.name, given.names, dtype, device, seed, 1, system.run.batch, False, judge.rows, judge.first,
         image_range=system.data.range, seconds=time.perf_counter() - start,
@@ -189,7 +199,8 @@ def _end(given: Given, iteration: int) -> Record:
 
 def _add(judge: Judge, names: Sequence[str], records: Sequence[Record]) -> tuple[Witnessed, list[Difference]]:
     """Compare the records of the witnesses, in their order; those after them are of what one rounding moved."""
-    said = Witnessed(dict(zip(names, records, strict=False)), records[0], records[len(names) :])
+    moved = [movement_of(records[0], record) for record in records[len(names) :]]
+    said = Witnessed(dict(zip(names, records, strict=False)), records[0], moved)
     return said, judge.add(said)
 
 

@@ -15,6 +15,7 @@ from ganspec.tools.agreement.rounding import STEP
 
 Key = tuple[Place, str]
 Record = dict[Key, Quantity]  # what one witness computed, in the order of evaluation
+Movement = Mapping[Key, float]  # how far one rounding moves each quantity, a Euclidean norm
 SHOWN = 3  # values that a divergence shows
 FADING = 0.5  # share of a quantity's movement that counts in the next iteration or repeat
 
@@ -33,6 +34,17 @@ def record_of(quantities: Iterable[Quantity]) -> Record:
     return record
 
 
+def movement_of(exact: Record, moved: Record) -> Movement:
+    """Returns: ||moved - exact|| of each quantity that both have, in the same shape; of others rounding says nothing."""
+    found = {}
+    with np.errstate(all="ignore"):
+        for key, quantity in moved.items():
+            own = exact.get(key)
+            if own is not None and own.value.shape == quantity.value.shape:
+                found[key] = norm(np.subtract(quantity.value, own.value, dtype=np.float64))
+    return found
+
+
 @dataclass(frozen=True)
 class Witnessed:
     """What is said about one stretch of training, such as a repeat.
@@ -40,12 +52,12 @@ class Witnessed:
     Args:
         records: what each witness computed, by its name.
         exact: what one of them computes, in float64.
-        moved: what that one computes where everything is moved by one rounding, several times.
+        moved: how far that one's quantities move where everything is moved by one rounding, several times; see `movement_of`.
     """
 
     records: Mapping[str, Record]
     exact: Record
-    moved: Sequence[Record]
+    moved: Sequence[Movement]
 
 
 class Judge:
@@ -101,7 +113,7 @@ class Judge:
             if there.get(name) is not None or (name in said.records and self._computes(name, example.kind))
         ]  # fmt: skip
         # The largest movement of this quantity so far, for a single number may by chance not move; what is long ago counts less.
-        known = [_moved(said.exact.get(key), record.get(key)) / STEP for record in said.moved]
+        known = [moved.get(key, 0.0) / STEP for moved in said.moved]
         same = example.kind, example.name
         moved = self._moved[same] = max([FADING * self._moved.get(same, 0.0), *filter(math.isfinite, known)])
         for pair in combinations(expected, 2):
@@ -123,11 +135,13 @@ class Judge:
             reason = f"only {pair[0] if b is None else pair[1]} has it"
         else:
             with np.errstate(all="ignore"):
-                size = max(norm(a.value), norm(b.value))
-                larger = a.value if size == norm(a.value) else b.value
+                sizes = [norm(a.value)] * 2 if a.value is b.value else [norm(a.value), norm(b.value)]
+                size = max(sizes)
+                larger = a.value if size == sizes[0] else b.value
                 allowed = allowance(example.kind, coarse, larger, moved)
-            # What float32 cannot hold has diverged for whoever computes in it.
-            finite = [bool((np.abs(q.value) <= np.finfo(coarse).max).all()) for q in (a, b)]
+            # What float32 cannot hold has diverged for whoever computes in it. No number is larger than the norm of all.
+            most = float(np.finfo(coarse).max)
+            finite = [n <= most or bool((np.abs(q.value) <= most).all()) for n, q in zip(sizes, (a, b), strict=True)]
             if a.value.shape != b.value.shape:
                 reason = f"shapes {list(a.value.shape)} and {list(b.value.shape)}"
             elif a.value.dtype != b.value.dtype and len(set(dtypes)) == 1:
@@ -136,7 +150,7 @@ class Judge:
                 diverged = not any(finite)
                 reason = f"not finite in {' and '.join(n for n, f in zip(pair, finite, strict=True) if not f)}"
             else:
-                error = norm(np.subtract(a.value, b.value, dtype=np.float64))
+                error = 0.0 if a.value is b.value else norm(np.subtract(a.value, b.value, dtype=np.float64))
         e = example
         return Difference(
             e.kind, e.name, e.place, e.source, e.network, e.layer, e.node,
@@ -193,13 +207,6 @@ def _severity(difference: Difference) -> tuple[bool, bool, float]:
     """Disagreement first, then what only one of the two has lost, then the share of the allowance."""
     ratio = difference.ratio
     return not difference.agrees, not difference.diverged, ratio if not math.isnan(ratio) else math.inf
-
-
-def _moved(exact: Quantity | None, moved: Quantity | None) -> float:
-    if exact is None or moved is None or exact.value.shape != moved.value.shape:
-        return 0.0
-    with np.errstate(all="ignore"):
-        return norm(moved.value.astype(np.float64) - exact.value.astype(np.float64))
 
 
 def _values(key: Key, pair: tuple[str, str], records: Mapping[str, Record]) -> tuple[str, ...]:

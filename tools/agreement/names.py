@@ -11,7 +11,7 @@ import numpy as np
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.plan.plan import StepPlan, describe_node
 from ganspec.spec.system import Stage, System
-from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.state import TrainingState, array_shapes
 from ganspec.tools.agreement.report import Place, Quantity
 
 _BOOKKEEPING = ("constant", "output", "expand")  # nodes whose value another node or layer has already
@@ -104,6 +104,21 @@ class Names:
                 )
             if loss in slopes:
                 yield self._made("slope", f"slope of loss_{loss}", np.array(slopes[loss]), network=loss)
+
+    def known(self) -> set[str]:
+        """Returns: the names of all that a repeat computes, forwards, backwards, and in the state after it."""
+        nothing, nodes = np.zeros(()), self.plan.nodes
+        evaluated = {i: self.stage.networks[n.value].layers for i, n in enumerate(nodes) if n.op == "network"}
+        layers = {i: {layer.name: nothing for layer in each} for i, each in evaluated.items()}
+        gradients = {
+            name: dict.fromkeys(self.system.networks[name].parameter_paths(), nothing) for name in self.plan.losses
+        }
+        named = [
+            *self.forward([nothing] * len(nodes), layers),
+            *self.backward(dict.fromkeys(self.plan.losses, layers), gradients, dict.fromkeys(self.plan.losses, 0.0)),
+        ]
+        arrays = (name.partition("/") for name in array_shapes(self.system))
+        return {q.name for q in named} | {f"{role.removesuffix('s')} {path}" for role, _, path in arrays}
 
     def state(self, state: TrainingState, roles: Sequence[str], kind: str = "") -> Iterator[Quantity]:
         """Yields: the arrays of a state that have one of these roles; their kind is the role's, or the one given."""

@@ -1,12 +1,13 @@
 """What rounding costs: the measure of every allowance.
 
-A witness whose parameters, images and noise are moved by one rounding, and what each layer and formula gives, too, computes other
+A witness whose parameters, images and noise are moved by one rounding, and the result of every operation, too, computes other
 numbers, forwards and backwards. No implementation can be asked for more agreement than that: whoever sums in another order rounds
 otherwise.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -37,6 +38,8 @@ class Rounding:
 
     def __post_init__(self) -> None:
         self._generator = np.random.default_rng(self.seed)
+        step, bits = STEP * EPSILON[self.dtype], np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+        self._eight = np.array([1.0 - step, 1.0 + step])[bits]  # of each byte, eight directions
 
     def array(self, values: np.ndarray) -> np.ndarray:
         """Returns: floating-point values moved, float64; others as they are."""
@@ -46,7 +49,9 @@ class Rounding:
 
     def factors(self, shape: tuple[int, ...]) -> np.ndarray:
         """Returns: numbers beside 1, `STEP` units in the last place away from it, float64."""
-        return 1.0 + STEP * EPSILON[self.dtype] * self._generator.choice([-1.0, 1.0], size=shape)
+        size = math.prod(shape)
+        drawn = np.frombuffer(self._generator.bytes(size // 8 + 1), np.uint8)
+        return self._eight.take(drawn, axis=0).ravel()[:size].reshape(shape)
 
     def state(self, state: TrainingState) -> TrainingState:
         """Returns: a state whose arrays are moved."""

@@ -105,7 +105,7 @@ class Trained:
         return [
             *named.forward(self._numpy(dict(enumerate(result.values))), layers),
             *named.state(moved, ("statistics",)),
-            *named.backward(self._behind(result, layers), self.gradients, slopes),
+            *named.backward(behind_layers(result, layers, self._numpy(result.layer_gradients)), self.gradients, slopes),
         ]
 
     def update(self, gradients: Gradients) -> None:
@@ -124,17 +124,6 @@ class Trained:
         """Returns: what the trained G makes, (N, ...)."""
         images: np.ndarray = self.trainer.generate(*inputs)
         return images
-
-    def _behind(self, result: StepResult, layers: Mapping[int, Mapping[str, np.ndarray]]) -> Any:
-        """Returns: the gradients by what layers gave; one that a backend leaves out, for it is 0 everywhere, is one of zeros."""
-        found = self._numpy(result.layer_gradients)
-        return {
-            loss: {
-                i: {name: found[loss].get(i, {}).get(name, np.zeros_like(value)) for name, value in layers[i].items()}
-                for i in sorted(result.plan.tracked & layers.keys())
-            }
-            for loss in found
-        }
 
     def _numpy(self, value: Any) -> Any:
         """Returns: the arrays of nested dictionaries as NumPy's."""
@@ -196,3 +185,22 @@ class Defined:
 
     def end_iteration(self) -> None:
         self.reference.end_iteration()
+
+
+def behind_layers(result: StepResult, layers: Mapping[int, Mapping[str, np.ndarray]], found: Any) -> Any:
+    """Gather the gradients by what layers gave.
+
+    Args:
+        result: what a repeat computed.
+        layers: what each layer gave, by network node and layer, as NumPy's arrays.
+        found: `result.layer_gradients` as NumPy's arrays.
+
+    Returns: gradient by loss, network node and layer; one that a backend leaves out, for it is 0 everywhere, is one of zeros.
+    """
+    return {
+        loss: {
+            i: {name: found[loss].get(i, {}).get(name, np.zeros_like(value)) for name, value in layers[i].items()}
+            for i in sorted(result.plan.tracked & layers.keys())
+        }
+        for loss in found
+    }

@@ -34,6 +34,19 @@ def persistent(link: Any) -> dict[str, Any]:
     return found
 
 
+def place_of(link: Any, path: str) -> list[int]:
+    """Returns: where an array is among those of a link, by the order in which links and arrays were given to one another."""
+    places = []
+    for name in path.split("/"):
+        if isinstance(link, chainer.ChainList) and name.isdigit():
+            places.append(int(name))
+            link = link[int(name)]
+        else:
+            places.append(list(vars(link)).index(name))
+            link = getattr(link, name)
+    return places
+
+
 def put_persistent(link: Any, values: Mapping[str, Any]) -> None:
     """Give a link copies of persistent values, by path."""
     for path, inner in link.namedlinks():

@@ -21,7 +21,7 @@ from ganspec.tools.agreement.judge import Record, record_of
 from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.conformance.chainer_side import MOMENTS
 from ganspec.tools.conformance.errors import ConformanceError
-from ganspec.tools.conformance.probes import input_name, weight_name
+from ganspec.tools.conformance.probes import input_name, paired_outputs
 
 
 def own_optimizer(networks: Sequence[Any]) -> Any:
@@ -92,21 +92,7 @@ def network_step(
 
 def _weighted(outputs: Any, weights: Mapping[str, Any]) -> list[Any]:
     """Returns: each output times its weights."""
-    if isinstance(outputs, dict):
-        found = [outputs[name] for name in weights]
-    else:
-        found = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
-    if len(found) != len(weights):
-        raise ConformanceError(
-            f"the network gives {len(found)} outputs, the spec's {len(weights)}: {', '.join(weights)}"
-        )
-    terms = []
-    for values, (name, weight) in zip(found, weights.items(), strict=True):
-        if values.size != weight.size:
-            shapes = f"{list(values.shape)}, the spec's {list(weight.shape)}"
-            raise ConformanceError(f"the network's output {weight_name(name).partition('_')[2]} has the shape {shapes}")
-        terms.append(F.reshape(values, weight.shape) * weight)
-    return terms
+    return [F.reshape(values, weight.shape) * weight for values, weight in paired_outputs(outputs, weights)]
 
 
 def minimise(loss: Any, optimizer: Any, name: str) -> None:

@@ -13,9 +13,18 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 import numpy as np
 
-from ganspec.tools.conformance.chainer_arrays import floating, persistent, put_persistent, replaced, switches, targets
+from ganspec.tools.conformance.chainer_arrays import (
+    floating,
+    persistent,
+    place_of,
+    put_persistent,
+    replaced,
+    switches,
+    targets,
+)
+from ganspec.tools.conformance.chainer_watch import ArrivingGradients, Links
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
-from ganspec.tools.conformance.mapping import Held, Match, natural_order
+from ganspec.tools.conformance.mapping import Held, Match
 from ganspec.tools.conformance.numpy_random import replaying
 from ganspec.tools.conformance.observer import Observer
 
@@ -62,11 +71,11 @@ class ChainerSide:
         return "cuda" if isinstance(self.device, chainer.backend.GpuDevice) else "cpu"
 
     def held(self, network: str) -> list[Held]:
-        """Returns: the arrays of a link; Chainer lists children by name, so c10 is put after c9."""
+        """Returns: the arrays of a link, in the order in which it was built; Chainer itself lists them by name."""
         link = self.modules[network]
         parameters = [Held(path.lstrip("/"), tuple(p.shape), True) for path, p in link.namedparams()]
         statistics = [Held(path, tuple(np.shape(a)), False) for path, a in persistent(link).items() if np.ndim(a)]
-        return sorted([*parameters, *statistics], key=lambda h: natural_order(h.name))
+        return sorted([*parameters, *statistics], key=lambda h: place_of(link, h.name))
 
     def check(self, matches: Mapping[str, Mapping[str, Match]]) -> None:
         """Take over which array is which.
@@ -174,9 +183,9 @@ class ChainerSide:
         return self.device.xp.array(values, dtype=kind)
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """Returns: the values of a variable, an array or a number, a copy."""
+        """Returns: the values of a variable, an array or a number; on the CPU the very memory."""
         array = value.array if isinstance(value, chainer.Variable) else value
-        return np.array(chainer.backends.cuda.to_cpu(array) if hasattr(array, "shape") else array)
+        return np.asarray(chainer.backends.cuda.to_cpu(array) if hasattr(array, "shape") else array)
 
     def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
         """Returns: parameters, or statistics, of a network by path, as the spec holds them."""
@@ -196,23 +205,30 @@ class ChainerSide:
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(replaying(observer.draw))
-            stack.enter_context(_Links(observer, self))
-            stack.enter_context(replaced(chainer.FunctionNode, "apply", self._applying(observer)))
+            stack.enter_context(Links(observer, self.modules, self.to_numpy))
+            gradients = stack.enter_context(ArrivingGradients(observer, self.to_numpy))
+            stack.enter_context(replaced(chainer.FunctionNode, "apply", self._applying(observer, gradients)))
             stack.enter_context(replaced(chainer.Optimizer, "call_hooks", self._updating(observer, ended)))
             stack.enter_context(replaced(chainer, "grad", self._differentiating(observer)))
             stack.enter_context(replaced(chainer.Variable, "backward", self._backward(observer)))
             yield
 
-    def _applying(self, observer: Observer) -> Any:
+    def _applying(self, observer: Observer, gradients: ArrivingGradients) -> Any:
         original = chainer.FunctionNode.apply
 
         def apply(function: Any, inputs: Any) -> Any:
             kind = _KINDS.get(type(function).__name__)
             if kind is None:
-                return original(function, inputs)
-            before = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
+                outputs = original(function, inputs)
+                if len(outputs) == 1 and outputs[0].size == 1 and outputs[0].dtype.kind == "f":
+                    observer.scalar(float(self.to_numpy(outputs[0]).sum()))
+                return outputs
+            given = [self.to_numpy(i) for i in (inputs if kind == "concat" else inputs[:1])]
+            gave = observer.operation(kind, self._layer_of(inputs[1:]), given)
             outputs = original(function, inputs)
-            observer.operation(kind, self._layer_of(inputs[1:]), before, self.to_numpy(outputs[0]))
+            seen = gave(self.to_numpy(outputs[0]))
+            if seen is not None and outputs[0].requires_grad:
+                gradients.follow(function, seen, outputs[0].shape)
             return outputs
 
         return apply
@@ -267,32 +283,12 @@ class ChainerSide:
         original = chainer.Variable.backward
 
         def backward(variable: Any, *args: Any, **kwargs: Any) -> Any:
-            if variable.size == 1:
-                observer.differentiated(float(self.to_numpy(variable).sum()))
-            return original(variable, *args, **kwargs)
+            value = float(self.to_numpy(variable).sum()) if variable.size == 1 else None
+            with observer.behind.differentiating(observer.differentiated(value)):
+                return original(variable, *args, **kwargs)
 
         return backward
 
     def _layer_of(self, values: Sequence[Any]) -> str:
         found = next((self._owners[id(v)] for v in values if id(v) in self._owners), None)
         return found[1].rpartition("/")[0] if found else ""
-
-
-class _Links(chainer.LinkHook):  # type: ignore[misc]
-    """Shows an observer the evaluations of the networks."""
-
-    name = "ganspec.conformance"
-
-    def __init__(self, observer: Observer, side: ChainerSide) -> None:
-        super().__init__()
-        self.observer, self.side = observer, side
-        self.networks = {id(link): name for name, link in side.modules.items()}
-
-    def forward_preprocess(self, args: Any) -> None:
-        if id(args.link) in self.networks:
-            given = [a for a in (*args.args, *args.kwargs.values()) if hasattr(a, "shape")]
-            self.observer.enter(self.networks[id(args.link)], [self.side.to_numpy(a) for a in given])
-
-    def forward_postprocess(self, args: Any) -> None:
-        if id(args.link) in self.networks:
-            self.observer.leave(self.side.to_numpy(args.out) if hasattr(args.out, "shape") else None)

@@ -14,7 +14,6 @@ import numpy as np
 from ganspec.spec import SpecError, load_system
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
-from ganspec.tools.agreement.bounds import ROUNDINGS
 from ganspec.tools.agreement.judge import Judge
 from ganspec.tools.agreement.report import Comparison
 from ganspec.tools.conformance import arguments
@@ -23,7 +22,7 @@ from ganspec.tools.conformance.errors import ConformanceError
 from ganspec.tools.conformance.mapping import match_arrays
 from ganspec.tools.conformance.reachable import Reachable
 from ganspec.tools.conformance.report import OURS, YOURS, ConformanceReport
-from ganspec.tools.conformance.session import Asked, run
+from ganspec.tools.conformance.session import LAYERS, Asked, run
 from ganspec.tools.conformance.sides import Side, make_side
 
 MAX_ITERATIONS = 1000
@@ -113,10 +112,10 @@ def compare(
         restore = reachable.snapshot()
         try:
             found, judge = run(asked, side, reachable, declared)
-            if judge.first is not None and judge.first.difference.kind == "layer":
+            if judge.first is not None and judge.first.difference.kind in LAYERS:
                 found, judge = _without_layers(asked, side, reachable, declared, restore, (found, judge))
             suggestion = ""
-            if judge.first is not None and suggest:
+            if judge.first is not None and suggest and not _on_trial():
                 suggestion = _suggestion(asked, side, reachable, declared, restore, judge)
         finally:
             restore()
@@ -168,7 +167,7 @@ def _without_layers(
 ) -> tuple[list[str], Judge]:
     """Compare again without layers, for code may compute the same function by other ones, such as a dropout before a leaky ReLU.
 
-    Returns: notes and the judge of that, if everything agrees then; else what was seen before.
+    Returns: notes and the judge of that, if the network whose layer differed gives the right values; else what was seen before.
 
     Raises:
         ConformanceError: everything else agrees up to a place from which the code cannot be compared.
@@ -176,14 +175,21 @@ def _without_layers(
     layer = seen[1].first.difference if seen[1].first is not None else None
     assert layer is not None
     restore()
-    kinds = [kind for kind in (asked.kinds if asked.kinds is not None else ROUNDINGS) if kind != "layer"]
-    notes, judge = run(replace(asked, kinds=kinds), side, reachable, declared)
-    if judge.first is not None or not {row.kind for row in judge.rows} & _FUNCTION:
+    notes, judge = run(replace(asked, inner=False), side, reachable, declared)
+    other = judge.first.difference if judge.first is not None else None
+    given = any(row.kind == "layer" for row in judge.rows) and len(asked.system.networks[layer.network].outputs) == 1
+    if other is not None and other.place == layer.place and (layer.kind != "layer" or other.network == layer.network):
+        return seen
+    if other is not None and not given:
+        return seen
+    if other is None and not {row.kind for row in judge.rows} & _FUNCTION:
         return seen
     source = f", defined at {layer.source}" if layer.source else ""
-    note = (
-        f"inner layers differ and were left out, first {layer.name} at {layer.place}{source}; everything else agrees, so the"
-        " networks are the same functions by other layers"
+    note = f"inner layers differ and were left out, first {layer.name} at {layer.place}{source}; "
+    note += (
+        f"what {layer.network} gives agrees, so it is the same function by other layers"
+        if other is not None
+        else "everything else agrees, so the networks are the same functions by other layers"
     )
     return [*notes, note], judge
 
@@ -204,6 +210,12 @@ def _suggestion(
         if judge.first is None:
             return f"everything agrees if {sentence}: declare conventions={given!r}"
     return ""
+
+
+def _on_trial() -> bool:
+    from ganspec.tools.agreement.mutants.noticing import on_trial  # only where something disagrees: it takes a while
+
+    return on_trial()
 
 
 @contextlib.contextmanager

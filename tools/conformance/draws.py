@@ -9,7 +9,7 @@ which it is asked for. What does not fit is an error that names the line of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,13 +96,20 @@ class Tape:
         iteration: number of the iteration.
         repeats: (step, repeat) of each repeat of the iteration, in order.
         conventions: declared differences between the code's draws and the spec's.
+        streams: function that makes the streams of a seed.
     """
 
     def __init__(
-        self, system: System, seed: int, iteration: int, repeats: Sequence[tuple[int, int]], conventions: Conventions
+        self,
+        system: System,
+        seed: int,
+        iteration: int,
+        repeats: Sequence[tuple[int, int]],
+        conventions: Conventions,
+        streams: Callable[[int], Streams] = Streams,
     ) -> None:
         self.system, self.iteration, self.repeats, self.conventions = system, iteration, list(repeats), conventions
-        self.source, self.streams = StreamDraws(system, seed), Streams(seed)
+        self.source, self.streams = StreamDraws(system, seed, streams), streams(seed)
         self.stage = system.stages[system.at(iteration)[0]]
         self.draws = [draw for number in range(len(self.repeats)) for draw in self._drawn(number)]
 
@@ -202,6 +209,10 @@ class Tape:
             if draw.asked is None and count == request.count and draw.family in ("mask", request.family):
                 return self.mask(request, draw.place, None) if draw.family == "mask" else None
         return None
+
+    def only_masks(self, place: int) -> bool:
+        """Returns: whether nothing but dropout masks was not asked for up to the end of a repeat."""
+        return all(d.family == "mask" for d in self.draws if d.asked is None and d.place <= place)
 
     def missed(self, place: int) -> str:
         """Returns: what the code did not ask for up to the end of a repeat, as a message; "" where it asked for all."""

@@ -6,7 +6,7 @@ agreement can be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,13 @@ from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import StreamDraws
 from ganspec.spec.training.state import TrainingState
+from ganspec.spec.training.streams import Streams
 from ganspec.tools import backends
-from ganspec.tools.agreement.judge import Record, record_of
+from ganspec.tools.agreement.judge import Movement, Record, movement_of, record_of
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.agreement.rounding import Rounding
+from ganspec.tools.agreement.witnesses import behind_layers
 
 # Runs that are moved by one rounding. A user waits for each; in float32, where Adam divides rounding by rounding, one is too few.
 MOVED = {"float64": 1, "float32": 3}
@@ -36,7 +38,7 @@ class Repeat:
         plan: plan of its step.
         record: everything computed, in the order of evaluation, before and after the update.
         exact: the same in float64.
-        moved: the same where everything is moved by one rounding, several times.
+        moved: how far it moves where everything is moved by one rounding, several times.
         before: ganspec's own state before the repeat.
     """
 
@@ -44,13 +46,12 @@ class Repeat:
     plan: StepPlan
     record: Record
     exact: Record
-    moved: list[Record]
+    moved: list[Movement]
     before: TrainingState
 
     def value(self, node: int, output: str = "") -> Quantity | None:
         """Returns: the value of a node of the plan; of a network's evaluation what a layer gave."""
-        found = [q for q in self.record.values() if q.node == node and q.layer == output and q.kind in _FORWARD]
-        return found[-1] if found else None
+        return _of_node(self.record, node, output)
 
     def named(self, name: str) -> Quantity | None:
         """Returns: the quantity of a name; None where there is none."""
@@ -66,13 +67,21 @@ class Expected:
         seed: seed of parameters, draws and images.
         dtype, device: as the backend's trainer takes them.
         feed: function that makes the function which gives batches.
+        streams: function that makes the streams of a seed.
     """
 
     def __init__(
-        self, system: System, backend: str, seed: int, dtype: str, device: str, feed: Callable[[], Callable[[], Any]]
+        self,
+        system: System,
+        backend: str,
+        seed: int,
+        dtype: str,
+        device: str,
+        feed: Callable[[], Callable[[], Any]],
+        streams: Callable[[int], Streams] = Streams,
     ) -> None:
         self.system = system
-        draws = StreamDraws(system, seed)
+        draws = StreamDraws(system, seed, streams)
         self._runs = [_Run(system, backend, seed, feed(), dtype=dtype, device=device, draws=draws)]
         if dtype == "float32":
             self._runs.append(_Run(system, backend, seed, feed(), dtype="float64", device=device, draws=draws))
@@ -94,16 +103,19 @@ class Expected:
             for counting in follow:
                 next(counting, None)
             before = own.state
-            records = [run.repeat(place) for run in self._runs]
-            plan = Names(self.system, place).plan
-            repeats.append(Repeat(place, plan, records[0], records[self._exact], records[self._exact + 1 :], before))
-        ends = [run.end(iteration) for run in self._runs]
+            record, exact, moved = self._said(lambda run, place=place: run.repeat(place))
+            repeats.append(Repeat(place, Names(self.system, place).plan, record, exact, moved, before))
+        record, exact, moved = self._said(lambda run: run.end(iteration))
         _add_reports(self.system, repeats)
-        if ends[0]:
-            plan = repeats[-1].plan
-            moved = ends[self._exact + 1 :]
-            repeats.append(Repeat(Place(iteration), plan, ends[0], ends[self._exact], moved, own.state))
+        if record:
+            repeats.append(Repeat(Place(iteration), repeats[-1].plan, record, exact, moved, own.state))
         return repeats
+
+    def _said(self, compute: Callable[[_Run], Record]) -> tuple[Record, Record, list[Movement]]:
+        """Returns: what the run computes, the same in float64, and how far others move, of which nothing else is kept."""
+        kept = [compute(run) for run in self._runs[: self._exact + 1]]
+        moved = [movement_of(kept[-1], compute(run)) for run in self._runs[self._exact + 1 :]]
+        return kept[0], kept[-1], moved
 
 
 class _Run:
@@ -120,14 +132,16 @@ class _Run:
         result = self.trainer.compute(place.step, place.repeat, self.next_batch, keep_layers=True)
         gradients = self._numpy(self.trainer.gradients_by_path(result))
         named = Names(self.system, place)
-        forward = [*named.forward(self._numpy(dict(enumerate(result.values))), self._numpy(result.layers))]
+        layers = self._numpy(result.layers)
+        forward = [*named.forward(self._numpy(dict(enumerate(result.values))), layers)]
+        behind = behind_layers(result, layers, self._numpy(result.layer_gradients))
         self.trainer.update(result)
         after = self.state = self.trainer.state()  # the update moves no statistics
         statistics, *moved = (
             named.state(after, (role,)) for role in ("statistics", "moments", "parameters", "carried")
         )
         return record_of(
-            [*forward, *statistics, *named.backward({}, gradients, {}), *(q for role in moved for q in role)]
+            [*forward, *statistics, *named.backward(behind, gradients, {}), *(q for role in moved for q in role)]
         )
 
     def end(self, iteration: int) -> Record:
@@ -135,10 +149,10 @@ class _Run:
         return record_of(Names(self.system, Place(iteration)).state(self.trainer.state(), ("averages",)))
 
     def _numpy(self, value: Any) -> Any:
-        """Returns: the arrays of nested dictionaries as NumPy's."""
+        """Returns: the arrays of nested dictionaries as NumPy's, where they are: nothing that a result holds changes later."""
         if isinstance(value, dict):
             return {name: self._numpy(v) for name, v in value.items()}
-        return self._to_numpy(value)
+        return self._to_numpy(value, copy=False)
 
 
 def report_name(name: str) -> str:
@@ -146,35 +160,48 @@ def report_name(name: str) -> str:
     return f"report {name}"
 
 
+def _of_node(record: Record, node: int, output: str | None = None) -> Quantity | None:
+    """Returns: the value of a node of the plan, of a network's evaluation what a layer gave; None where there is none."""
+    own = report_name("")
+    found = [
+        q
+        for q in record.values()
+        if q.node == node and output in (None, q.layer) and q.kind in _FORWARD and not q.name.startswith(own)
+    ]
+    return found[-1] if found else None
+
+
 def _add_reports(system: System, repeats: list[Repeat]) -> None:
-    """Give each report a name of its own in the last repeat that records it, after what is computed forwards there."""
-    last: dict[str, Repeat] = {name: repeat for repeat in repeats for name in repeat.plan.reports}
+    """Give each report a name of its own in every repeat that records it, after the node of the plan whose value it is."""
     for repeat in repeats:
-        own = [name for name in repeat.plan.reports if last[name] is repeat]
+        own = list(repeat.plan.reports)
+        sources = {name: _of_node(repeat.exact, repeat.plan.reports[name]) for name in own}
+        same = {(q.place, report_name(name)): (q.place, q.name) for name, q in sources.items() if q is not None}
+        repeat.moved = [{**moved, **{key: moved.get(same[key], 0.0) for key in same}} for moved in repeat.moved]
         repeat.record = _with_reports(repeat, repeat.record, own)
         repeat.exact = _with_reports(repeat, repeat.exact, own)
-        repeat.moved = [_with_reports(repeat, record, own) for record in repeat.moved]
 
 
 def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:
-    reports = []
+    reports: dict[tuple[Place, str], list[Quantity]] = {}  # by the quantity that they follow
     for name in sorted(names, key=lambda n: repeat.plan.reports[n]):
         node = repeat.plan.reports[name]
-        source = [q for q in record.values() if q.node == node and q.kind in _FORWARD]
-        if source:
-            q = source[-1]
-            reports.append(Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node))
+        q = _of_node(record, node)
+        if q is not None:
+            report = Quantity("report", report_name(name), q.place, np.asarray(q.value), q.source, node=node)
+            reports.setdefault((q.place, q.name), []).append(report)
     # What a network gives in inference after an evaluation in training reads the statistics that the latter moved.
     evaluated = {n.value for n in repeat.plan.nodes if n.op == "network" and n.training}
     late = {
         i for i, n in enumerate(repeat.plan.nodes) if n.op == "network" and not n.training and n.value in evaluated
     }  # fmt: skip
     first = min(late, default=len(repeat.plan.nodes))
-    forward = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) < first]
-    inferred = [q for q in record.values() if q.kind in _FORWARD and (q.node or 0) >= first]
+    followed = [one for q in record.values() if q.kind in _FORWARD for one in (q, *reports.get((q.place, q.name), ()))]
+    forward = [q for q in followed if (q.node or 0) < first]
+    inferred = [q for q in followed if (q.node or 0) >= first]
     statistics = [q for q in record.values() if q.kind == "statistic"]
     rest = [q for q in record.values() if q.kind not in (*_FORWARD, "statistic")]
-    return record_of([*forward, *statistics, *inferred, *reports, *rest])
+    return record_of([*forward, *statistics, *inferred, *rest])
 
 
 def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:
@@ -182,3 +209,16 @@ def reports_of(repeats: list[Repeat]) -> Mapping[str, Quantity]:
     start = report_name("")
     found = [q for repeat in repeats for q in repeat.record.values() if q.kind == "report" and q.name.startswith(start)]
     return {q.name.removeprefix(start): q for q in found}
+
+
+def order_of(repeats: Sequence[Repeat]) -> str:
+    """Returns: the order of updates in an iteration, as a sentence."""
+    counts: list[list[object]] = []
+    for repeat in repeats:
+        name = repeat.plan.step.name
+        if counts and counts[-1][0] == name:
+            counts[-1][1] = int(str(counts[-1][1])) + 1
+        else:
+            counts.append([name, 1])
+    said = ", then ".join(f"{name} {count} times" if count != 1 else f"{name} once" for name, count in counts)
+    return f"the spec's order is {said}"

@@ -88,12 +88,6 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argsort(axes))
 
 
-def natural_order(name: str) -> list[tuple[int, int, str]]:
-    """Returns: a key that sorts names with their numbers as numbers: "c2" before "c10"."""
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p]
-
-
 def match_arrays(
     architecture: Architecture, held: Sequence[Held], given: Mapping[str, str] | None = None, what: str = "the network"
 ) -> dict[str, Match]:
@@ -119,7 +113,7 @@ def match_arrays(
     rest_wanted = {path: value for path, value in wanted.items() if path not in names}
     taken = set(names.values())
     rest_held = [h for h in held if h.name not in taken]
-    names |= _by_name(rest_wanted, rest_held) or _by_order(rest_wanted, rest_held, what)
+    names |= _by_name(rest_wanted, rest_held) or _by_order_of_kinds(rest_wanted, rest_held, what)
     shapes = {h.name: h.shape for h in held}
     return _with_axes({path: (names[path], wanted[path][0], shapes[names[path]]) for path in wanted}, what)
 
@@ -170,6 +164,28 @@ def _by_name(wanted: Mapping[str, tuple[tuple[int, ...], bool]], held: Sequence[
             return None
         found[path] = names[0]
     return found if len(found) == len(held) else None
+
+
+def _by_order_of_kinds(
+    wanted: Mapping[str, tuple[tuple[int, ...], bool]], held: Sequence[Held], what: str
+) -> dict[str, str]:
+    """Returns: name by path, by the order of all layers, or else by that of batch norms and that of all others.
+
+    Code may make its batch norms after its convolutions.
+    """
+    try:
+        return _by_order(wanted, held, what)
+    except ConformanceError as error:
+        norms = {h.layer for h in held if h.role in ("gamma", "mean")}
+        ours = {path.rpartition("/")[0] for path in wanted if path.rpartition("/")[2] in ("gamma", "mean")}
+        found: dict[str, str] = {}
+        for norm in (False, True):
+            part = {path: value for path, value in wanted.items() if (path.rpartition("/")[0] in ours) == norm}
+            try:
+                found |= _by_order(part, [h for h in held if (h.layer in norms) == norm], what)
+            except ConformanceError:
+                raise error from None
+        return found
 
 
 def _by_order(wanted: Mapping[str, tuple[tuple[int, ...], bool]], held: Sequence[Held], what: str) -> dict[str, str]:

@@ -48,7 +48,7 @@ class NumpySide:
         self.optimizers: dict[str, Any] = {}
         self.matches: dict[str, dict[str, Match]] = {}
         self.notes = [
-            "of NumPy code only reports, parameters and statistics are compared; check_network compares layers' values"
+            "of NumPy code only reports, parameters and statistics are compared; `ganspec vectors --check` compares layers"
         ]
 
     def held(self, network: str) -> list[Held]:
@@ -89,8 +89,8 @@ class NumpySide:
         return np.array(values, dtype=self.dtype if values.dtype.kind == "f" else np.int64)
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """Returns: the values of an array or a number, a copy."""
-        return np.array(value)
+        """Returns: the values of an array or a number; the very memory of an array."""
+        return np.asarray(value)
 
     def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
         """Returns: all arrays of a network by path, as the spec holds them."""

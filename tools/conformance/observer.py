@@ -7,18 +7,28 @@ the place of each in the spec's plan (`recognition`) and keeps the value under t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ganspec.spec.system import System
 from ganspec.tools.agreement.bounds import norm
-from ganspec.tools.agreement.judge import Record
+from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Quantity
+from ganspec.tools.conformance.backward import LayerGradients, Seen
 from ganspec.tools.conformance.draws import Request, Tape
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
-from ganspec.tools.conformance.expected import Repeat
-from ganspec.tools.conformance.recognition import Evaluation, distance, input_of, next_layer, recognised
+from ganspec.tools.conformance.expected import Repeat, order_of
+from ganspec.tools.conformance.kept import Kept
+from ganspec.tools.conformance.recognition import (
+    Evaluation,
+    distance,
+    given_to,
+    input_of,
+    labels_of,
+    next_layer,
+    recognised,
+)
 
 _NEAR = 0.1  # relative distance below which a variable is taken for one of several by which the spec differentiates
 _VISIBLE = 1e-4  # relative distance of a gradient from which its loss is looked at
@@ -33,26 +43,28 @@ class Observer:
         repeats: what the spec's own training computes in this iteration.
         tape: its draws.
         blind: whether nothing but draws is seen, for the code is plain NumPy.
-        records: what the code computes, for each of the repeats.
+        kept: what the code computes.
     """
 
     system: System
     repeats: Sequence[Repeat]
     tape: Tape
     blind: bool = False
-    records: list[Record] = field(default_factory=list)
+    kept: Kept = field(init=False)
     current: int = 0
     failure: ConformanceError | None = None
-    before: Callable[[str], None] = lambda network: None
+    before: Callable[[str, bool], None] = lambda network, updating: None
+    behind: LayerGradients = field(default_factory=LayerGradients)
+    unmasked: bool = False
     _evaluations: list[Evaluation] = field(default_factory=list)
     _made: set[tuple[int, int]] = field(default_factory=set)
     _updated: set[str] = field(default_factory=set)
     _any: bool = False
-    _losses: list[float] = field(default_factory=list)
+    _losses: list[tuple[str, float]] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.records = [{} for _ in self.repeats]
+        self.kept = Kept(self.system, self.repeats)
         self.steps = [r for r in self.repeats if r.place.step is not None]
 
     @property
@@ -69,11 +81,14 @@ class Observer:
 
     def enter(self, network: str, inputs: Sequence[np.ndarray]) -> None:
         """A network is evaluated."""
-        self.before(network)
+        self.before(network, False)
         self._any = True
         self._evaluations.append(
-            recognised(self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here())
-        )
+            recognised(
+                self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here(),
+                self.kept.records[self.current] if self.repeat is not None else {},
+            )
+        )  # fmt: skip
         evaluation = self._evaluations[-1]
         if evaluation.nodes is None or evaluation.again or self.repeat is None:
             return
@@ -82,37 +97,45 @@ class Observer:
             parts = np.split(values, len(evaluation.nodes)) if len(evaluation.nodes) > 1 else [values]
             for node, part in zip(evaluation.nodes, parts, strict=True):
                 if k < len(self.repeat.plan.nodes[node].inputs):
-                    self._say(input_of(self.repeat, self.tape.stage, node, k), part)
+                    self.kept.say_input(self.current, node, input_of(self.repeat, self.tape.stage, node, k), part)
 
     def leave(self, output: np.ndarray | None) -> None:
         """The evaluation is done; `output` is what the network gave, if that is one array."""
         evaluation = self._evaluations[-1]
         if output is not None and evaluation.nodes is not None and self.repeat is not None:
             outputs = self.tape.stage.networks[evaluation.network].outputs
-            if len(outputs) == 1:
-                self._said(evaluation, next(iter(outputs.values())), output)
+            if len(outputs) == 1 and not evaluation.again:
+                self._say_layer(evaluation, next(iter(outputs.values())), output, last=True)
         self._evaluations.pop()
 
-    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray], output: np.ndarray) -> None:
-        """Something was computed, perhaps inside a network.
+    def operation(self, kind: str, layer: str, inputs: Sequence[np.ndarray]) -> Callable[[np.ndarray], Seen | None]:
+        """Something is about to be computed, perhaps inside a network, and perhaps in place.
 
         Args:
             kind: kind of layer that computes so, "leaky_relu".
             layer: the spec's layer, where the operation's weights tell; else "".
-            inputs: arrays that it read.
-            output: what it gave.
+            inputs: arrays that it reads.
+
+        Returns: a function that is told what it gave, and returns which layer's value that is, None where it is none.
         """
         if not self._evaluations or self._evaluations[-1].nodes is None or self._evaluations[-1].again:
-            return
+            return lambda output: None
         evaluation = self._evaluations[-1]
         found = next_layer(self.tape.stage.networks[evaluation.network], evaluation, kind, layer)
         if found is None:
-            return
+            return lambda output: None
         architecture = self.tape.stage.networks[evaluation.network]
-        for name, values in zip(found.inputs, inputs, strict=False):
+        for name, values in given_to(found, inputs, self.repeat, evaluation):
             if name not in architecture.inputs:
-                self._said(evaluation, name, values)
-        self._said(evaluation, found.name, output)
+                self._say_layer(evaluation, name, values)
+
+        def gave(output: np.ndarray) -> Seen | None:
+            nodes = evaluation.nodes or ()
+            self._say_layer(evaluation, found.name, output)
+            whole = len(nodes) == 1 or len(output) == self.system.run.batch * len(nodes)
+            return Seen(self.current, nodes, found.name) if whole else None
+
+        return gave
 
     def input_gradient(self, variable: np.ndarray, gradient: np.ndarray) -> None:
         """The code asked for a gradient with respect to the inputs of a network."""
@@ -124,12 +147,27 @@ class Observer:
             if quantity is None or to is None or to.value.size != variable.size:
                 continue
             if alone or distance(to.value, variable) < _NEAR:
-                self._say(quantity, gradient)
+                self._keep(quantity, gradient)
                 return
 
-    def differentiated(self, value: float) -> None:
-        """The code calls `backward` on a number."""
-        self._losses.append(value)
+    def differentiated(self, value: float | None, network: str = "", *, kept: bool = True) -> str:
+        """The code differentiates a number by the parameters of a network; "" for all that there are.
+
+        Args:
+            value: the number; None for several.
+            network: the network.
+            kept: whether parameters keep the gradient, as after `backward`; others may be looked at only.
+
+        Returns: a label for it.
+        """
+        label = f"{network}#{len(self._losses)}" if not (network and kept) else network
+        self._losses += [] if value is None else [(label, value)]
+        return label
+
+    def scalar(self, value: float) -> None:
+        """The code computed a single number."""
+        if self.repeat is not None:
+            self.kept.scalars[self.current].append(value)
 
     # Draws.
 
@@ -167,23 +205,26 @@ class Observer:
         """
         line = calling_line()
         for network in gradients:
-            self.before(network)
+            self.before(network, True)
             self._counts[network] = self._counts.get(network, 0) + 1
             if self.repeat is None:
                 raise self.fail(
-                    f"{line}: updates {network} once more than the spec does in this iteration: {self._order()}"
+                    f"{line}: updates {network} once more than the spec does in this iteration: {order_of(self.steps)}"
                 )
             if network not in self.repeat.plan.step.update or network in self._updated:
                 wanted = " and ".join(n for n in self.repeat.plan.step.update if n not in self._updated)
                 place = f"update {self._counts[network]} of {network} in this iteration"
                 raise self.fail(
-                    f"{line}: {place} comes where the spec updates {wanted} ({self.repeat.place}): {self._order()}"
+                    f"{line}: {place} comes where the spec updates {wanted} ({self.repeat.place}): {order_of(self.steps)}"
                 )
             for path, gradient in gradients[network].items():
-                self._say(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
-            if len(gradients) == 1 and len(self.repeat.plan.step.update) == 1:
-                self._say_loss(network)
-        self._losses.clear()
+                self._keep(self.repeat.named(f"gradient of loss_{network} by {network}/{path}"), gradient)
+            labels = labels_of(network, self._losses, self.repeat)
+            self._say_loss(network, [value for label, value in self._losses if label in labels])
+            names = Names(self.system, self.repeat.place)
+            for (node, layer), gradient in self.behind.of(labels).items():
+                name = f"gradient of loss_{network} by {names.layer_name(node, layer)}"
+                self._keep(self.repeat.named(name), gradient)
 
     def updated(self, networks: Sequence[str], moments: Mapping[str, np.ndarray]) -> int | None:
         """Parameters moved.
@@ -197,39 +238,34 @@ class Observer:
         if self.repeat is None:
             return None
         for name, values in moments.items():
-            self._say(self.repeat.named(f"moment {name}"), values)
+            self._keep(self.repeat.named(f"moment {name}"), values)
         self._updated |= set(networks)
         if self._updated != set(self.repeat.plan.step.update):
             return None
         missed = self.tape.missed(self.current)
         if missed:
+            # What a network gives without its dropout says more than the masks that nobody asked for.
+            self.unmasked = self.tape.only_masks(self.current)
             raise self.fail(missed)
+        self._losses.clear()
+        self.behind.clear()
         self._updated, ended = set(), self.current
         self.current += 1
         return ended
 
-    def _say_loss(self, network: str) -> None:
-        """Keep the value whose gradient this is, if both differ: then the loss is wrong, not only its backward pass.
-
-        A value alone that differs is no mistake: a constant may be left out of a loss.
-        """
+    def _say_loss(self, network: str, values: Sequence[float]) -> None:
+        """Keep the value whose gradient this is, if both differ; where the value alone does, a constant was left out."""
         assert self.repeat is not None
         loss = self.repeat.value(self.repeat.plan.losses[network])
-        record = self.records[self.current]
+        record = self.kept.records[self.current]
         start = f"gradient of loss_{network} by {network}/"
         own = {k: q for k, q in self.repeat.record.items() if q.name.startswith(start) and k in record}
         apart = sum(
             norm(record[k].value - q.value) ** 2 for k, q in own.items() if record[k].value.shape == q.value.shape
         )
         whole = sum(norm(q.value) ** 2 for q in own.values())
-        if loss is not None and loss.value.shape == () and self._losses and apart > _VISIBLE**2 * whole:
-            self._say(loss, np.array(sum(self._losses), loss.value.dtype))
-
-    def say_state(self, number: int, role: str, network: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep parameters, statistics or averages as they are at the end of a repeat."""
-        repeat = self.repeats[number]
-        for path, values in arrays.items():
-            self._say(repeat.named(f"{role} {network}/{path}"), values, number)
+        if loss is not None and loss.value.shape == () and values and apart > _VISIBLE**2 * whole:
+            self._keep(loss, np.array(sum(values), loss.value.dtype))
 
     def end(self) -> None:
         """The iteration is over. Raises: ConformanceError: the spec would go on."""
@@ -245,40 +281,16 @@ class Observer:
             )
             wanted = " and ".join(n for n in self.repeat.plan.step.update if n not in self._updated)
             raise ConformanceError(
-                f"your step ended where the spec updates {wanted} ({self.repeat.place}); it updated {did}; {self._order()}"
+                f"your step ended where the spec updates {wanted} ({self.repeat.place}); it updated {did}; {order_of(self.steps)}"
             )
-
-    def _order(self) -> str:
-        counts: list[list[object]] = []
-        for repeat in self.steps:
-            name = repeat.plan.step.name
-            if counts and counts[-1][0] == name:
-                counts[-1][1] = int(str(counts[-1][1])) + 1
-            else:
-                counts.append([name, 1])
-        said = ", then ".join(f"{name} {count} times" if count != 1 else f"{name} once" for name, count in counts)
-        return f"the spec's order is {said}"
 
     def _made_here(self) -> set[int]:
         """Returns: the plan's evaluations that were made in this repeat."""
         return {node for number, node in self._made if number == self.current}
 
-    def _said(self, evaluation: Evaluation, layer: str, values: np.ndarray) -> None:
-        assert self.repeat is not None
-        nodes = evaluation.nodes or ()
-        parts = (
-            np.split(values, len(nodes)) if len(nodes) > 1 and len(values) % len(nodes) == 0 else [values] * len(nodes)
-        )
-        for node, part in zip(nodes, parts, strict=True):
-            quantity = self.repeat.value(node, layer)
-            if quantity is not None and (quantity.place, quantity.name) not in self.records[self.current]:
-                self._say(quantity, part)
+    def _say_layer(self, evaluation: Evaluation, layer: str, values: np.ndarray, *, last: bool = False) -> None:
+        architecture = self.tape.stage.networks[evaluation.network]
+        self.kept.say_layer(self.current, evaluation.nodes or (), architecture, layer, values, last=last)
 
-    def _say(self, quantity: Quantity | None, values: np.ndarray, number: int | None = None) -> None:
-        """Keep a value under the name of ganspec's own quantity, in its shape if it has as many numbers."""
-        if quantity is None:
-            return
-        record = self.records[self.current if number is None else number]
-        if values.size == quantity.value.size and values.dtype.kind == quantity.value.dtype.kind:
-            values = values.reshape(quantity.value.shape)
-        record[quantity.place, quantity.name] = replace(quantity, value=values)
+    def _keep(self, quantity: Quantity | None, values: np.ndarray) -> None:
+        self.kept.say(quantity, values, self.current)

@@ -19,7 +19,7 @@ from ganspec.spec.system import System
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.formula import FormulaError, parse
 from ganspec.spec.training.streams import Position, Streams
-from ganspec.tools.agreement.judge import Judge, Record, Witnessed, record_of
+from ganspec.tools.agreement.judge import Judge, Record, Witnessed, movement_of, record_of
 from ganspec.tools.agreement.report import Comparison, Place, Quantity
 from ganspec.tools.agreement.rounding import Rounding
 from ganspec.tools.conformance.arguments import run_options, texts, whole_number
@@ -217,7 +217,7 @@ def check_optimizer(
     moved = [{p: rounding.array(a) for p, a in g.items()} for g in gradients]
     moved_record = _updated(loaded, name, {p: rounding.array(a) for p, a in first.items()}, moved, np.dtype("float64"))
     judge = Judge((OURS, YOURS), {OURS: dtype, YOURS: dtype}, {YOURS: lambda kind: False})
-    judge.add(Witnessed(records, exact, [moved_record]))
+    judge.add(Witnessed(records, exact, [movement_of(exact, moved_record)]))
     comparison = Comparison(
         loaded.name, (OURS, YOURS), dtype, "cpu", seed, updates, loaded.run.batch, reduced, judge.rows, judge.first,
         seconds=time.perf_counter() - start,

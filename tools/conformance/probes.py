@@ -6,8 +6,12 @@ whole step sees, it sees of the network. A loss is checked as the only step of i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.loss import Draw, Formula, Loss, Report
@@ -19,6 +23,7 @@ from ganspec.spec.system import Stage, System
 from ganspec.spec.text.distributions import Distribution
 from ganspec.spec.text.errors import Problems
 from ganspec.spec.text.formula import parse
+from ganspec.tools.conformance.errors import ConformanceError
 
 BATCH = 5
 CARRIED = 0.375  # value of a carried number, such as BEGAN's k, which would hide a term if it were 0
@@ -34,6 +39,34 @@ def input_name(name: str) -> str:
 def weight_name(output: str) -> str:
     """Returns: the symbol by which an output is multiplied."""
     return f"weight_{output}"
+
+
+def paired_outputs(outputs: Any, weights: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """Pair what somebody's network gives, an array, several, or a dictionary of them, with the weights of the spec's outputs.
+
+    Args:
+        outputs: what the network gives.
+        weights: array by which each output is multiplied, by the output's name.
+
+    Returns: each output with its weights, which are as many numbers.
+
+    Raises:
+        ConformanceError: the outputs are others than the spec's.
+    """
+    if isinstance(outputs, dict):
+        found = {name: outputs[name] for name in weights if name in outputs}
+    else:
+        given = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+        found = dict(zip(weights, given, strict=False)) if len(given) == len(weights) else {}
+        outputs = given
+    if len(found) != len(weights):
+        what = f"outputs {', '.join(map(str, outputs))}" if isinstance(outputs, dict) else f"{len(outputs)} outputs"
+        raise ConformanceError(f"the network gives {what}, the spec's {len(weights)}: {', '.join(weights)}")
+    for name, weight in weights.items():
+        if math.prod(np.shape(found[name])) != math.prod(weight.shape):
+            shapes = f"{list(np.shape(found[name]))}, the spec's {list(weight.shape)}"
+            raise ConformanceError(f"the network's output {name} has the shape {shapes}")
+    return [(found[name], weight) for name, weight in weights.items()]
 
 
 def network_system(system: System, name: str, architecture: Architecture, batch: int = BATCH) -> System:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
 from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.system import Stage
 from ganspec.tools.agreement.bounds import norm
+from ganspec.tools.agreement.judge import Record
 from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.expected import Repeat
 
 _SAME = 1e-9  # relative distance below which the inputs of an evaluation are those of one that was made before
+_RELATED = 0.7  # relative distance from which two arrays have nothing to do with one another
+_UNLIKE = 10.0  # what is added then to the distance from what a network gave, for something else may be as far
 _WEIGHTED = ("linear", "conv", "deconv", "embedding", "batch_norm")
 
 
@@ -40,7 +44,13 @@ class Evaluation:
 
 
 def recognised(
-    repeat: Repeat | None, batch: int, stage: Stage, network: str, inputs: Sequence[np.ndarray], made: set[int]
+    repeat: Repeat | None,
+    batch: int,
+    stage: Stage,
+    network: str,
+    inputs: Sequence[np.ndarray],
+    made: set[int],
+    theirs: Record,
 ) -> Evaluation:
     """Find which evaluations of the plan an evaluation is.
 
@@ -51,6 +61,7 @@ def recognised(
         network: name of the network.
         inputs: what it is given.
         made: evaluations of the plan that were made in this repeat.
+        theirs: what the code has computed in it: an input that is what one of its networks gave is known by that.
     """
     if repeat is None or not inputs:
         return Evaluation(network, None)
@@ -62,7 +73,7 @@ def recognised(
     again = False
     for number in range(max(1, parts)):
         given = [a[number * batch : (number + 1) * batch] for a in inputs] if parts > 1 else list(inputs)
-        distances = {i: _input_distance(repeat, stage, i, given) for i in nodes}
+        distances = {i: _input_distance(repeat, stage, i, given, theirs) for i in nodes}
         left = [i for i in nodes if i not in made and i not in found]
         known = [i for i in nodes if i not in left and distances[i] < _SAME]
         if known and not any(distances[i] < _SAME for i in left):
@@ -75,11 +86,16 @@ def recognised(
     return Evaluation(network, tuple(found), again)
 
 
-def _input_distance(repeat: Repeat, stage: Stage, node: int, given: Sequence[np.ndarray]) -> float:
+def _input_distance(repeat: Repeat, stage: Stage, node: int, given: Sequence[np.ndarray], theirs: Record) -> float:
     distances = []
     for k, values in enumerate(given[: len(repeat.plan.nodes[node].inputs)]):
         quantity = input_of(repeat, stage, node, k)
-        distances.append(distance(quantity.value, values) if quantity is not None else 0.0)
+        apart = distance(quantity.value, values) if quantity is not None else 0.0
+        own = theirs.get((quantity.place, quantity.name)) if quantity is not None else None
+        if own is not None and own.kind == "layer":
+            to_own = distance(own.value, values)
+            apart = to_own if to_own < _SAME else apart + _UNLIKE * (min(apart, to_own) > _RELATED)
+        distances.append(apart)
     return max(distances, default=0.0)
 
 
@@ -122,11 +138,61 @@ def next_layer(architecture: Architecture, evaluation: Evaluation, kind: str, na
     return None
 
 
+def given_to(
+    layer: Layer, inputs: Sequence[np.ndarray], repeat: Repeat | None, evaluation: Evaluation
+) -> list[tuple[str, np.ndarray]]:
+    """Pair what an operation reads with the layers that a layer reads.
+
+    Returns: the name and value of each input; of what is joined only what is nearest to that input, not to another.
+    """
+    pairs = list(zip(layer.inputs, inputs, strict=False))
+    if layer.kind != "concat" or repeat is None or not evaluation.nodes or len(evaluation.nodes) > 1:
+        return pairs
+    right = {name: repeat.value(evaluation.nodes[0], name) for name in layer.inputs}
+    found = []
+    for name, values in pairs:
+        distances = {other: distance(q.value, values) for other, q in right.items() if q is not None}
+        if distances.get(name, 0.0) <= min(distances.values(), default=0.0) and distances.get(name, 0.0) < math.inf:
+            found.append((name, values))
+    return found
+
+
+def labels_of(network: str, losses: Sequence[tuple[str, float]], repeat: Repeat) -> set[str]:
+    """Tell which of the numbers that code differentiated in a repeat are the loss of a network.
+
+    Args:
+        network: the network.
+        losses: label and value of each number: a network's name where it was differentiated by that one's parameters alone, with
+            a number after it where these did not keep the gradient.
+        repeat: what the spec computes.
+
+    Returns: labels; of as many losses as networks move, those are paired that are nearest to the spec's.
+    """
+    update, free = repeat.plan.step.update, [(label, value) for label, value in losses if label.startswith("#")]
+    looked_at = [label for label, _ in losses if label.startswith(f"{network}#")]
+    if looked_at and not free and all(label != network for label, _ in losses):
+        return {looked_at[-1]}  # the newest, which the code puts into its parameters itself
+    if len(update) == 1:
+        return {network, *(label for label, _ in free)}
+    expected = [repeat.value(repeat.plan.losses[n]) for n in update]
+    if len(free) != len(update) or any(q is None or q.value.size != 1 for q in expected):
+        return {network}
+    right = [float(q.value) for q in expected if q is not None]
+    orders = permutations(free)
+    best = min(orders, key=lambda order: sum(_apart(v, r) for (_, v), r in zip(order, right, strict=True)))
+    return {network, best[update.index(network)][0]}
+
+
+def _apart(a: float, b: float) -> float:
+    """Returns: how far two numbers are from one another, at most 1, so that one wrong number counts as one."""
+    return min(1.0, abs(a - b) / max(abs(a), abs(b), 1e-300))
+
+
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     """Returns: the relative distance of two arrays with as many numbers; infinite for others."""
     if a.size != b.size:
         return math.inf
     with np.errstate(all="ignore"):
-        apart = norm(a.astype(np.float64).ravel() - b.astype(np.float64).ravel())
+        apart = norm(np.subtract(a.ravel(), b.ravel(), dtype=np.float64))
     largest = max(norm(a), norm(b))
     return apart / largest if largest else 0.0

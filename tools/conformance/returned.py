@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import counted, did_you_mean, expected_one_of
+from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.errors import ConformanceError
 from ganspec.tools.conformance.expected import Repeat, reports_of
 from ganspec.tools.conformance.observer import Observer
@@ -68,6 +71,12 @@ def add_returned(
             )
         ours = wanted[name]
         number = next(i for i, r in enumerate(repeats) if r.place == ours.place)
-        observer.records[number][ours.place, ours.name] = replace(
-            ours, value=array.astype(ours.value.dtype).reshape(())
-        )
+        _keep(observer, number, ours, float(array.reshape(())))
+        for other, earlier in observer.kept.followed(number, float(array.reshape(()))):
+            _keep(observer, other, repeats[other].named(ours.name), earlier)
+
+
+def _keep(observer: Observer, number: int, ours: Quantity | None, value: float) -> None:
+    if ours is not None:
+        theirs = replace(ours, value=np.asarray(value, ours.value.dtype))
+        observer.kept.records[number][ours.place, ours.name] = theirs

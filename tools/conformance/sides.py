@@ -41,7 +41,8 @@ class Side(Protocol):
 
     def batch(self, values: np.ndarray) -> Any: ...
 
-    def to_numpy(self, value: Any) -> np.ndarray: ...
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """Returns: the values of one of the framework's arrays or of a number; who keeps them copies them."""
 
     def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]: ...
 

@@ -33,6 +33,7 @@ class Replay(TorchDispatchMode):
     def __init__(self, answer: Answer, device: torch.device, fail: Callable[[str], ConformanceError]) -> None:
         super().__init__()
         self.answer, self.device, self.fail = answer, device, fail
+        self._draws: dict[Any, bool] = {}  # whether an operator draws; to ask it is slow
 
     @classmethod
     def is_infra_mode(cls) -> bool:
@@ -40,7 +41,10 @@ class Replay(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded not in func.tags:
+        draws = self._draws.get(func)
+        if draws is None:
+            draws = self._draws[func] = torch.Tag.nondeterministic_seeded in func.tags
+        if not draws:
             return func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
         if name in _UNLESS_DROPOUT and not _given(func, args, kwargs).get("dropout_p"):
@@ -158,6 +162,11 @@ def _probability(given: dict[str, Any], request: Request, mode: Replay) -> float
 
 def _randint(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: Request) -> torch.Tensor:
     low, high = given.get("low", 0), given["high"]
+    if low == _LEAST:  # the seeds from which PyTorch's own compiler lets kernels draw
+        mend = (
+            "set torch._inductor.config.fallback_random = True before the first call, or compile with backend='eager'"
+        )
+        raise mode.fail(f"compiled code draws random numbers inside of its kernels, where they cannot be given; {mend}")
     return _fill(given, like, mode.numbers(request, "label", low, high, like), in_place=False)
 
 
@@ -180,6 +189,7 @@ def _randperm(mode: Replay, given: dict[str, Any], like: torch.Tensor, request: 
     return _fill(given, like, mode.numbers(request, "permutation", 0.0, given["n"], like), in_place=False)
 
 
+_LEAST = -(2**63)  # the least int64
 _OPERATORS: dict[str, Callable[..., Any]] = {
     "rand": _uniform,
     "rand_like": _uniform,

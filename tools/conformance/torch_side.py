@@ -131,10 +131,8 @@ class TorchSide:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """Returns: a tensor's or a number's values, a copy."""
-        if isinstance(value, torch.Tensor):
-            return np.array(value.detach().cpu().numpy())
-        return np.asarray(value)
+        """Returns: a tensor's or a number's values; on the CPU the very memory."""
+        return value.numpy(force=True) if isinstance(value, torch.Tensor) else np.asarray(value)
 
     def arrays(self, network: str, *, trained: bool) -> dict[str, np.ndarray]:
         """Returns: parameters, or statistics, of a network by path, as the spec holds them."""
@@ -166,7 +164,7 @@ class TorchSide:
             ):
                 stack.callback(handle.remove)
             stack.enter_context(replaying_numpy(observer.draw))
-            stack.enter_context(differentiations(observer, self.to_numpy))
+            stack.enter_context(differentiations(observer, self.to_numpy, self.owner_of))
             stack.enter_context(Replay(observer.draw, self.device, observer.fail))
             if self.layered:
                 stack.enter_context(Operations(observer, self.to_numpy, self.layer_of))
@@ -233,6 +231,11 @@ class TorchSide:
         """Returns: the spec's layer to which one of these tensors belongs; "" where none does."""
         found = next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
         return found[1].rpartition("/")[0] if found else ""
+
+    def owner_of(self, tensors: Sequence[Any]) -> str:
+        """Returns: the network whose parameters these tensors are; "" where they are of none or of several."""
+        owners = {self._owners[id(t)][0] if id(t) in self._owners else "" for t in tensors}
+        return owners.pop() if len(owners) == 1 else ""
 
 
 def _plain(named: Any) -> list[tuple[str, torch.Tensor]]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from ganspec.tools.conformance.backward import Seen
 from ganspec.tools.conformance.observer import Observer
 
 ToNumpy = Callable[[Any], np.ndarray]
@@ -28,7 +29,7 @@ class Operations(TorchFunctionMode):
 
     Args:
         observer: the observer.
-        to_numpy: function that copies a tensor's values.
+        to_numpy: function that gives a tensor's values.
         layer_of: function that gives the spec's layer to which one of some tensors belongs, or "".
     """
 
@@ -38,15 +39,34 @@ class Operations(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kind = _KINDS.get(getattr(func, "__name__", ""))
-        if kind is None or not args or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
+        if kind is None or not args:
+            output = func(*args, **(kwargs or {}))
+            if type(output) is torch.Tensor and output.numel() == 1 and output.grad_fn is not None:
+                self.observer.scalar(float(output.detach()))
+            return output
         tensors = args[0] if isinstance(args[0], (tuple, list)) else args[:1]
-        before = [self.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]  # it may work in place
+        own = self.layer_of([*args[1:], *(kwargs or {}).values()])
+        given = [self.to_numpy(t) for t in tensors if isinstance(t, torch.Tensor)]
+        gave = self.observer.operation(kind, own, given)
         output = func(*args, **(kwargs or {}))
         if type(output) is torch.Tensor:
-            own = self.layer_of([*args[1:], *(kwargs or {}).values()])
-            self.observer.operation(kind, own, before, self.to_numpy(output))
+            seen = gave(self.to_numpy(output))
+            if seen is not None and output.requires_grad:
+                self._follow(output, seen)
         return output
+
+    def _follow(self, output: torch.Tensor, seen: Seen) -> None:
+        """Show an observer the gradients that arrive at a layer's value."""
+        observer, to_numpy = self.observer, self.to_numpy
+
+        def arrives(gradient: torch.Tensor) -> None:
+            if observer.behind.by is not None:
+                observer.behind.add(seen, observer.current, to_numpy(gradient))
+
+        observer.behind.watch(seen, tuple(output.shape))
+        output.register_hook(arrives)
 
 
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,12 +98,30 @@ def switches(modules: Iterable[torch.nn.Module]) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def differentiations(observer: Observer, to_numpy: ToNumpy) -> Iterator[None]:
-    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on."""
+def differentiations(observer: Observer, to_numpy: ToNumpy, owner_of: Callable[[Sequence[Any]], str]) -> Iterator[None]:
+    """Show an observer what code differentiates: `torch.autograd.grad`, and what `backward` is called on.
+
+    Args:
+        observer: the observer.
+        to_numpy: function that copies a tensor's values.
+        owner_of: function that gives the network whose parameters some tensors are, or "".
+    """
     grad, backward = torch.autograd.grad, torch.autograd.backward
 
+    def of_network(outputs: Any, inputs: Any) -> str | None:
+        """Returns: the network by whose parameters a single number is differentiated; None where that is not done."""
+        numbers = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+        variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+        owner = owner_of(variables) if len(numbers) == 1 and type(numbers[0]) is torch.Tensor else ""
+        if not owner or numbers[0].numel() != 1:
+            return None
+        return observer.differentiated(float(numbers[0].detach()), owner, kept=False)
+
     def seen_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        found = grad(outputs, inputs, *args, **kwargs)
+        inputs = inputs if isinstance(inputs, (torch.Tensor, tuple, list)) else list(inputs)
+        owner = of_network(outputs, inputs)
+        with observer.behind.differentiating(owner) if owner else contextlib.nullcontext():
+            found = grad(outputs, inputs, *args, **kwargs)
         variables = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
         for variable, gradient in zip(variables, found, strict=False):
             if type(gradient) is type(variable) is torch.Tensor:  # the compiler traces with tensors of other types
@@ -91,10 +129,16 @@ def differentiations(observer: Observer, to_numpy: ToNumpy) -> Iterator[None]:
         return found
 
     def seen_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        by = kwargs.get("inputs")
+        by = [] if by is None else [by] if isinstance(by, torch.Tensor) else list(by)
+        owner = owner_of(by)
+        kwargs = {**kwargs, "inputs": by} if by else kwargs
+        label = observer.differentiated(None, owner)
         for tensor in [tensors] if isinstance(tensors, torch.Tensor) else list(tensors):
             if type(tensor) is torch.Tensor and tensor.numel() == 1:
-                observer.differentiated(float(tensor.detach()))
-        return backward(tensors, *args, **kwargs)
+                label = observer.differentiated(float(tensor.detach()), owner)
+        with observer.behind.differentiating(label):
+            return backward(tensors, *args, **kwargs)
 
     torch.autograd.grad, torch.autograd.backward = uncompiled(seen_grad), uncompiled(seen_backward)
     try:

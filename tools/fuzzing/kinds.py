@@ -35,13 +35,14 @@ POINTWISE = (
 )  # fmt: skip
 OF_CHANNELS = ("softmax", "normalize", "local_response_norm", "pixel_norm", "layer_norm", "group_norm")
 ANY = (*POINTWISE, "flatten", "reshape", "transpose", "add", "subtract", "multiply", "concat", "network")
-OF_AXES = (*OF_CHANNELS, "batch_norm", "conditional_batch_norm", "slice", "mean", "sum")
+OF_AXES = (*OF_CHANNELS, "batch_norm", "conditional_batch_norm", "slice", "mean", "sum", "max", "broadcast")
 WINDOWS = ("conv", "deconv", "max_pool", "avg_pool")
 OF_IMAGES = (
     *WINDOWS, *WINDOWS,  # twice, for they have the most keys
     "instance_norm", "minibatch_std", "pad", "upsample", *OF_AXES,
 )  # fmt: skip
 OF_VECTORS = ("linear", "minibatch_discrimination", "planes", *OF_AXES)
+OF_MATRICES = ("matmul", "matmul", *OF_AXES)
 # Layers whose output has the shape of their input: they can be absent in some stages of growth.
 KEEPING = (*POINTWISE, *OF_CHANNELS, "batch_norm")
 
@@ -91,11 +92,14 @@ def outline(draw: Draw, kind: str, shape: Shape) -> Outline:
         case "transpose":
             axes = list(draw(st.permutations(range(len(shape)))))
             return tuple(shape[axis] for axis in axes), {"axes": axes}
-        case "mean" | "sum":
+        case "mean" | "sum" | "max":
             axes = draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, max_size=2, unique=True))
             return tuple(n for i, n in enumerate(shape) if i not in axes), {"axes": axes}
         case "reshape":
             return (new := tuple(reversed(shape))), {"shape": list(new)}
+        case "broadcast":
+            made = tuple(draw(st.integers(1, 2)) if n == 1 else n for n in shape)
+            return made, {"shape": list(made)}
         case "flatten":
             return (math.prod(shape),), {}
         case "clip":

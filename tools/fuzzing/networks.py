@@ -18,6 +18,7 @@ from ganspec.tools.fuzzing.kinds import (
     ANY,
     KEEPING,
     OF_IMAGES,
+    OF_MATRICES,
     OF_VECTORS,
     WEIGHTS,
     Draw,
@@ -28,7 +29,7 @@ from ganspec.tools.fuzzing.kinds import (
 
 MOST_NUMBERS = 32  # in what one layer makes of a sample
 MOST_LAYERS = 5
-JOINING = ("add", "subtract", "multiply", "concat")
+JOINING = ("add", "subtract", "multiply", "concat", "matmul")
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class Sketch:
         names = [*reversed(self.unread), *reversed([n for n in self.shapes if n not in self.unread])]
         source = self.one(names)
         shape = self.shapes[source]
-        kinds = [*({1: OF_VECTORS, 3: OF_IMAGES}.get(len(shape), ())), *ANY]
-        kinds += ["conditional_batch_norm"] * 4 * (len(shape) in (1, 3))  # few networks have labels
+        kinds = [*({1: OF_VECTORS, 2: OF_MATRICES, 3: OF_IMAGES}.get(len(shape), ())), *ANY]
+        kinds += ["conditional_batch_norm"] * 4 * (len(shape) > 0)  # few networks have labels
         unfit = {"conditional_batch_norm"} if not self.labels else set()
         unfit |= {"batch_norm", "conditional_batch_norm"} if not self.batched else set()
         kinds = [kind for kind in kinds if kind not in unfit]
@@ -133,6 +134,10 @@ class Sketch:
         return made, keys, [source, self.one(sorted(self.labels))] if kind == "conditional_batch_norm" else [source]
 
     def _joined(self, kind: str, source: str, shape: Shape) -> tuple[Shape | None, dict[str, Any], list[str]]:
+        if kind == "matmul":
+            fits = [n for n, s in self.shapes.items() if len(s) == 2 and s[0] == shape[1]]
+            second = self.one(fits or [None]) or self.add("transpose", [source], shape[::-1], axes=[1, 0])
+            return (shape[0], self.shapes[second][1]), {}, [source, second]
         fits = [n for n, s in self.shapes.items() if (s[1:] == shape[1:] and s if kind == "concat" else s == shape)]
         if kind == "concat" and not shape:
             return None, {}, []

@@ -32,7 +32,8 @@ NORMALISED = {"parameter gradient": 1e-11, "input gradient": 1e-11, "second orde
 _KINDS = {"output": "layer", "statistic": "statistic", "state": "statistic", "input gradient": "input gradient"}
 # A float64 quantity that one rounding may move farther than this, as a share of the whole of its kind, shows nothing.
 MOST_MOVED = 1e-7
-DIRECTIONS = 3  # runs that are moved, each another way
+# Runs that are moved, each another way; in float32 his own rounding is another one.
+DIRECTIONS = {"float64": 2, "float32": 1}
 
 
 class Movement:

@@ -189,10 +189,10 @@ def carry(folder: Path, numbers: Numbers) -> Carried:
             assumed = listed((f"{key}={optimizer.values[key]!r}" for key in optimizer.assumed), 12)
             notes.append(f"{optimizer.name} has the defaults of Chainer 7.8.1 where you gave nothing: {assumed}")
         for name, (count, value) in numbers.progress.shifts.items():
-            last = "" if value is None else f", last to {value:g}"
+            last, then = ("", "its last value") if value is None else (f", last to {value:g}", f"{value!r}")
             notes.append(
-                f"{printable(name)} has moved a hyper-parameter {count:,} times{last}: to go on exactly, give --optimizer the "
-                "value of the last update, if it was this optimiser's"
+                f"{printable(name)} has moved a hyper-parameter {count:,} times{last}: to go on exactly, if it was this "
+                f'optimiser\'s rate, say after make_optimizer: optimizer.param_groups[0]["lr"] = {then}'
             )
         if optimizer.name == "MSVAG" and state is not None and state.t:
             notes.append(

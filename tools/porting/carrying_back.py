@@ -23,8 +23,11 @@ from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.errors import cannot_write, reason
 from ganspec.tools.porting.carry_errors import CarryError, listed
 from ganspec.tools.porting.carrying import FORMAT, NAMES
+from ganspec.tools.porting.names import CarriedArray
 from ganspec.tools.porting.optimizers_states import STATE_NAMES, optimizer_prefix
-from ganspec.tools.porting.snapshot_files import MAX_SNAPSHOT_BYTES, SnapshotFile, open_snapshot
+from ganspec.tools.porting.snapshot_files import SnapshotFile, open_snapshot
+from ganspec.tools.porting.snapshots import find_prefix
+from ganspec.tools.porting.torch_files import flat_state, is_safetensors, read_tensors
 
 MAX_NAMES_BYTES = 64 * 2**20  # of names.json: 300 bytes for each of 200,000 arrays
 _WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before every key
@@ -48,7 +51,8 @@ def carry_back(
         out: where the new snapshot is written, in the format of `like`.
         optimizer: the optimiser's state: what its `carried()` or its `state_dict()` returned, as safetensors or by torch.save.
         names: the port's names.json; None to look in the header of the weights, then beside them.
-        prefix: what stands before the model's paths in `like`; None for the prefix that was ported.
+        prefix: which model of `like` (see `find_prefix`); None for the one that was ported, or, where `like` has no such model,
+            the one that fits.
 
     Returns: notes, one sentence each.
 
@@ -64,14 +68,14 @@ def carry_back(
             raise CarryError("would be overwritten", given, "choose another file with --out")
     record = _record(first, names)
     file = open_snapshot(like)
-    model_prefix = record["prefix"] if prefix is None else prefix.strip("/") + "/" if prefix.strip("/") else ""
+    model_prefix = record["prefix"] if weights is None else _prefix(file, record, prefix)
     notes: list[str] = []
     new: dict[str, np.ndarray] = {}
     if weights is not None:
-        new |= _model(_unwrapped(_tensors(weights), weights, record), weights, record, file, model_prefix, notes)
+        new |= _model(_unwrapped(read_tensors(weights), weights, record), weights, record, file, model_prefix, notes)
     if optimizer is not None:
         start = optimizer_prefix(file, model_prefix)
-        new |= _optimizer(_flat(_tensors(optimizer)), optimizer, record, file, start or "")
+        new |= _optimizer(flat_state(read_tensors(optimizer)), optimizer, record, file, start or "")
     write = _npz_with if file.kind == "npz" else _hdf5_with
     try:
         write_atomically(out, write(file, new))
@@ -83,69 +87,42 @@ def carry_back(
     return notes
 
 
+def _prefix(file: SnapshotFile, record: Mapping[str, Any], prefix: str | None) -> str:
+    """Returns: what stands before the paths of the model in a snapshot."""
+    entries = record["arrays"].items()
+    if prefix is None and all(record["prefix"] + entry["path"] in file.members for _, entry in entries):
+        return record["prefix"]
+    return find_prefix(
+        file, [CarriedArray(e["path"], key, None, e["trained"], e["same_as"]) for key, e in entries], prefix
+    )
+
+
 def _record(weights: Path, names: Path | None) -> dict[str, Any]:
     """Returns: what the port wrote of its names (see `names_record`), checked."""
     beside = weights.with_name(NAMES) if names is None else names
     text: Any = None
+    where = beside
     try:
-        if names is None and weights.is_file() and _is_safetensors(weights):
+        if names is None and weights.is_file() and is_safetensors(weights):
             with safe_open(weights, framework="numpy") as file:
                 text = (file.metadata() or {}).get("ganspec")
+            where = weights if text is not None else beside
         if text is None:
             if not beside.is_file() or beside.stat().st_size > MAX_NAMES_BYTES:
                 raise CarryError("there is no such file of names", beside, f"give the port's {NAMES}, or put it there")
             text = beside.read_text("utf-8")
         record = json.loads(text)
-        paths = {entry["path"]: entry["same_as"] for entry in record["arrays"].values()}
-        strings = [record["prefix"], *record["arrays"], *paths, *paths.values()]
-        whole = record["format"] == FORMAT and all(type(text) is str for text in strings)
+        entries = record["arrays"].values()
+        paths = {entry["path"] for entry in entries}
+        whole = record["format"] == FORMAT and all(type(text) is str for text in (record["prefix"], *paths))
+        whole = whole and all(entry["same_as"] in paths and type(entry["trained"]) is bool for entry in entries)
     except OSError as error:
-        raise CarryError(f"cannot be read: {reason(error)}", beside, "mend that") from None
+        raise CarryError(f"cannot be read: {reason(error)}", where, "mend that") from None
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
-        raise CarryError("does not hold the names of a port", beside, f"give the port's own {NAMES}")
+        raise CarryError("does not hold the names of a port", where, f"give the port's own {NAMES}")
     return record
-
-
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(9)[8:] == b"{"
-
-
-def _tensors(path: Path) -> dict[str, Any]:
-    """Returns: what a file of PyTorch holds, with arrays of NumPy in place of tensors."""
-    if not path.is_file():
-        raise CarryError("there is no such file", path, "give a state dict, as safetensors or by torch.save")
-    if path.stat().st_size > MAX_SNAPSHOT_BYTES:
-        raise CarryError("is too large", path, f"give at most {MAX_SNAPSHOT_BYTES / 2**30:g} GiB")
-    try:
-        import torch
-        from safetensors.torch import load_file
-
-        if _is_safetensors(path):
-            return _numpy(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except ModuleNotFoundError:
-        raise CarryError("PyTorch is not installed", path, "install it: pip install 'ganspec[torch]'") from None
-    except OSError as error:
-        raise CarryError(f"cannot be read: {reason(error)}", path, "mend that") from None
-    except Exception:  # what torch.load and its unpickler raise of a foreign or damaged file is of many types
-        remedy = "save it with torch.save(model.state_dict(), path)"
-        raise CarryError("is damaged, or holds more than tensors, which is never opened", path, remedy) from None
-    if not isinstance(loaded, Mapping) or not all(isinstance(key, str) for key in loaded):
-        raise CarryError("is no state dict", path, "save it with torch.save(model.state_dict(), path)")
-    return _numpy(loaded)
-
-
-def _numpy(value: Any) -> Any:
-    """Returns: the same with arrays of NumPy in place of tensors; bfloat16, which NumPy lacks, becomes float32."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        return value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-    if isinstance(value, Mapping):
-        return {key: _numpy(one) for key, one in value.items()}
-    return [_numpy(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _unwrapped(tensors: dict[str, Any], path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,20 +180,6 @@ def _exact(value: Any, key: str, path: Path, file: SnapshotFile, name: str) -> n
         problem = f"{printable(key)} is {value.dtype}, which {old.dtype} of the snapshot would round"
         raise CarryError(problem, path, "convert the model first, such as by model.float()")
     return value.astype(old.dtype)
-
-
-def _flat(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Returns: the state of an optimiser as `carried()` gives it, of that or of a `state_dict()`."""
-    groups = tensors.get("param_groups")
-    if not isinstance(groups, list) or not isinstance(tensors.get("state"), dict):
-        return tensors
-    flat: dict[str, Any] = {}
-    for group in groups:
-        flat |= {key: group.get(key) for key in ("t", "epoch")}
-        for number, name in zip(group.get("params", []), group.get("param_names", []), strict=False):
-            moments = tensors["state"].get(number, {"t": 0})
-            flat |= {f"{name}/{key}": value for key, value in moments.items() if key != "beta_power"}
-    return flat
 
 
 def _optimizer(

@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ganspec.tools.porting.allowance import MOST_MOVED, STEP, derived_allowance, fixed_bound
+from ganspec.tools.agreement.rounding import EPSILON, STEP
+from ganspec.tools.porting.allowance import MOST_MOVED, derived_allowance, fixed_bound
 from ganspec.tools.porting.rows import Case, Compared, Row
 from ganspec.tools.porting.sides import Ran
 
+# Of a gradient, such as that of a bias before batch norm.
+NOISE = "rounding and nothing else, measured against the whole gradient"
 GRADIENTS = ("parameter gradient", "input gradient", "second order")
 
 
@@ -22,11 +25,12 @@ class Comparison:
         case: how both were run.
         his: what his model gave.
         port: what the port gave.
-        moved: function that gives what his model gave with everything moved by one rounding, several times; in float64.
+        moved: function of an order of gradients that gives what his model gave with everything moved by one rounding, several
+            times; in float64.
         exact: what his model gave in float64; of a float64 case the same as `his`.
         before: states of his instance before the call; only what has changed since must be in the port.
-        trained: paths of parameters, whose states are not compared.
         normalised: whether a batch norm lies on the way.
+        noise: names of gradients that are rounding and nothing else in this mode, as far as known; more are added.
     """
 
     def __init__(
@@ -34,13 +38,14 @@ class Comparison:
         case: Case,
         his: Ran,
         port: Ran,
-        moved: Callable[[], Sequence[Ran]],
+        moved: Callable[[int], Sequence[Ran]],
         exact: Ran,
         before: Mapping[str, Any],
         normalised: bool,
+        noise: set[str],
     ) -> None:
         self.case, self.his, self.port, self.exact, self.before = case, his, port, exact, before
-        self._moved, self._normalised = moved, normalised
+        self._moved, self._normalised, self._noise = moved, normalised, noise
         self.found = Compared()
 
     def run(self) -> Compared:
@@ -56,12 +61,12 @@ class Comparison:
         for path in [*self.his.outputs, *(p for p in self.port.outputs if p not in self.his.outputs)]:
             if path not in self.port.outputs or path not in self.his.outputs:
                 self._wrong(
-                    "output", path, f"only {'his model' if path in self.his.outputs else 'the port'} returns it"
+                    "output", path, f"only {'your model' if path in self.his.outputs else 'the port'} returns it"
                 )
                 continue
             his, port = self.his.outputs[path], self.port.outputs[path]
             if isinstance(his, np.ndarray) != isinstance(port, np.ndarray):
-                self._wrong("output", path, f"his model returns {_kind(his)}, the port {_kind(port)}")
+                self._wrong("output", path, f"your model returns {_kind(his)}, the port {_kind(port)}")
             elif isinstance(his, np.ndarray):
                 self._array("output", path, his, port, lambda ran, path=path: ran.outputs.get(path), 0.0)
             elif his == port:
@@ -71,7 +76,7 @@ class Comparison:
                     "output", path, np.float64(his), np.float64(port), lambda ran, p=path: ran.outputs.get(p), 0.0
                 )
             else:
-                self._wrong("output", path, f"his model returns {his!r}, the port {port!r}"[:200])
+                self._wrong("output", path, f"your model returns {his!r}, the port {port!r}"[:200])
 
     def _gradients(self, which: str) -> None:
         own: Mapping[str, Any] = getattr(self.his, which)
@@ -87,7 +92,7 @@ class Comparison:
             note = ""
             if his is None or port is None:
                 there = port if his is None else his
-                note = f"{'his model' if his is None else 'the port'} gives none"
+                note = f"{'your model' if his is None else 'the port'} gives none"
                 if not np.any(there):
                     note += ", the other zeros"
                 his = np.zeros_like(there) if his is None else his
@@ -112,7 +117,7 @@ class Comparison:
                     kind, path, np.asarray(value), np.asarray(port), lambda ran, p=path: ran.states.get(p), whole
                 )
             elif changed:
-                self._wrong(kind, path, f"his model holds {_kind(value)}, the port {_kind(port)}")
+                self._wrong(kind, path, f"your model holds {_kind(value)}, the port {_kind(port)}")
 
     def _deviation(self, path: str) -> float:
         """Returns: the largest deviation of what a batch norm's mean is of, to whose rounding a mean is known; 0 for another path."""
@@ -147,47 +152,47 @@ class Comparison:
         exact = of(self.exact)
         exact = np.zeros_like(his) if exact is None else np.asarray(exact)
         if np.isnan(his).any() or np.isnan(exact).any():
-            self.found.unjudged.append((kind, name, "his model gives NaN"))
+            self.found.unjudged.append((kind, name, "your model gives NaN"))
             return None
         difference, largest = _difference(exact, port), _largest(exact)
+        share = fixed_bound(kind, self._normalised)
+        bound = share * (max(largest, whole) if kind == "statistic" else largest)
+        agrees = difference <= bound
         if wide:
-            own = max(largest, whole) if kind == "statistic" else largest
-            bound = fixed_bound(kind, self._normalised) * own
-            agrees = difference <= bound
-            beside = fixed_bound(kind, self._normalised) * whole
-            if not agrees and kind in GRADIENTS and max(largest, _largest(port)) <= beside:
-                bound, agrees, note = (
-                    beside,
-                    True,
-                    f"rounding and nothing else, beside the whole gradient; {note}".rstrip("; "),
-                )
-            if not agrees and math.isfinite(difference):
-                difference, bound, agrees, note = self._explained(
-                    kind, difference, largest, bound, of, exact, whole, note
-                )
+            possible = MOST_MOVED * max(largest, whole)
+            if not agrees and difference <= possible:
+                bound, said = self._explained(kind, name, _largest(port), largest, of, exact, whole)
+                agrees, note = difference <= bound, f"{said}; {note}" if said and note else said or note
         else:
-            moved = max(self._movement(of, exact), STEP * _difference(exact, his))
+            moved = max(self._movement(kind, of, exact), STEP * _difference(exact, his))
             bound = derived_allowance(kind, "float32", largest, moved)
+            if name in self._noise:
+                bound = max(bound, share * whole * EPSILON["float32"] / EPSILON["float64"])
             agrees = difference <= bound
         self.found.rows.append(Row(self.case, kind, name, difference, largest, bound, bool(agrees), note))
         return None
 
     def _explained(
-        self, kind: str, difference: float, largest: float, bound: float, of: Callable[[Ran], Any], exact: np.ndarray,
-        whole: float, note: str,
-    ) -> tuple[float, float, bool, str]:  # fmt: skip
-        """Allow what one rounding moves, where that is more than the fixed bound."""
-        moved = self._movement(of, exact)
-        allowed = derived_allowance(kind, "float64", largest, moved)
-        if allowed <= bound:
-            return difference, bound, False, note
-        if allowed > MOST_MOVED * max(largest, whole):
-            return difference, bound, False, "one rounding moves it so far that it shows nothing; " + note
-        said = "allowed as far as one rounding moves his"
-        return difference, allowed, difference <= allowed, f"{said}; {note}" if note else said
+        self, kind: str, name: str, ports: float, largest: float, of: Callable[[Ran], Any], exact: np.ndarray, whole: float
+    ) -> tuple[float, str]:  # fmt: skip
+        """Allow what one rounding moves, where that is more than the fixed bound.
 
-    def _movement(self, of: Callable[[Ran], Any], exact: np.ndarray) -> float:
-        there = [of(ran) for ran in self._moved()]
+        Returns: what is allowed, and why.
+        """
+        share = fixed_bound(kind, self._normalised)
+        beside = kind in GRADIENTS and max(ports, largest) <= share * whole
+        if beside and name in self._noise:
+            return share * whole, NOISE
+        allowed = derived_allowance(kind, "float64", largest, self._movement(kind, of, exact))
+        if beside and largest <= allowed:
+            self._noise.add(name)
+            return share * whole, NOISE
+        if allowed <= share * largest or allowed > MOST_MOVED * max(largest, whole):
+            return share * largest, ""
+        return allowed, "allowed as far as one rounding moves yours"
+
+    def _movement(self, kind: str, of: Callable[[Ran], Any], exact: np.ndarray) -> float:
+        there = [of(ran) for ran in self._moved(2 if kind == "second order" else 1)]
         known = [_difference(exact, np.asarray(a)) for a in there if a is not None and np.shape(a) == exact.shape]
         return max(filter(math.isfinite, known), default=0.0)
 

@@ -128,10 +128,10 @@ class Tape:
         while self.left and self.left[0].dropped == 0.0 and request.family != "bernoulli":
             self.left.pop(0)  # nothing is dropped: PyTorch does not draw for that
         if not self.left:
-            raise DrawError(f"{request}: draw {self._count + 1}, but his model draws {self._count} times")
+            raise DrawError(f"{request}: draw {self._count + 1}, but your model draws {self._count} times")
         event = self.left.pop(0)
         his = event.request
-        place = f"{request}\n    draw {self._count - len(self.left)}, for which his model has {event}"
+        place = f"{request}\n    draw {self._count - len(self.left)}, for which your model has {event}"
         if request.shape != his.shape:
             raise DrawError(f"{place}\n    the shapes are {list(request.shape)} and {list(his.shape)}")
         values = _converted(event, request)
@@ -145,7 +145,7 @@ class Tape:
         if self.left:
             lines = "".join(f"\n    {event}" for event in self.left[:5])
             raise DrawError(
-                f"his model draws {self._count} times, the port {self._count - len(self.left)} times; left:{lines}"
+                f"your model draws {self._count} times, the port {self._count - len(self.left)} times; left:{lines}"
             )
 
 

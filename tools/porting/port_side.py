@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,16 @@ class PortSide:
     def __init__(self, model: Model, arrays: Sequence[NamedArray]) -> None:
         self.model, self.arrays = model, arrays
 
-    def make(self, dtype: str, values: Mapping[str, np.ndarray], states: Mapping[str, Any]) -> torch.nn.Module:
+    def make(
+        self, dtype: str, values: Mapping[str, np.ndarray], states: Mapping[str, Any], drawn: Set[str] = frozenset()
+    ) -> torch.nn.Module:
         """Returns: a new instance with his numbers.
 
         Args:
             dtype: its precision.
             values: all arrays by their paths in Chainer.
             states: what his instance holds in plain attributes, by path.
+            drawn: paths of those whose numbers his constructor draws; of the others the port must have the numbers itself.
 
         Raises:
             LoadError: it lacks an array, has one too many, or one of another shape.
@@ -50,13 +53,13 @@ class PortSide:
         own = module.state_dict()
         given = {str(a.torch_key): a.chainer_path.strip("/") for a in self.arrays}
         wrong = [
-            f"it has no {key}, which is his {path}"
+            f"it has no {key}, which is your {path}"
             for key, path in given.items()
             if key not in own and not key.endswith(COUNTER)
         ]
         attributes = {path.replace("/", "."): path for path in states}
         wrong += [
-            f"his model has no {key}"
+            f"your model has no {key}"
             for key in own
             if key not in given and key not in attributes and not key.endswith(COUNTER) and not is_lazy(own[key])
         ]
@@ -67,18 +70,21 @@ class PortSide:
                     own[key] = torch.from_numpy(np.array(value)).to(own[key].dtype)
                     continue
                 if own[key].shape != value.shape:
-                    wrong.append(f"{key} has the shape {list(own[key].shape)}, his {path} {list(value.shape)}")
+                    wrong.append(f"{key} has the shape {list(own[key].shape)}, your {path} {list(value.shape)}")
                     continue
                 if own[key].is_floating_point() != (value.dtype.kind == "f"):
-                    wrong.append(f"{key} has the dtype {own[key].dtype}, his {path} {value.dtype}")
+                    wrong.append(f"{key} has the dtype {own[key].dtype}, your {path} {value.dtype}")
                     continue
                 own[key] = torch.from_numpy(np.array(value)).to(own[key].dtype)
         if wrong:
             raise LoadError("; ".join(wrong))
         module.load_state_dict(own, strict=True)
-        for path, value in states.items():
-            if path not in given.values():
-                _write_attribute(module, path, value)
+        plain = {path: value for path, value in states.items() if path not in given.values()}
+        for path in sorted(plain.keys() - drawn):
+            if not _same_numbers(read_attribute(module, path), plain[path]):
+                raise LoadError(f"its {path.replace('/', '.')} begins with other numbers than yours")
+        for path, value in plain.items():
+            _write_attribute(module, path, value)
         return module
 
     def run(
@@ -89,7 +95,6 @@ class PortSide:
         training: bool,
         dtype: str,
         events: list[Event],
-        order: int = 1,
         seed: int = 0,
         like: Ran,
     ) -> Ran:
@@ -101,7 +106,6 @@ class PortSide:
             training: whether it is in training mode.
             dtype: precision of the instance.
             events: draws of his model in this call.
-            order: 0 for outputs alone, 1 with gradients, 2 with gradients of gradients.
             seed: seed of the projection.
             like: what his model gave: the same gradients are taken, and the same states read.
 
@@ -121,8 +125,8 @@ class PortSide:
             tape.finish()
             found = dict(leaves(returned))
             ran = Ran({path: _plain(value) for path, value in found.items()})
-            if order:
-                self._differentiate(ran, module, given, found, dtype, order, seed, like)
+            if like.gradients:
+                self._differentiate(ran, module, given, found, dtype, seed, like)
         own = module.state_dict()
         keys = {a.chainer_path.strip("/"): str(a.torch_key) for a in self.arrays}
         for path in like.states:
@@ -138,7 +142,6 @@ class PortSide:
         given: Mapping[str, torch.Tensor],
         found: Mapping[str, Any],
         dtype: str,
-        order: int,
         seed: int,
         like: Ran,
     ) -> None:
@@ -150,9 +153,9 @@ class PortSide:
         weights = [
             torch.from_numpy(projection(path, tuple(y.shape), seed, dtype)).to(y.dtype) for path, y in ends.items()
         ]
-        first = _gradients(list(ends.values()), wanted, weights, again=order > 1)
+        first = _gradients(list(ends.values()), wanted, weights, again=like.second is not None)
         ran.gradients = {path: _array_or_none(g) for path, g in first.items()}
-        if order < 2:
+        if like.second is None:
             return
         there = [g for g in first.values() if g is not None and g.requires_grad]
         try:
@@ -212,6 +215,15 @@ def read_attribute(module: torch.nn.Module, path: str) -> Any:
     return value
 
 
+def _same_numbers(there: Any, value: Any) -> bool:
+    """Returns: whether a tensor of the port has the numbers of his array, as far as float32 tells; true where it is no tensor."""
+    if not isinstance(there, torch.Tensor) or not is_array(value):
+        return True
+    return bool(
+        there.shape == value.shape and np.allclose(there.detach().numpy(), value, rtol=1e-6, atol=0, equal_nan=True)
+    )
+
+
 def _write_attribute(module: torch.nn.Module, path: str, value: Any) -> None:
     """Give a plain attribute of the port, a tensor or None, the array that his has."""
     there = read_attribute(module, path)
@@ -220,7 +232,7 @@ def _write_attribute(module: torch.nn.Module, path: str, value: Any) -> None:
     owner, _, name = path.rpartition("/")
     holder = read_attribute(module, owner) if owner else module
     tensor = torch.from_numpy(np.array(value))
-    if isinstance(there, torch.Tensor) and there.shape == tensor.shape:
+    if isinstance(there, torch.Tensor) and there.shape == tensor.shape and there.dtype == tensor.dtype:
         with torch.no_grad():
             there.copy_(tensor)
     else:

@@ -33,8 +33,9 @@ from ganspec.tools.porting.watching import watching
 
 MODES = ("training", "inference")
 TRACED_BATCH = 3
-OTHER_BATCHES = (1, 5)  # the smallest, and one that no trace has seen
-SCALES = (Fraction(3, 2), Fraction(2), Fraction(1, 2))  # of images: the first that his model takes is compared
+OTHER_BATCHES = (1, 4)  # the smallest, and one that no trace has seen
+IMAGE_BATCH = 2  # of images of other sizes
+SCALES = (Fraction(1, 2), Fraction(3, 2), Fraction(2))  # of images: the first that his model takes is compared
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Proof:
         missed: lines of his that did not run.
         lines: how many lines of his ran, and of how many.
         seconds: how long it took.
+        modes: modes that were asked for.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -56,11 +58,14 @@ class Proof:
     missed: list[Missed] = field(default_factory=list)
     lines: tuple[int, int] = (0, 0)
     seconds: float = 0.0
+    modes: Sequence[str] = ()
 
     @property
     def proved(self) -> bool:
-        """Whether outputs were compared in every mode, and everything that was compared agrees."""
-        return not self.refused and any(row.kind == "output" for row in self.rows) and all(r.agrees for r in self.rows)
+        """Whether outputs were compared in float64 in each mode, nothing was refused, and all that was compared agrees."""
+        compared = {row.case.mode for row in self.rows if row.kind == "output" and row.case.dtype == "float64"}
+        whole = bool(compared) and compared >= set(self.modes)
+        return whole and not self.refused and all(row.agrees for row in self.rows)
 
     @property
     def first(self) -> Row | None:
@@ -101,7 +106,7 @@ def prove(
         UserError: his model does not run on these inputs.
     """
     began = time.perf_counter()
-    proof = Proof()
+    proof = Proof(modes=tuple(modes))
     coverage = Coverage([])
     with watching(), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of batches of one sample
@@ -113,7 +118,7 @@ def prove(
             given, carried = _carried(made, arrays, values, proof)
             his.arrays = carried
             if his.way == "arrays" and any(each.dtype == "float" for each in inputs):
-                proof.unexercised.append("gradients by the inputs: his model takes arrays, not variables")
+                proof.unexercised.append("gradients by the inputs: your model takes arrays, not variables")
             for mode in modes:
                 _check_repeatable(his, given, inputs, mode == "training", batch, seed)
         except DrawError as error:
@@ -152,7 +157,7 @@ def probe(
             for mode in modes:
                 his.run(link, drawn, training=mode == "training", dtype=dtype, recorder=Recorder(seed), order=0)
         except OutputError as error:
-            raise UserError(f"his model's {error}") from None
+            raise UserError(f"your model's {error}") from None
         except Exception as error:
             if (draws := cause(error, DrawError)) is not None:
                 raise draws from None
@@ -161,7 +166,7 @@ def probe(
         return link
     if isinstance(failed[0], UserError) or type(failed[0]).__name__ == "PortError":
         raise failed[0]
-    raise UserError(f"his model does not run on these inputs: {first_line(failed[0])}; mend --input or --call-args")
+    raise UserError(f"your model does not run on these inputs: {first_line(failed[0])}; mend --input or --call-args")
 
 
 def _carried(
@@ -200,14 +205,14 @@ def _check_repeatable(
     remedy = "draw with numpy.random, or give the numbers as an input"
     if one.foreign or two.foreign:
         lines = "\n".join(f"    {line}" for line in dict.fromkeys([*one.foreign, *two.foreign]))
-        raise DrawError(f"his model draws from Python's random, which the port cannot be given; {remedy}\n{lines}")
+        raise DrawError(f"your model draws from Python's random, which the port cannot be given; {remedy}\n{lines}")
     same = first.outputs.keys() == second.outputs.keys() and all(
         np.array_equal(np.asarray(a), np.asarray(second.outputs[p]), equal_nan=_floating(a))
         for p, a in first.outputs.items()
     )
     if not same or not same_events(one.events, two.events):
         lines = "".join(f"\n    it reads the time: {line}" for line in dict.fromkeys([*one.clock, *two.clock]))
-        raise DrawError(f"two runs of his model on the same numbers and draws differ; {remedy}{lines}")
+        raise DrawError(f"two runs of your model on the same numbers and draws differ; {remedy}{lines}")
 
 
 def _floating(value: Any) -> bool:
@@ -227,7 +232,7 @@ def _compare(runner: CaseRunner, proof: Proof, modes: Sequence[str], batch: int,
                 for n in OTHER_BATCHES
                 if n != batch
             ),
-            partial(_compare_images, runner, proof, replace(fresh, seed=seed + 2)),
+            partial(_compare_images, runner, proof, replace(fresh, batch=IMAGE_BATCH, seed=seed + 2)),
             partial(runner.compare, replace(fresh, dtype="float32"), proof),
         ]
         for compare in todo:
@@ -250,7 +255,7 @@ def _compare_images(runner: CaseRunner, proof: Proof, case: Case) -> None:
                 break
             refusals.append(why)
         else:
-            proof.unexercised.append(f"images {what}, which his model does not take: {refusals[0]}")
+            proof.unexercised.append(f"images {what}, which your model does not take: {refusals[0]}")
 
 
 def cause(error: BaseException | None, kind: type[BaseException]) -> Any:

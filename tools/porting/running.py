@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +60,10 @@ class CaseRunner:
     ) -> None:
         self.his, self.port, self.inputs, self.given = his, port, inputs, given
         self._trained = {a.chainer_path.strip("/") for a in his.arrays if a.trained}
+        self._drawn = _drawn(his, given)
         self._broken = False  # whether Chainer's second gradient is wrong in the case that runs
-        self._exact: dict[Case, Trajectory] = {}  # what his model gave in float64 and may be wanted again, for float32
+        self._noise: dict[str, set[str]] = {}  # by mode, names of gradients that are rounding and nothing else
+        self._kept: tuple[Case | None, Trajectory] = None, Trajectory({})  # what float32 is compared with
         self._unjudged: dict[tuple[str, str], tuple[Case, str]] = {}
 
     def compare(self, case: Case, proof: Proof, *, order: int = 1, calls: int = 1, optional: str = "") -> None:
@@ -70,7 +72,7 @@ class CaseRunner:
         Args:
             case: how both are run.
             proof: what they are added to.
-            order: 1 with gradients, 2 with gradients of gradients, of the first call.
+            order: 1 with gradients, 2 with gradients of gradients.
             calls: how often one instance is called.
             optional: what of the case his model may refuse, such as "batch"; empty where that is an error.
         """
@@ -78,21 +80,25 @@ class CaseRunner:
         try:
             his = self.trajectory(case, values, order, calls)
         except Exception as error:
-            if not optional:
+            if not optional and case.parameters == "given":
                 raise
+            if not optional:
+                proof.unexercised.append(
+                    f"random parameters in {case.mode}, with which your model fails: {first_line(error)}"
+                )
+                return
             proof.unexercised.append(
-                f"a {optional} of {case.batch} in {case.mode}, which his model does not take: {first_line(error)}"
+                f"a {optional} of {case.batch} in {case.mode}, which your model does not take: {first_line(error)}"
             )
             return
-        if case.dtype == "float64":
-            exact = his
-            if order > 1:
-                self._exact = {case: his}
-        else:
-            again = self._exact.get(replace(case, dtype="float64"))
-            exact = again or self.trajectory(case, values, order, calls, "float64")
+        exact = his
+        if case.dtype == "float32":
+            wide = replace(case, dtype="float64")
+            exact = self._kept[1] if self._kept[0] == wide else self.trajectory(case, values, order, calls, "float64")
+        elif calls > 1:
+            self._kept = case, his
         try:
-            port = self._port(case, values, his, order, optional)
+            port = self._port(case, values, his, optional)
         except _Unsupported as error:
             proof.unexercised.append(str(error))
             return
@@ -100,26 +106,30 @@ class CaseRunner:
             proof.rows.append(Row(case, error.kind, "", np.inf, 0.0, 0.0, False, str(error)))
             return
 
-        @cache
-        def moved() -> list[list[Ran]]:
-            directions = range(1, DIRECTIONS + 1)
-            movements = [Movement(case.dtype, direction) for direction in directions]
-            return [self.trajectory(case, values, order, calls, "float64", movement).runs for movement in movements]
+        known: dict[int, list[list[Ran]]] = {}
+
+        def moved(highest: int, call: int) -> list[Ran]:
+            highest = max([highest, *known])
+            if highest not in known:
+                movements = [Movement(case.dtype, direction) for direction in range(1, DIRECTIONS[case.dtype] + 1)]
+                known[highest] = [self.trajectory(case, values, highest, calls, "float64", m).runs for m in movements]
+            return [runs[call] for runs in known[highest]]
 
         self._broken = False
         for call in range(calls):
             self._add(case, call, his, port, exact.runs, moved, values, proof)
 
     def _add(
-        self, case: Case, call: int, his: Trajectory, port: list[Ran], exact: list[Ran], moved: Callable[[], list[list[Ran]]],
+        self, case: Case, call: int, his: Trajectory, port: list[Ran], exact: list[Ran], moved: Callable[[int, int], list[Ran]],
         values: Mapping[str, np.ndarray], proof: Proof,
     ) -> None:  # fmt: skip
         """Compare one call."""
         this, own = replace(case, call=call + 1), his.runs[call]
         normalised = any(word in name for name in own.functions for word in _NORMS)
         before = his.runs[call - 1].states if call else his.before
+        noise = self._noise.setdefault(case.mode, set())
         comparison = Comparison(
-            this, own, port[call], lambda: [ran[call] for ran in moved()], exact[call], before, normalised
+            this, own, port[call], partial(moved, call=call), exact[call], before, normalised, noise
         )
         found = comparison.run()
         why = own.why_no_second or port[call].why_no_second
@@ -183,8 +193,8 @@ class CaseRunner:
             drawn = inputs or self.inputs_of(case, call, dtype)
             drawn = drawn if movement is None else {name: movement.array(a) for name, a in drawn.items()}
             ran = self.his.run(
-                link, drawn, training=case.training, dtype=dtype, recorder=recorder, order=_order(order, call),
-                seed=case.seed, movement=movement,
+                link, drawn, training=case.training, dtype=dtype, recorder=recorder,
+                order=_order(order, found), seed=case.seed, movement=movement,
             )  # fmt: skip
             found.runs.append(ran)
             found.events.append(recorder.events)
@@ -197,9 +207,7 @@ class CaseRunner:
     def _values(self, case: Case) -> Mapping[str, np.ndarray]:
         return self.given if case.parameters == "given" else draw_values(self.given, self._trained, case.seed)
 
-    def _port(
-        self, case: Case, values: Mapping[str, np.ndarray], his: Trajectory, order: int, optional: str
-    ) -> list[Ran]:
+    def _port(self, case: Case, values: Mapping[str, np.ndarray], his: Trajectory, optional: str) -> list[Ran]:
         """Call a new instance of the port, as often as his model was called.
 
         Raises:
@@ -208,14 +216,14 @@ class CaseRunner:
         """
         kind = "arrays"
         try:
-            module = self.port.make(case.dtype, values, his.before)
+            module = self.port.make(case.dtype, values, his.before, self._drawn)
             runs = []
             for call, ran in enumerate(his.runs):
                 kind = "run"
                 runs.append(
                     self.port.run(
                         module, self.inputs_of(case, call, case.dtype), training=case.training, dtype=case.dtype,
-                        events=his.events[call], order=_order(order, call), seed=case.seed, like=ran,
+                        events=his.events[call], seed=case.seed, like=ran,
                     )
                 )  # fmt: skip
         except DrawError as error:
@@ -224,15 +232,33 @@ class CaseRunner:
             raise _Failed(kind, f"the port: {error}") from None
         except Exception as error:
             if optional and _ONE_VALUE in str(error):
-                what = f"batch norm of one value for each channel in {case.mode}"
+                what = "batch norm of one value for each channel in training"
                 raise _Unsupported(f"{what}: PyTorch refuses it with an error, Chainer gives beta") from None
             raise _Failed(kind, f"the port fails: {first_line(error)}") from None
         return runs
 
 
-def _order(order: int, call: int) -> int:
-    """Returns: the order of gradients of a call; those of the second order are taken of the first alone."""
-    return min(order, 1) if call else order
+def _order(order: int, found: Trajectory) -> int:
+    """Returns: the order of gradients of the next call: of later ones only where the call before left something in attributes."""
+    if not found.runs:
+        return order
+    left = found.runs[0].states
+    same = all(
+        path in found.before and np.array_equal(value, found.before[path])
+        for path, value in left.items()
+        if not _statistic(path)
+    )
+    return 0 if same else min(order, 1)
+
+
+def _statistic(path: str) -> bool:
+    return path.rpartition("/")[2] in ("avg_mean", "avg_var")
+
+
+def _drawn(his: OriginalSide, given: Mapping[str, np.ndarray]) -> set[str]:
+    """Returns: paths of plain attributes whose numbers his constructor draws; those of others the port must have itself."""
+    one, other = (read_states(his.make("float64", given, seed)) for seed in (0, 1))
+    return {path for path, value in one.items() if not np.array_equal(value, other.get(path), equal_nan=False)}
 
 
 class _Failed(Exception):

@@ -58,7 +58,7 @@ def read_model(
     Raises:
         CarryError: several models fit, none does, or an array is missing, extra, not initialised or of another shape.
     """
-    prefix = _chosen(file, arrays, prefix)
+    prefix = find_prefix(file, arrays, prefix)
     _compare(file, arrays, prefix, allow_extra)
     values = file.read(prefix + array.chainer_path for array in arrays)
     values = {array.chainer_path: values[prefix + array.chainer_path] for array in arrays}
@@ -99,8 +99,19 @@ def models_in(file: SnapshotFile) -> list[str]:
     return sorted(found) or [""]
 
 
-def _chosen(file: SnapshotFile, arrays: Sequence[CarriedArray], prefix: str | None) -> str:
-    """Returns: the prefix of the model in a file."""
+def find_prefix(file: SnapshotFile, arrays: Sequence[CarriedArray], prefix: str | None = None) -> str:
+    """Find a model in a file.
+
+    Args:
+        file: the snapshot.
+        arrays: what the model needs.
+        prefix: what the user says of it, as in `read_model`.
+
+    Returns: what stands before the model's paths, "" or ending with "/". Where no model fits whole, the nearest one.
+
+    Raises:
+        CarryError: several models fit, or nothing does.
+    """
     counts = _counts(file, arrays)
     if prefix is not None:
         wanted = prefix.strip("/") + "/" if prefix.strip("/") else ""
@@ -108,7 +119,8 @@ def _chosen(file: SnapshotFile, arrays: Sequence[CarriedArray], prefix: str | No
         for known in (wanted, trainers):
             if any(name.startswith(known) for name in file.members):
                 return known
-        there = f"there are {listed(sorted(counts, key=counts.__getitem__, reverse=True) or models_in(file))}"
+        likely = sorted(counts, key=counts.__getitem__, reverse=True) or models_in(file)
+        there = f"the model may be under {listed(found.rstrip('/') or '/' for found in likely)}"
         raise CarryError(f"holds nothing under {printable(prefix)}; {there}", file.path, f"correct {OPTION}")
     whole = [found for found, count in counts.items() if count == len(arrays)]
     fitting = [found for found in whole if all(_fits(file, array, found) for array in arrays)] or whole

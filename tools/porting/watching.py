@@ -77,6 +77,7 @@ def _noting(kind: str, name: str, original: Callable[..., Any]) -> Callable[...,
             (recorder.foreign if kind == "random" else recorder.clock).append(f"{line}: {kind}.{name}")
         return original(*args, **kwargs)
 
+    function.__name__, function.__module__ = name, kind  # by which a refusal names it
     return function
 
 

@@ -31,7 +31,7 @@ from ganspec.tools.agreement.bundle import Asked, read_bundle, write_bundle
 from ganspec.tools.agreement.crosscheck import crosscheck_system, replay
 from ganspec.tools.agreement.evidence import Evidence
 from ganspec.tools.agreement.given import WITNESSES
-from ganspec.tools.agreement.mutants.program import add_mutant_arguments, run_mutants
+from ganspec.tools.agreement.mutants.program import Trial, add_mutant_arguments, run_mutants
 from ganspec.tools.agreement.report import Comparison, Divergence, Report
 from ganspec.tools.agreement.witnesses import REFERENCE
 from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
@@ -43,6 +43,7 @@ from ganspec.tools.reporting import (
     render_html,
     render_json,
     render_junit,
+    render_mutants,
     render_terminal,
 )
 
@@ -50,6 +51,7 @@ EPILOG = """exit code: 0 where all quantities agree; 1 where one does not (DISAG
 all (diverged): nothing can be said about such values, so that is no agreement either; with --against also where a system that
 agreed in the older report is no longer there; 2 where it could not run."""
 MOST_DIRECTIONS = 4_000  # with which the reference takes about a minute for a small network
+_NOT_OF_MUTANTS = ("witnesses", "set", "full", "junit", "html", "against", "bundle", "replay")  # options
 _WRITERS = {"json": render_json, "junit": lambda report, against: render_junit(report), "html": render_html}
 
 
@@ -92,11 +94,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0 where all agree, 1 where one does not or where training diverged."""
-    if arguments.mutants or arguments.test:
-        return run_mutants(arguments)
     files = {name: getattr(arguments, name) for name in _WRITERS if getattr(arguments, name)}
     for name, path in files.items():
         _check_place(path, name)
+    if arguments.mutants or arguments.test:
+        return _tried(arguments)
     against = read_json(arguments.against) if arguments.against else None
     if arguments.replay:
         comparisons = [_replayed(arguments.replay)]
@@ -111,6 +113,24 @@ def run(arguments: argparse.Namespace) -> int:
         _write(path, _WRITERS[name](report, against), name)
     worse = against is not None and compare_reports(against, report).regressed
     return AGREED if report.agrees and not worse else DISAGREED
+
+
+def _tried(arguments: argparse.Namespace) -> int:
+    """Try mutants, which are all compared in the same way. Returns: 0 where all are rejected, 1 where one is not.
+
+    Raises:
+        UserError: there is an option that would say otherwise, or a file that is not written.
+    """
+    for name in _NOT_OF_MUTANTS:
+        if getattr(arguments, name):
+            raise UserError(f"--{name} has no meaning with --mutants, which takes systems, --jobs, --test and --json")
+
+    def write(trials: tuple[Trial, ...]) -> None:
+        if arguments.json:
+            found = versions((*backends.NAMES, REFERENCE))
+            _write(arguments.json, render_mutants(trials, arguments.test, found), "json")
+
+    return run_mutants(arguments, write)
 
 
 def versions(witnesses: Iterable[str]) -> dict[str, str]:

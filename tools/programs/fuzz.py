@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
             tqdm.write("\n".join([*map(printable, find.what.split("\n")), f"  {printable(again)}"]), file=sys.stdout)
     print(
-        f"{counted(arguments.examples, 'system')}, {counted(found, 'find')}" + (f" in {arguments.out}" if found else "")
+        f"{counted(arguments.examples, 'system')} of the seed {arguments.seed}, {counted(found, 'find')}"
+        + (f" in {arguments.out}" if found else "")
     )
     return DISAGREED if found else AGREED
 

@@ -46,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--old-names", action="store_true", help="give your modules the names that NumPy has removed")
     parser.add_argument("--snapshot", type=Path, metavar="FILE", help="its numbers: npz, HDF5 or a trainer's snapshot")
     parser.add_argument("--snapshot-prefix", metavar="NAME", help="which model of the snapshot, if it has several")
+    parser.add_argument("--allow-extra", action="store_true", help="the snapshot may hold more than the class has")
+    parser.add_argument(
+        "--optimizer-snapshot", type=Path, metavar="FILE", help="the optimiser's own file, if it has one"
+    )
     parser.add_argument(
         "--optimizer", metavar="TEXT", default="", help="its optimiser, such as 'Adam(alpha=2e-4, beta1=0.5)'"
     )
@@ -89,7 +93,7 @@ def _port(a: argparse.Namespace) -> int:
     for name in ("torch", "chainer"):
         backends.load(name)  # what is missing is said before anything runs
     from ganspec.tools.porting.errors import PortError
-    from ganspec.tools.porting.job import Job, port
+    from ganspec.tools.porting.job import Job, check, port
     from ganspec.tools.porting.publishing import check_place, publish
     from ganspec.tools.porting.report import render_json, render_terminal
 
@@ -97,8 +101,9 @@ def _port(a: argparse.Namespace) -> int:
     modes = ("training", "inference") if a.modes == "both" else (a.modes,)
     job = Job(
         a.target, inputs, a.args, a.call, a.call_args, modes, tuple(a.source), a.old_names, a.snapshot, a.snapshot_prefix,
-        a.optimizer, tuple(a.hook),
+        a.allow_extra, a.optimizer_snapshot, a.optimizer, tuple(a.hook),
     )  # fmt: skip
+    check(job)
     say(f"{a.target.rpartition(':')[0] or a.target}: your code is run to port it")
     try:
         done = port(job, a.out)
@@ -127,7 +132,19 @@ def _drafted(a: argparse.Namespace, done: Any) -> bool:
 
 
 def _back(a: argparse.Namespace) -> int:
-    for name in ("target", "args", "input", "call", "call_args", "source", "snapshot", "optimizer", "hook", "draft"):
+    given = (
+        "target",
+        "args",
+        "input",
+        "call",
+        "call_args",
+        "source",
+        "snapshot",
+        "optimizer_snapshot",
+        "optimizer",
+        "hook",
+    )
+    for name in (*given, "allow_extra", "draft"):
         if getattr(a, name):
             option = "FILE:CLASS" if name == "target" else f"--{name.replace('_', '-')}"
             raise UserError(f"{option} does not go with --back; leave it out")

@@ -6,6 +6,7 @@ terminal       lines of text
 json_writer    the format "ganspec report 1", described by schema.json
 json_reader    reads and checks it
 junit          XML that continuous integration shows as tests
+mutants        what became of mutants, as JSON
 page           one HTML page, with system_section, charts and pictures; elements writes tags and escapes all text
 """
 
@@ -13,6 +14,7 @@ from ganspec.tools.reporting.changes import Changes, changes_as_data, compare_re
 from ganspec.tools.reporting.json_reader import read_json
 from ganspec.tools.reporting.json_writer import render_json
 from ganspec.tools.reporting.junit import render_junit
+from ganspec.tools.reporting.mutants import render_mutants
 from ganspec.tools.reporting.page import render_html
 from ganspec.tools.reporting.terminal import render_terminal
 
@@ -25,5 +27,6 @@ __all__ = [
     "render_html",
     "render_json",
     "render_junit",
+    "render_mutants",
     "render_terminal",
 ]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ganspec.spec.text.errors import did_you_mean, expected_one_of, printable
+from ganspec.spec.training.record import read_regular_file
 from ganspec.tools.agreement.report import Comparison, Difference, Divergence, Place, Point, Report, Row
 from ganspec.tools.errors import UserError, reason
 from ganspec.tools.reporting.json_writer import FORMAT, NOT_FINITE, report_as_data
@@ -57,16 +57,12 @@ def read_json(source: str | Path) -> Report:
 
 def _content(path: Path, label: str) -> str:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait without end
-            raise UserError(f"{label}: is not a regular file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UserError(f"{label}: is larger than {MAX_BYTES:,} bytes, too large for a report")
-        return content.decode("utf-8")
-    except (OSError, ValueError) as error:  # not text, or a path with a null character
+        return read_regular_file(path, MAX_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         said = reason(error) if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UserError(f"{label}: cannot be read: {said}; write one with ganspec crosscheck --json FILE") from None
+    except ValueError as error:
+        raise UserError(f"{label}: {error}; write one with ganspec crosscheck --json FILE") from None
 
 
 def _parsed(text: str, label: str) -> Any:

@@ -72,11 +72,12 @@ def _row(row: Row) -> dict[str, Any]:
         "verdict": word(row),
         "compared": int(row.compared),
         "wrong": int(row.wrong),
-        "worst": _difference(row.worst),
+        "worst": difference_as_data(row.worst),
     }
 
 
-def _difference(d: Difference) -> dict[str, Any]:
+def difference_as_data(d: Difference) -> dict[str, Any]:
+    """Returns: a difference as dictionaries, lists, texts and finite numbers."""
     return _finite({
         "kind": d.kind,
         "name": d.name,
@@ -103,7 +104,7 @@ def _place(place: Place) -> dict[str, int | None]:
 
 def _divergence(first: Divergence) -> dict[str, Any]:
     return {
-        "difference": _difference(first.difference),
+        "difference": difference_as_data(first.difference),
         "odd": first.odd,
         "values": list(first.values),
         "guess": first.guess,

@@ -14,6 +14,7 @@ GAN code has.
     shaping       activations, pooling, joining
     formulas      operations of formulas
     labels        classification, and draws
+    gradients     gradients by parameters, and parameters that move between updates
     updates       optimisers, weight clipping, moving averages
 """
 

@@ -34,6 +34,7 @@ class Case:
         fade: progress of the stage of growth, 0 to 1.
         mask: a dropout layer's kept elements, or None.
         update: of an update the optimiser's definition, its count of updates (from 1) and learning rate; else None.
+        whole: of a parameter's gradient the norm of the gradients by all parameters of the network; else 0.
         earlier: value of the same quantity in the iteration or repeat before, where it is known.
     """
 
@@ -50,6 +51,7 @@ class Case:
     fade: float = 0.0
     mask: np.ndarray | None = None
     update: tuple[Any, int, float] | None = None
+    whole: float = 0.0
     earlier: np.ndarray | None = None
 
     @property

@@ -25,8 +25,8 @@ def batch_norm(case: Case) -> Candidates:
         return
     x, e = np.asarray(case.inputs[0], np.float64), case.layer.settings["epsilon"]
     pixels = tuple(range(2, x.ndim))
-    mode = "training" if case.training else "inference"
-    yield f"batch norm is not in {mode} mode", evaluated(case, training=not case.training)
+    mode, other = ("training", "inference") if case.training else ("inference", "training")
+    yield f"batch norm is in {other} mode, not in {mode} mode", evaluated(case, training=not case.training)
     for name in ("gamma", "beta"):
         if name in case.own:
             none = {"gamma": 1.0, "beta": 0.0}[name]

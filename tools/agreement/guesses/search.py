@@ -9,6 +9,7 @@ import numpy as np
 from ganspec.tools.agreement.guesses import (
     amounts,
     formulas,
+    gradients,
     labels,
     normalising,
     orders,
@@ -26,7 +27,8 @@ OF_LAYERS: tuple[Rule, ...] = (*weighted.RULES, *normalising.RULES, *shaping.RUL
 OF_STATISTICS: tuple[Rule, ...] = statistics.RULES
 OF_NODES: tuple[Rule, ...] = (*formulas.RULES, *labels.RULES)
 OF_UPDATES: tuple[Rule, ...] = updates.RULES
-OF_GRADIENTS: tuple[Rule, ...] = updates.RULES_OF_GRADIENTS
+OF_GRADIENTS: tuple[Rule, ...] = gradients.RULES
+OF_CHANGES: tuple[Rule, ...] = gradients.RULES_OF_CHANGES
 OF_AVERAGES: tuple[Rule, ...] = updates.RULES_OF_AVERAGES
 OF_ANYTHING: tuple[Rule, ...] = (*orders.RULES, *amounts.RULES)
 
@@ -65,6 +67,8 @@ def _own_rules(case: Case) -> tuple[Case, tuple[Rule, ...]]:
         return case, OF_LAYERS if weighted.known(case) else ()
     if case.node is not None:
         return case, OF_NODES if case.node.op == "draw" or formulas.known(case) else ()
+    if kind == "parameter" and case.update is None:
+        return case, OF_CHANGES
     return case, OF_UPDATES if updates.known(case) else ()
 
 

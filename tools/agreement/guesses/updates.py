@@ -233,17 +233,6 @@ def rmsprop(case: Case) -> Candidates:
         yield "the moment v adds the whole square, without the factor 1 - decay", own.decay * v + g * g
 
 
-def weight_decay(case: Case) -> Candidates:
-    """Of a parameter's gradient; `inputs` is the parameter."""
-    p = np.asarray(case.inputs[0], np.float64)
-    if (
-        case.wrong.shape == p.shape == case.right.shape
-        and p.size >= _FEW
-        and (decay := fitted(p, case.wrong - case.right))
-    ):
-        yield f"weight decay: {number(decay)} times the parameter is added to its gradient", case.right + decay * p
-
-
 def average(case: Case) -> Candidates:
     """A moving average: `inputs` are the average before and the value."""
     if len(case.inputs) != 2:
@@ -275,5 +264,4 @@ def _own(case: Case) -> tuple[Any, int, float]:
 
 
 RULES = (standstill, gradient, rate, clipping, adam, rmsprop)
-RULES_OF_GRADIENTS = (weight_decay,)
 RULES_OF_AVERAGES = (average,)

@@ -128,12 +128,18 @@ def _run_pytest(node: str, mutant: str) -> tuple[bool, bool, str]:
     with tempfile.TemporaryDirectory(prefix="ganspec-mutant-") as folder:
         reached = Path(folder) / "reached"
         words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", PLUGIN, "-p", "no:cacheprovider", node]
-        environment = {**os.environ, _NAME: mutant, _FILE: str(reached)}
+        one_thread = {"OMP_NUM_THREADS": "1"}  # the processes would wait for one another's
+        environment = {**one_thread, **os.environ, _NAME: mutant, _FILE: str(reached)}
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
         if done.returncode not in (0, _FAILED):
             shown = (done.stdout + done.stderr)[-_LONGEST:]
             raise UserError(f"pytest could not run {node}; try: {command(*words[1:5], node)}\n{shown}")
         return done.returncode == _FAILED, reached.exists(), done.stdout[-_LONGEST:]
+
+
+def on_trial() -> bool:
+    """Returns: whether a mutant is tried in this process; then a test's verdict counts, and nobody reads what might mend it."""
+    return bool(os.environ.get(_NAME))
 
 
 def pytest_configure(config: Any) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from tqdm import tqdm
 
@@ -13,11 +14,29 @@ from ganspec.spec.text.errors import counted, printable
 from ganspec.tools import backends
 from ganspec.tools.agreement.mutants.catalogue import BY_NAME, CATALOGUE
 from ganspec.tools.agreement.mutants.noticing import MISSED, NOTICED, UNTOUCHED, Notice, noticed_by_pytest
-from ganspec.tools.agreement.mutants.rejecting import Rejection, reject
+from ganspec.tools.agreement.mutants.rejecting import reject
+from ganspec.tools.agreement.report import Difference
 from ganspec.tools.errors import AGREED, DISAGREED, UserError
 from ganspec.tools.processes import spread
 
-_REJECTED, _ELSEWHERE, _PASSED = "rejected", "ELSEWHERE", "PASSED"
+REJECTED, ELSEWHERE, PASSED = "rejected", "ELSEWHERE", "PASSED"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of one mutant.
+
+    Args:
+        mutant: its name.
+        backend: backend that was wrong; empty where a test of the user's was tried, for which all are.
+        verdict: `REJECTED`, `ELSEWHERE` where something else differs first, `PASSED`; of a test `NOTICED`, `MISSED`, `UNTOUCHED`.
+        first: the first quantity that differs; None where there is none, or where a test was tried.
+    """
+
+    mutant: str
+    backend: str
+    verdict: str
+    first: Difference | None = None
 
 
 def add_mutant_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +51,14 @@ def add_mutant_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def run_mutants(arguments: argparse.Namespace) -> int:
+def run_mutants(
+    arguments: argparse.Namespace, report: Callable[[tuple[Trial, ...]], None] = lambda trials: None
+) -> int:
     """Try every mutant, or those of some systems.
 
     Args:
         arguments: systems, whose mutants are tried (none for all); jobs; test.
+        report: function that is given all trials at the end.
 
     Returns: 0 where all are rejected in their place, or noticed by the test; 1 where one is not.
 
@@ -50,58 +72,60 @@ def run_mutants(arguments: argparse.Namespace) -> int:
         raise UserError(f"no mutant is tried on {', '.join(arguments.systems)}; leave the system out, to try all")
     jobs = arguments.jobs or os.cpu_count() or 1
     if arguments.test:
-        return _say_notices(tqdm(noticed_by_pytest(arguments.test, jobs, mutants), total=len(mutants), disable=None))
+        notices = noticed_by_pytest(arguments.test, jobs, mutants)
+        trials = _say_notices(tqdm(notices, total=len(mutants), disable=None))
+        report(trials)
+        return DISAGREED if any(trial.verdict == MISSED for trial in trials) else AGREED
     for name in backends.NAMES:
         backends.load(name)  # what is missing is said before anything runs
     asked = [(mutant.name, backend) for mutant in mutants for backend in backends.NAMES]
-    return _say_rejections(tqdm(spread(_try, asked, jobs), total=len(asked), disable=None))
+    trials = _say_rejections(tqdm(spread(_try, asked, jobs), total=len(asked), disable=None))
+    report(trials)
+    return AGREED if all(trial.verdict == REJECTED for trial in trials) else DISAGREED
 
 
-def _try(asked: tuple[str, str]) -> tuple[str, str, str, str]:
-    """Returns: mutant, backend, verdict, and where it was noticed first."""
+def _try(asked: tuple[str, str]) -> Trial:
     mutant, backend = asked
     rejection = reject(BY_NAME[mutant], backend)
-    return mutant, backend, _verdict(rejection), _where(rejection)
-
-
-def _verdict(rejection: Rejection) -> str:
     if rejection.first is None:
-        return _PASSED
-    return _REJECTED if rejection.in_place else _ELSEWHERE
+        return Trial(mutant, backend, PASSED)
+    return Trial(mutant, backend, REJECTED if rejection.in_place else ELSEWHERE, rejection.first.difference)
 
 
-def _where(rejection: Rejection) -> str:
-    if rejection.first is None:
+def _where(d: Difference | None) -> str:
+    if d is None:
         return "nothing differs"
-    d = rejection.first.difference
     return f"{d.place}: {d.kind}: {d.name}" + (f" ({d.source})" if d.source else "")
 
 
-def _say_rejections(found: Iterable[tuple[str, str, str, str]]) -> int:
-    """Print one line for each. Returns: the exit code."""
-    verdicts = []
-    for mutant, backend, verdict, where in found:
-        verdicts.append(verdict)
-        tqdm.write(printable(f"{verdict:<10} {backend:<8} {mutant}: {where}"), file=sys.stdout)
-        if verdict == _ELSEWHERE:
-            expected = BY_NAME[mutant]
+def _say_rejections(found: Iterable[Trial]) -> tuple[Trial, ...]:
+    """Print one line for each. Returns: all."""
+    trials = []
+    for trial in found:
+        trials.append(trial)
+        line = f"{trial.verdict:<10} {trial.backend:<8} {trial.mutant}: {_where(trial.first)}"
+        tqdm.write(printable(line), file=sys.stdout)
+        if trial.verdict == ELSEWHERE:
+            expected = BY_NAME[trial.mutant]
             tqdm.write(printable(f"{'':<20}expected first: {expected.kind} {expected.where}".rstrip()), file=sys.stdout)
-    right = verdicts.count(_REJECTED)
-    others = {_ELSEWHERE: "noticed elsewhere first", _PASSED: "passed"}
+    verdicts = [trial.verdict for trial in trials]
+    right = verdicts.count(REJECTED)
+    others = {ELSEWHERE: "noticed elsewhere first", PASSED: "passed"}
     rest = [f"{verdicts.count(verdict)} {words}" for verdict, words in others.items() if verdict in verdicts]
     print(f"{right} of {counted(len(verdicts), 'mutant')} rejected where they are" + "".join(f", {r}" for r in rest))
-    return AGREED if right == len(verdicts) else DISAGREED
+    return tuple(trials)
 
 
-def _say_notices(found: Iterable[Notice]) -> int:
-    """Print one line for each mutant that the test could notice. Returns: the exit code."""
-    outcomes = []
+def _say_notices(found: Iterable[Notice]) -> tuple[Trial, ...]:
+    """Print one line for each mutant that the test could notice. Returns: all."""
+    trials = []
     for notice in found:
-        outcomes.append(notice.outcome)
+        trials.append(Trial(notice.mutant.name, "", notice.outcome))
         tqdm.write(printable(f"{notice.outcome:<12} {notice.mutant.name} ({notice.mutant.source})"), file=sys.stdout)
+    outcomes = [trial.verdict for trial in trials]
     touched = len(outcomes) - outcomes.count(UNTOUCHED)
     print(
         f"the test notices {outcomes.count(NOTICED)} of {counted(touched, 'mutant')} that it could; "
         f"{outcomes.count(UNTOUCHED)} are in code that it does not run"
     )
-    return DISAGREED if MISSED in outcomes else AGREED
+    return tuple(trials)

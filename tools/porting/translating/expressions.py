@@ -222,7 +222,7 @@ class Expressions:
         owner = self.seen(node.value)
         if (
             owner.is_all("link")
-            and self.seen(node.slice).is_all("text")
+            and (self.seen(node.slice).is_all("text") or isinstance(getattr(node.slice, "value", None), str))
             and all(isinstance(t, chainer.Chain) for t in owner.things)
         ):
             return call("getattr", self.expr(node.value), self.expr(node.slice))

@@ -206,10 +206,10 @@ class Writer:
             or getattr(module, name, None) is not value
         ):
             owner = getattr(value, "__module__", None) or type(value).__module__
-            raise Unfit(
-                f"{name or ast.unparse(node)} of {owner} cannot be ported",
-                "name its folder with --source, if it is yours",
-            )
+            own = owner.partition(".")[0] not in sys.stdlib_module_names
+            remedy = "name its folder with --source, if it is yours" if own else "move it out of the model's code"
+            remedy = "draw with numpy.random, or give the numbers as an input" if owner == "random" else remedy
+            raise Unfit(f"{name or ast.unparse(node)} of {owner} cannot be ported", remedy)
         return ast.Attribute(self.module(module, source, node), name, ast.Load())
 
     def wrapper(self, name: str, signature: inspect.Signature, rule: functions.Rule, within: Expressions) -> ast.expr:

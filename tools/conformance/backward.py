@@ -1,0 +1,74 @@
+"""Gradients by what each layer gave, gathered while somebody's code differentiates a loss.
+
+An adapter gives every array that a layer gave a hook, and tells a `LayerGradients` what arrives there during `backward`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+Key = tuple[int, str]  # a network's node of the plan, and a layer
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A layer's value that was seen: the repeat in which it was, the nodes of the plan that it is of, and the layer."""
+
+    repeat: int
+    nodes: tuple[int, ...]
+    layer: str
+
+
+class LayerGradients:
+    """The gradients of the losses of one repeat."""
+
+    def __init__(self) -> None:
+        self.by: str | None = (
+            None  # what the code differentiates now: a network's name, or the number of a loss as "#1"
+        )
+        self._watched: dict[Key, tuple[int, ...]] = {}  # shape of each value that is part of a graph
+        self._sums: dict[str, dict[Key, np.ndarray]] = {}  # by that label
+
+    def watch(self, seen: Seen, shape: tuple[int, ...]) -> None:
+        """A value is part of a graph: a loss may be differentiated by it."""
+        for node in seen.nodes:
+            self._watched[node, seen.layer] = (shape[0] // len(seen.nodes), *shape[1:])
+
+    def add(self, seen: Seen, repeat: int, gradient: np.ndarray) -> None:
+        """A gradient arrives, in the repeat of a number; of several losses the sum counts."""
+        if self.by is None or seen.repeat != repeat:
+            return
+        sums = self._sums.setdefault(self.by, {})
+        for node, part in zip(seen.nodes, np.split(gradient, len(seen.nodes)), strict=True):
+            key = node, seen.layer
+            sums[key] = sums[key] + part if key in sums else part.copy()
+
+    @contextlib.contextmanager
+    def differentiating(self, label: str) -> Iterator[None]:
+        """The code differentiates a loss that has this label."""
+        self.by, before = label, self.by
+        try:
+            yield
+        finally:
+            self.by = before
+
+    def of(self, labels: Collection[str]) -> dict[Key, np.ndarray]:
+        """Gather the gradients of the losses that have these labels.
+
+        Returns: gradients by what layers gave; zeros where others of the same evaluation got one, and a layer of a graph did not.
+        """
+        sums: dict[Key, np.ndarray] = {}
+        for label in labels:
+            for key, gradient in self._sums.get(label, {}).items():
+                sums[key] = sums[key] + gradient if key in sums else gradient
+        reached = {node for node, _ in sums}
+        return {k: sums.get(k, np.zeros(shape)) for k, shape in self._watched.items() if k[0] in reached}
+
+    def clear(self) -> None:
+        """Forget all: parameters have moved."""
+        self._watched.clear()
+        self._sums.clear()
