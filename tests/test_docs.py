@@ -27,7 +27,7 @@ from ganspec.tools.__main__ import PROGRAMS, main
 from support.pages import PAGES, ROOT, Block, anchors, blocks, links, prose, rows_under, words_in_backticks
 
 # Pages that are not run here, each with the place where its commands are tried.
-RUN_ELSEWHERE = {"chainer.md": "tests/compat"}
+RUN_ELSEWHERE = {"chainer.md": "tests/compat", "porting.md": "tests/porting"}
 LANGUAGES = {"toml", "pycon", "python", "sh", "text"}
 TOP = {path.name for path in ROOT.iterdir()}
 MAX_WORDS = 650  # of README: a page that is read at one go

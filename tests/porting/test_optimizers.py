@@ -308,3 +308,23 @@ def test_a_trained_net_keeps_its_optimizer(tmp_path) -> None:
     np.testing.assert_array_equal(
         state.moments["tail/1/W"]["ms"], dict(net.namedparams())["/tail/1/W"].update_rule.state["ms"]
     )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_that_was_never_used_begins_as_chainers_does(name, tmp_path) -> None:
+    """Also where gradients are exactly 0, for which MSVAG divides 0 by 0."""
+    import torch
+
+    optimizer = parse_optimizer(name)
+    trained = Trained(optimizer, [])
+    parameters, made = carried_to_torch(tmp_path / "state.npz", trained, optimizer, [])
+    for _ in range(5):
+        gradients = trained.gradients()
+        gradients["row"][:9] = 0
+        with np.errstate(invalid="ignore"):
+            trained.update(gradients)
+        for key, p in parameters.items():
+            p.grad = torch.tensor(gradients[key])
+        made.step()
+    for key, p in parameters.items():
+        np.testing.assert_allclose(p.detach().numpy(), getattr(trained.link, key).array, rtol=1e-13)

@@ -112,9 +112,19 @@ class Comparison:
                 continue
             kind = "statistic" if path.endswith(("avg_mean", "avg_var")) else "state"
             if is_number(value) and is_number(port):
-                self._array(kind, path, np.asarray(value), np.asarray(port), lambda ran, p=path: ran.states.get(p), 0.0)
+                whole = self._deviation(path)
+                self._array(
+                    kind, path, np.asarray(value), np.asarray(port), lambda ran, p=path: ran.states.get(p), whole
+                )
             elif changed:
                 self._wrong(kind, path, f"your model holds {_kind(value)}, the port {_kind(port)}")
+
+    def _deviation(self, path: str) -> float:
+        """Returns: the largest deviation of what a batch norm's mean is of, to whose rounding a mean is known; 0 for another path."""
+        variance = (
+            self.exact.states.get(f"{path.removesuffix('avg_mean')}avg_var") if path.endswith("avg_mean") else None
+        )
+        return 0.0 if variance is None else math.sqrt(_largest(np.asarray(variance)))
 
     def _array(
         self,
@@ -146,7 +156,8 @@ class Comparison:
             return None
         difference, largest = _difference(exact, port), _largest(exact)
         share = fixed_bound(kind, self._normalised)
-        bound, agrees = share * largest, difference <= share * largest
+        bound = share * (max(largest, whole) if kind == "statistic" else largest)
+        agrees = difference <= bound
         if wide:
             possible = MOST_MOVED * max(largest, whole)
             if not agrees and difference <= possible:

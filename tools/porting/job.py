@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.errors import UserError, cannot_write
 from ganspec.tools.porting.draws import DrawError, Recorder
 from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs, nested
-from ganspec.tools.porting.models import OriginalModel, PortedModel, parse_call_arguments
+from ganspec.tools.porting.models import OriginalModel, PortedModel, parse_call_arguments, says_mode
 from ganspec.tools.porting.original_side import OriginalSide
 from ganspec.tools.porting.proof import MODES, TRACED_BATCH, Proof, probe, prove
 from ganspec.tools.porting.publishing import REPORT, make_beside
@@ -117,6 +117,15 @@ def port(job: Job, out: Path) -> Done:
             ported = PortedModel(folder / f"{written.name}.py", job.method, keywords)
             files = [source.path for source in original.importer.sources.values()]
             proof = prove(his, ported, arrays, job.inputs, modes=job.modes, values=values, files=files)
+            if proof.proved and says_mode(keywords):
+                crossed = (
+                    OriginalModel(original, job.method, keywords, True),
+                    PortedModel(ported.path, job.method, keywords, True),
+                )
+                notes = [
+                    *notes,
+                    _crossed(proof, lambda: prove(*crossed, arrays, job.inputs, modes=job.modes, values=values)),
+                ]
             if proof.proved:
                 notes = [*notes, _lift(job, his, folder / f"{written.name}.toml", original.name)]
             report = replace(report, proof=proof, notes=[*report.notes, *notes, *_skipped(written, proof)])
@@ -125,6 +134,21 @@ def port(job: Job, out: Path) -> Done:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return Done(report, folder)
+
+
+def _crossed(proof: Proof, again: Callable[[], Proof]) -> str:
+    """Prove once more, the mode being one and the argument that says the mode the other: it must be read where he reads it.
+
+    Returns: what the user should know.
+    """
+    try:
+        found = again()
+    except UserError as error:
+        return f"an argument that says another mode than Chainer's own was not compared: {error}"
+    proof.rows += found.rows
+    proof.refused += found.refused
+    proof.unexercised += [u for u in found.unexercised if u not in proof.unexercised]
+    return f"compared, too, with an argument that says the other mode than Chainer's own: {len(found.rows)} quantities"
 
 
 def _lift(job: Job, his: OriginalModel, path: Path, name: str) -> str:
@@ -167,14 +191,34 @@ def _trace(his: OriginalModel, job: Job) -> Any:
     return link
 
 
+def check(job: Job) -> None:
+    """Look at what a job says of numbers, before his code is run.
+
+    Raises:
+        UserError: the snapshot is no snapshot, or the optimiser or a hook is not written as Chainer writes it.
+    """
+    from ganspec.tools.porting.optimizers_written import parse_hook, parse_optimizer
+    from ganspec.tools.porting.snapshot_files import open_snapshot
+
+    if job.snapshot is None and (job.optimizer or job.hooks or job.optimizer_snapshot or job.prefix):
+        raise UserError("--snapshot is missing, to which the other options of a snapshot and its optimiser belong")
+    if job.hooks and not job.optimizer:
+        raise UserError("--hook belongs to an optimiser; give --optimizer, too, as in the old script")
+    if job.optimizer:
+        parse_optimizer(job.optimizer)
+    for hook in job.hooks:
+        parse_hook(hook)
+    for snapshot in (job.snapshot, job.optimizer_snapshot):
+        if snapshot is not None:
+            open_snapshot(snapshot)
+
+
 def _carry(job: Job, link: Any, folder: Path) -> tuple[Sequence[Any], Mapping[str, np.ndarray] | None, list[str]]:
     """Write the numbers of the snapshot. Returns: names of arrays, values by path, and what the user should know."""
     from ganspec.tools.porting.carrying import carry, read_numbers
     from ganspec.tools.porting.names import arrays_of
 
     if job.snapshot is None:
-        if job.optimizer or job.hooks or job.optimizer_snapshot or job.prefix:
-            raise UserError("--snapshot is missing, to which the other options of a snapshot and its optimiser belong")
         return arrays_of(link), None, []
     numbers = read_numbers(
         link, job.snapshot, prefix=job.prefix, optimizer_snapshot=job.optimizer_snapshot,

@@ -78,7 +78,10 @@ class Original:
             except TypeError as error:
                 given = f"--args {ast.unparse(self.arguments)[2:-1]!r}" if values or keywords else "no --args"
                 signature = f"{self.name}{inspect.signature(self.cls)}"
-                raise PortError(f"{self.place()}: {signature} cannot be called with {given}: {error}") from None
+                remedy = "say what it is given with --args, as in Python, such as --args '128, ch=512'"
+                raise PortError(
+                    f"{self.place()}: {signature} cannot be called with {given}: {error}; {remedy}"
+                ) from None
             try:
                 link = self.cls(*values, **keywords)
             except Exception as error:
@@ -123,7 +126,9 @@ class Original:
                     f"{n}: {'x'.join(map(str, np.shape(getattr(v, 'array', v))))}" for n, v in inputs.items()
                 )
                 what = f"{self.name}{'.' + method if method else ''} failed on {shapes}"
-                raise PortError(f"{self.line_of(error)}: {what}: {type(error).__name__}: {error}") from error
+                told = " ".join(f"{type(error).__name__}: {error}".split())
+                remedy = "mend --input or --call-args, if that is not its shape" if inputs else "give it an --input"
+                raise PortError(f"{self.line_of(error)}: {what}: {told}; {remedy}") from error
 
     @contextlib.contextmanager
     def running(self, dtype: str) -> Iterator[None]:
@@ -254,10 +259,8 @@ def _parsed(text: str) -> ast.Call:
         raise PortError(f"--args: {len(text)} characters; at most {MOST_TEXT} are read")
     try:
         tree = ast.parse(f"f({text}\n)", mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise PortError(
-            f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}: {error}"
-        ) from None
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise PortError(f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}") from None
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         raise PortError(f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}")
     if any(isinstance(a, ast.Starred) for a in tree.args) or any(k.arg is None for k in tree.keywords):

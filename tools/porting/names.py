@@ -30,8 +30,8 @@ LAYER_NAMES: dict[str, dict[str, str]] = {
     "DeconvolutionND": _WEIGHT,
     "DilatedConvolution2D": _WEIGHT,
     "DepthwiseConvolution2D": _WEIGHT,
-    "EmbedID": _WEIGHT,
-    "PReLU": _WEIGHT,
+    "EmbedID": {"W": "weight"},
+    "PReLU": {"W": "weight"},
     "BatchNormalization": _SCALE | _STATISTICS,
     "LayerNormalization": _SCALE,
     "GroupNormalization": _SCALE,
@@ -123,11 +123,11 @@ def _walk(link: Any, path: str, key: str, seen: dict[Any, str]) -> Iterator[Carr
     for name, value, trained, identity in own:
         shape = None if value is None else np.shape(value)
         text = isinstance(value, (str, bytes))
-        torch_key = None if text else key + _checked(link, layer_name(type(link), name))
+        torch_key = None if text else key + _free(link, layer_name(type(link), name))
         same_as = path + name if value is None and not trained else seen.setdefault(identity, path + name)
         yield CarriedArray(path + name, torch_key, shape, trained, same_as)
     for name, place, child in _children(link):
-        yield from _walk(child, f"{path}{name}/", f"{key}{_checked(link, place)}.", seen)
+        yield from _walk(child, f"{path}{name}/", f"{key}{_free(link, place)}.", seen)
 
 
 def _children(link: Any) -> Iterator[tuple[str, str, Any]]:
@@ -146,11 +146,14 @@ def _children(link: Any) -> Iterator[tuple[str, str, Any]]:
             yield str(number), str(number), child
 
 
-def _checked(link: Any, name: str) -> str:
+def _free(link: Any, name: str) -> str:
+    """Returns: a name as a part of a key; what torch.nn.Module has itself, such as `half`, ends with a line in the port."""
+    from ganspec.tools.porting.translating.links import taken
+
     if "." in name or not name:
         raise CarryError(
             f"the name {printable(repr(name))} cannot be part of a key of a state dict, whose parts are joined by dots",
             type(link).__name__,
             "give it a name without a dot",
         )
-    return name
+    return f"{name}_" if taken(name) and not name.startswith("_") else name

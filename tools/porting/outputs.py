@@ -6,6 +6,7 @@ The same code takes apart what Chainer and what PyTorch return, so it imports ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ def leaves(value: Any, path: str = "output", depth: int = 0) -> Iterator[tuple[s
     elif isinstance(value, (tuple, list)):
         for i, each in enumerate(value):
             yield from leaves(each, f"{path}[{i}]", depth + 1)
+    elif type(value).__name__ == "Independent":  # in Chainer `distribution` is what it holds, in PyTorch `base_dist`
+        inside = value.distribution if hasattr(value, "distribution") else value.base_dist
+        yield from leaves(inside, path, depth + 1)
     elif any(base.__name__ == "Distribution" for base in type(value).__mro__):
         found = {ours: getattr(value, own, None) for own, ours in _OF_DISTRIBUTIONS.items() if _has(value, own)}
         if not found:
@@ -60,7 +64,7 @@ def leaves(value: Any, path: str = "output", depth: int = 0) -> Iterator[tuple[s
 
 def is_array(value: Any) -> bool:
     """Returns: whether a value is an array of NumPy, a variable of Chainer or a tensor of PyTorch."""
-    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic)
+    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic | type | ModuleType)
 
 
 def _has(value: Any, name: str) -> bool:

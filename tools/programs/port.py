@@ -93,7 +93,7 @@ def _port(a: argparse.Namespace) -> int:
     for name in ("torch", "chainer"):
         backends.load(name)  # what is missing is said before anything runs
     from ganspec.tools.porting.errors import PortError
-    from ganspec.tools.porting.job import Job, port
+    from ganspec.tools.porting.job import Job, check, port
     from ganspec.tools.porting.publishing import check_place, publish
     from ganspec.tools.porting.report import render_json, render_terminal
 
@@ -103,6 +103,7 @@ def _port(a: argparse.Namespace) -> int:
         a.target, inputs, a.args, a.call, a.call_args, modes, tuple(a.source), a.old_names, a.snapshot, a.snapshot_prefix,
         a.allow_extra, a.optimizer_snapshot, a.optimizer, tuple(a.hook),
     )  # fmt: skip
+    check(job)
     say(f"{a.target.rpartition(':')[0] or a.target}: your code is run to port it")
     try:
         done = port(job, a.out)

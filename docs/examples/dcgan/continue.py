@@ -6,9 +6,10 @@ import json
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-from dis_torch import discriminator, optimizer as dis_optimizers
-from gen_torch import generator, optimizer as gen_optimizers
+from dis_torch import discriminator
+from dis_torch import optimizer as dis_optimizers
+from gen_torch import generator
+from gen_torch import optimizer as gen_optimizers
 
 
 def resumed(folder, module, optimizers, dtype):

@@ -6,7 +6,6 @@ import chainer
 import chainer.functions as F
 import numpy as np
 from chainer.training import StandardUpdater, Trainer, extensions
-
 from net import Discriminator, Generator
 
 

@@ -117,7 +117,7 @@ class Grown(chainer.Chain):
             self.dc = L.Deconvolution2D(4, 2, 4, stride=2, pad=1, nobias=True)
 
     def __call__(self, x):
-        n, c, h, w = x.shape
+        n, _, h, w = x.shape
         y = F.relu(self.c(x))
         y = F.reshape(F.transpose(F.reshape(y, (n, 2, 2, h, w)), (0, 2, 1, 3, 4)), (n, 4, h, w))
         y = F.unpooling_2d(F.average_pooling_2d(y, 2), 2, cover_all=False)

@@ -1,3 +1,4 @@
+# ruff: noqa: UP008, UP031
 """Chainer 1: links are given to the constructor, and the mode is an argument."""
 
 import chainer

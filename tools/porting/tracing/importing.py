@@ -16,7 +16,9 @@ from typing import Any
 import ganspec.impl_chainer.compat  # noqa: F401
 from ganspec.impl_chainer.compat.hook import found_behind
 from ganspec.impl_chainer.compat.old_names import finder as old_names
+from ganspec.tools.porting.coverage import named
 from ganspec.tools.porting.errors import PortError
+from ganspec.tools.porting.sides import first_line
 from ganspec.tools.porting.tracing import chainer1
 from ganspec.tools.porting.tracing.compiling import CALL, PASSED, SAW, WIDEN, Numbering, Source, compiled
 from ganspec.tools.porting.tracing.record import Trace, widened_name
@@ -37,7 +39,8 @@ class Importer:
         self.trace = Trace()
         self.sources: dict[str, Source] = {}  # by the name of the module
         self.loaded: list[str] = []  # names of modules, in the order in which they were done
-        self.left_out: list[str] = []  # what of his packages was not run
+        self.lenient = False  # whether a package whose `__init__` fails has what it had until then
+        self.left_out: list[str] = []  # which packages those are
         self._numbering = Numbering()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
@@ -64,50 +67,37 @@ class Importer:
         for _ in package.split(".") if package else ():
             root = os.path.dirname(root)
         with self.importing(root):
-            spec = importlib.util.spec_from_file_location(full, path, loader=_Loader(self, full, path))
-            assert spec is not None and spec.loader is not None
             try:
-                if package:
-                    self._enter(package, root)
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[full] = module
-                spec.loader.exec_module(module)
+                return self._imported(full, package, path)
             except PortError:
                 raise
-            except SyntaxError as error:
-                hint = "; it is Python 2: 2to3 -w mends most of that" if "print" in str(error) else ""
-                raise PortError(f"{path}:{error.lineno}: this is not Python 3: {error.msg}{hint}") from None
-            except ModuleNotFoundError as error:
-                remedy = "install it, or name the folder that has it with --source FOLDER"
-                raise PortError(
-                    f"{_place(error, path)}: importing it failed: no module named {error.name!r}; {remedy}"
-                ) from error
             except Exception as error:
-                raise PortError(
-                    f"{_place(error, path)}: importing it failed: {type(error).__name__}: {error}"
-                ) from error
+                failed = error
+            self._forget()
+            self.lenient = True
+            try:
+                return self._imported(full, package, path)
+            except Exception:
+                self._forget()
+                raise _as_port_error(failed, path) from failed
+
+    def _imported(self, full: str, package: str, path: str) -> ModuleType:
+        """Returns: his file as a module, imported anew."""
+        spec = importlib.util.spec_from_file_location(full, path, loader=_Loader(self, full, path))
+        assert spec is not None and spec.loader is not None
+        if package:
+            importlib.import_module(package)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
         return module
 
-    def _enter(self, package: str, root: str) -> None:
-        """Import the package that his file is in; where its `__init__` fails, as far as the file asks for something of it."""
-        try:
-            importlib.import_module(package)
-            return
-        except PortError:
-            raise
-        except Exception as error:
-            why = f"{type(error).__name__}: {error}"
-        names = package.split(".")
-        for count in range(1, len(names) + 1):
-            name = ".".join(names[:count])
-            path = os.path.join(root, *names[:count], "__init__.py")
-            if name in sys.modules or not os.path.isfile(path):
-                continue
-            self.left_out.append(f"{path} was not run as a whole, because that failed: {why}")
-            bare = _bare(name, path, _Loader(self, name, path))
-            sys.modules[name] = bare
-            if count > 1:
-                setattr(sys.modules[name.rpartition(".")[0]], names[count - 1], bare)
+    def _forget(self) -> None:
+        """Forget his modules."""
+        for name in self.sources:
+            sys.modules.pop(name, None)
+        self.sources.clear()
+        self.loaded.clear()
 
     @contextlib.contextmanager
     def importing(self, root: str) -> Iterator[None]:
@@ -152,31 +142,29 @@ class _Loader(importlib.machinery.SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         """Compile and execute it."""
         path = self.get_filename(module.__name__)
-        self.importer.run(self.importer.code(module.__name__, path, self.get_data(path)), module)
-
-
-def _bare(name: str, path: str, loader: _Loader) -> ModuleType:
-    """Returns: a package whose `__init__` runs when something is asked of it that is no module in it; what it had then is given."""
-    spec = importlib.util.spec_from_file_location(
-        name, path, loader=loader, submodule_search_locations=[os.path.dirname(path)]
-    )
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-
-    def asked(wanted: str) -> Any:
-        special = wanted.startswith("__") and wanted not in ("__all__", "__version__")
-        if special or importlib.machinery.PathFinder.find_spec(f"{name}.{wanted}", module.__path__) is not None:
-            raise AttributeError(f"module {name!r} has no attribute {wanted!r}")
-        module.__dict__.pop("__getattr__", None)
         try:
-            loader.exec_module(module)
-        except Exception:
-            if wanted not in vars(module):
+            self.importer.run(self.importer.code(module.__name__, path, self.get_data(path)), module)
+        except PortError:
+            raise
+        except Exception as error:
+            if not self.importer.lenient or not self.is_package(module.__name__):
                 raise
-        return getattr(module, wanted)
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.importer.left_out.append(f"{named(path)} stopped at an error; what it had until then was taken: {why}")
+            self.importer.loaded.append(module.__name__)
 
-    module.__dict__["__getattr__"] = asked
-    return module
+
+def _as_port_error(error: Exception, path: str) -> PortError:
+    """Returns: the message for an import that failed."""
+    if isinstance(error, SyntaxError):
+        hint = "; it is Python 2: 2to3 -w mends most of that" if "print" in str(error) else ""
+        return PortError(f"{error.filename or path}:{error.lineno}: this is not Python 3: {error.msg}{hint}")
+    place = f"{_place(error, path)}: importing it failed"
+    if isinstance(error, ModuleNotFoundError):
+        remedy = "install it, or name the folder that has it with --source FOLDER"
+        return PortError(f"{place}: no module named {error.name!r}; {remedy}")
+    hint = "; --old-names gives it those that NumPy has removed" if "module 'numpy' has no" in str(error) else ""
+    return PortError(f"{place}: {first_line(error)}{hint}")
 
 
 def _package_of(path: str) -> str:

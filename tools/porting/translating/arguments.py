@@ -99,6 +99,7 @@ class Arguments:
 
     def put(self, name: str, value: ast.expr) -> None:
         """Give an argument another expression."""
+        self.read.add(name)
         self._translated[name] = value
 
     def seen(self, name: str) -> Seen:

@@ -220,7 +220,7 @@ class Expressions:
         owner = self.seen(node.value)
         if (
             owner.is_all("link")
-            and (self.seen(node.slice).is_all("text") or _is_text(node.slice))
+            and (self.seen(node.slice).is_all("text") or isinstance(getattr(node.slice, "value", None), str))
             and all(isinstance(t, chainer.Chain) for t in owner.things)
         ):
             return call("getattr", self.expr(node.value), self.expr(node.slice))
@@ -364,9 +364,7 @@ class Expressions:
         for keyword in node.keywords:
             if keyword.arg in MODES and keyword.arg == "volatile":
                 raise Unfit("volatile= has no counterpart here", "leave it out: torch.no_grad() does it for the caller")
-        made = ast.Call(
-            self.expr(node.func), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords]
-        )
+        made = ast.Call(self.expr(node.func), links.with_sizes(self, node), [self._generic(k) for k in node.keywords])
         if self.writer.reads_mode(self.static(node.func)[1]):
             made.keywords.append(ast.keyword("training", self.training(node)))
         return made
@@ -386,7 +384,3 @@ class Expressions:
             if keyword.arg == "test":
                 return ast.UnaryOp(ast.Not(), self.expr(keyword.value))
         return self.training(node)
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)

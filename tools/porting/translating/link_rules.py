@@ -18,11 +18,16 @@ from ganspec.tools.porting.translating.templates import call, constant, filled
 Rule = Callable[[Arguments, list[Any]], ast.expr]
 
 
+def said(a: Arguments, name: str) -> ast.expr | None:
+    """Returns: a size; None where his code leaves it to the first input, in one of the links at least."""
+    return None if a.value(name) is None or any(t is None for t in a.seen(name).things) else a[name]
+
+
 def sized(a: Arguments, first: str, second: str) -> tuple[ast.expr | None, ast.expr]:
     """Returns: sizes of input and output, where Chainer takes one number as the output's; None where the input's is not said."""
     if a.value(second) is None:
         return None, a[first]
-    return (None if a.value(first) is None else a[first]), a[second]
+    return said(a, first), a[second]
 
 
 def inputs_of(links: list[Any], size: Callable[[Any], int | None]) -> ast.expr | None:
@@ -75,7 +80,7 @@ def convolution(transposed: bool, dimensions: int | None = None) -> Rule:
         if a.value(a_ksize) is None:
             given, out, ksize = None, a[a_in], a[a_out]
         else:
-            given, out, ksize = (None if a.value(a_in) is None else a[a_in]), a[a_out], a[a_ksize]
+            given, out, ksize = said(a, a_in), a[a_out], a[a_ksize]
         groups = a.value("groups") if "groups" in a.signature.parameters or "groups" in a.nodes else 1
         if given is None:
             axis, factor = (0, 1) if transposed else (1, groups if isinstance(groups, int) else 1)
@@ -89,7 +94,7 @@ def convolution(transposed: bool, dimensions: int | None = None) -> Rule:
             raise Unfit("cover_all=True of a convolution has no counterpart in torch")
         bias_of(a, keywords)
         name = f"Conv{'Transpose' if transposed else ''}{n}d"
-        if "outsize" in a.nodes and a.given("outsize"):
+        if transposed and (("outsize" in a.nodes and a.given("outsize")) or any(link.outsize not in (None, (None,) * n) for link in links)):
             a.writer.writer.use("_SizedDeconvolution")
             return call("_SizedDeconvolution", required(given), out, ksize, a["outsize"], **keywords)
         return (

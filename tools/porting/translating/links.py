@@ -17,7 +17,7 @@ from ganspec.tools.porting.translating import distributions, functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.link_composed import COMPOSED, HOOKS
 from ganspec.tools.porting.translating.link_methods import method
-from ganspec.tools.porting.translating.link_rules import LAYERS, Rule, as_module, as_tuple, batch_norm_class
+from ganspec.tools.porting.translating.link_rules import LAYERS, Rule, as_module, as_tuple, batch_norm_class, inputs_of, shape_of
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     if not issubclass(cls, chainer.Link):
         return _other(writer, node, cls)
     rule = LINKS.get(cls)
+    node = _without_initial(writer, node, cls)
     if (
         cls in STARRED
         and cls in _MODULES
@@ -172,7 +173,7 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
         )
         writer.writer.use_in(filled(name))
         given = ast.Call(
-            filled(STARRED[cls]), [writer.expr(a) for a in node.args], [writer._generic(k) for k in node.keywords]
+            filled(STARRED[cls]), with_sizes(writer, node), [writer._generic(k) for k in node.keywords]
         )
         return ast.Call(filled(name), [ast.Starred(given, ast.Load())], [])
     if rule is None:
@@ -180,6 +181,46 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     made = _ruled(rule, _arguments(writer, node, cls), writer.seen(node).things)
     writer.writer.use_in(made)
     return made
+
+
+_INPUT_AXIS = {L.Linear: 1, L.Convolution2D: 1, L.ConvolutionND: 1, L.Deconvolution2D: 0, L.DeconvolutionND: 0}
+
+
+def with_sizes(writer: Expressions, node: ast.Call) -> list[ast.expr]:
+    """Translate the positional arguments of a link's construction; where the first leaves the input's size open, it is put in."""
+    made = [writer.expr(a) for a in node.args]
+    axes = {axis for t in writer.seen(node).things for cls, axis in _INPUT_AXIS.items() if isinstance(t, cls)}
+    if made and len(axes) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value is None:
+        size = inputs_of(writer.seen(node).things, shape_of("W", axes.pop()))
+        made[0] = size or made[0]
+    return made
+
+
+def _without_initial(writer: Expressions, node: ast.Call, cls: type) -> ast.Call:
+    """Returns: L.Linear(n, m, **initial) without the dictionary, where the links that came out show that it had initial values alone."""
+    shown = _SHOWN.get(cls)
+    plain = ast.copy_location(ast.Call(node.func, node.args, [k for k in node.keywords if k.arg is not None]), node)
+    plain.site = node.site  # type: ignore[attr-defined]
+    if shown is None or len(plain.keywords) == len(node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
+        return node
+    a, links = _arguments(writer, plain, cls), writer.seen(node).things
+    given = {name: a.value(name) for name in shown if name in a.nodes or name in a.signature.parameters}
+
+    def same(link: Any, name: str, value: Any) -> bool:
+        if name == "nobias":
+            return (link.b is None) == value
+        kept = getattr(link, name)
+        return bool(kept in (value, (value, value)))
+
+    alike = all(same(link, name, value) for link in links for name, value in given.items())
+    return plain if links and alike else node
+
+
+_SHOWN = {
+    L.Linear: ("nobias",),
+    L.Convolution2D: ("nobias", "stride", "pad", "dilate", "groups"),
+    L.Deconvolution2D: ("nobias", "stride", "pad", "dilate", "groups", "outsize"),
+}
 
 
 def _ruled(rule: Rule, a: Arguments, links: list[Any]) -> ast.expr:
@@ -219,7 +260,14 @@ def superclass(writer: Expressions, node: ast.Call, cls: type, links: list[Any])
     made = _ruled(rule, _arguments(writer, node, cls), links)
     writer.writer.use_in(made)
     assert isinstance(made, ast.Call)
+    if "Lazy" in ast.unparse(made.func):
+        raise Unfit("the input's size is left open in a class that derives from a link of Chainer's", "give it")
     return ast.Call(filled("super().__init__"), made.args, made.keywords)
+
+
+def _axes(links: list[Any]) -> set[int]:
+    """Returns: over how many axes convolutions go."""
+    return {len(link.W.shape) - 2 for link in links if link.W.array is not None}
 
 
 def base(cls: type, links: list[Any], writer: Any) -> ast.expr:
@@ -228,6 +276,8 @@ def base(cls: type, links: list[Any], writer: Any) -> ast.expr:
         return filled(BASES[cls])
     if cls in (L.BatchNormalization,):
         return filled(batch_norm_class(links, writer))
+    if cls in (L.ConvolutionND, L.DeconvolutionND) and len(axes := _axes(links)) == 1:
+        return filled(f"nn.Conv{'Transpose' if cls is L.DeconvolutionND else ''}{axes.pop()}d")
     if (name := _MODULES.get(cls)) is not None:
         made = filled(name)
         writer.use_in(made)
@@ -290,8 +340,6 @@ def _other(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     if cls in HOOKS:
         made = HOOKS[cls](writer.bind(node, inspect.signature(cls), cls))
         writer.writer.use_in(made)
-        return made
-    if (made := distributions.construct(writer, node, cls)) is not None:
         return made
     raise Unfit(f"{cls.__module__}.{cls.__name__} has no counterpart in a model", "move it out of the model's code")
 

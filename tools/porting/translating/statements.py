@@ -155,6 +155,10 @@ class Statements:
         return made
 
     def _assign(self, node: ast.Assign) -> list[ast.stmt]:
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
+            changed = self.within.seen(node.targets[0].value)
+            if changed.is_all("object") and all(isinstance(t, chainer.Initializer) for t in changed.things):
+                return []  # initial values are carried
         if (
             len(node.targets) == 1
             and isinstance(node.targets[0], ast.Attribute)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,8 +31,17 @@ def call(function: str, *arguments: ast.expr, **keywords: ast.expr) -> ast.Call:
 
 
 def constant(value: Any) -> ast.expr:
-    """Returns: the expression of a plain value."""
-    return ast.parse(repr(value), mode="eval").body
+    """Returns: the expression of a plain value.
+
+    Raises:
+        ValueError: it is not one that Python could read again.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return ast.parse(f"float({str(value)!r})", mode="eval").body
+    try:
+        return ast.parse(repr(value), mode="eval").body
+    except SyntaxError:
+        raise ValueError(f"{value!r:.60} is no plain value") from None
 
 
 @functools.cache

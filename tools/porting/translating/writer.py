@@ -223,7 +223,9 @@ class Writer:
     @staticmethod
     def is_comment(node: ast.stmt) -> bool:
         """Returns: whether a statement stands for a comment."""
-        return isinstance(node, ast.Expr) and isinstance(node.value, ast.Name) and node.value.id.startswith("__comment_")
+        return (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Name) and node.value.id.startswith("__comment_")
+        )
 
     def comments(self, source: Source, body: list[ast.stmt], position: int) -> list[ast.stmt]:
         """Returns: his comments before a statement, or at its end."""
