@@ -395,7 +395,12 @@ def _cases() -> Iterator[Case]:
     for text in (CALLS, SINGLE):
         for line in text.strip().splitlines():
             drawn = "_bilstm(" in line
-            yield Case(line.removeprefix("_"), second=not line.startswith("_"), single=text is SINGLE, training=(False,) if drawn else (False, True))
+            yield Case(
+                line.removeprefix("_"),
+                second=not line.startswith("_"),
+                single=text is SINGLE,
+                training=(False,) if drawn else (False, True),
+            )
 
 
 CASES = list(_cases())

@@ -79,7 +79,11 @@ class Case:
     def method(self, number: int) -> str:
         """Returns: the method of the generated class."""
         tree = ast.parse(self.text)
-        body = f"return {self.text}" if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr) else f"{self.text}\nreturn y"
+        body = (
+            f"return {self.text}"
+            if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
+            else f"{self.text}\nreturn y"
+        )
         body = body.replace("self.l", f"self.l{number}_")
         return f"def case_{number}({', '.join(['self', *self.names])}):\n{textwrap.indent(body, '    ')}\n"
 
@@ -135,16 +139,29 @@ class Ported:
         found = self.original.call(self.link, inputs, training=training, dtype=case.dtype, method=f"case_{number}")
         ends = leaves(found)
         values = [_numbers(e) for e in ends]
-        ends = [e for e in ends if isinstance(e, chainer.Variable) and e.dtype.kind == "f" and e.requires_grad and e.creator is not None]
+        ends = [
+            e
+            for e in ends
+            if isinstance(e, chainer.Variable) and e.dtype.kind == "f" and e.requires_grad and e.creator is not None
+        ]
         wanted += parameters
         if not ends or not wanted:
             return values, _arrays([None] * len(wanted), wanted), _arrays([None] * len(wanted), wanted)
         with chainer.using_config("train", training), chainer.using_config("dtype", np.dtype("float64")):
-            first = chainer.grad(ends, wanted, [chainer.Variable(weights(e.shape).astype(e.dtype)) for e in ends], enable_double_backprop=case.second)
+            first = chainer.grad(
+                ends,
+                wanted,
+                [chainer.Variable(weights(e.shape).astype(e.dtype)) for e in ends],
+                enable_double_backprop=case.second,
+            )
             second = []
-            again = [g for g in first if g is not None and g.requires_grad and g.creator is not None] if case.second else []
+            again = (
+                [g for g in first if g is not None and g.requires_grad and g.creator is not None] if case.second else []
+            )
             if again:
-                second = chainer.grad(again, wanted, [chainer.Variable(weights(g.shape).astype(g.dtype)) for g in again])
+                second = chainer.grad(
+                    again, wanted, [chainer.Variable(weights(g.shape).astype(g.dtype)) for g in again]
+                )
         return values, _arrays(first, wanted), _arrays(second or [None] * len(wanted), wanted)
 
     def _port(self, number: int, training: bool) -> tuple[list, list, list]:
@@ -242,7 +259,11 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
     from ganspec.tools.porting.loading import Original
     from ganspec.tools.porting.translating.writer import translate
 
-    text = _HEAD + head + "\n\nclass Model(chainer.Chain):\n    def __init__(self):\n        super().__init__()\n        with self.init_scope():\n            pass\n"
+    text = (
+        _HEAD
+        + head
+        + "\n\nclass Model(chainer.Chain):\n    def __init__(self):\n        super().__init__()\n        with self.init_scope():\n            pass\n"
+    )
     for number, case in enumerate(cases):
         if case.made:
             text += f"            self.l{number}_ = {case.made}\n"
@@ -269,7 +290,12 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
                     made.failed[number] = f"Chainer: {error}"
     written = translate(made.original)
     made.source = written.source
-    lines = {i: number for i, line in enumerate(text.splitlines(), 1) for number in range(len(cases)) if f"self.l{number}_ = " in line}
+    lines = {
+        i: number
+        for i, line in enumerate(text.splitlines(), 1)
+        for number in range(len(cases))
+        if f"self.l{number}_ = " in line
+    }
     for refusal in written.refusals:
         number = places.get(refusal.line, lines.get(refusal.line, -1))
         made.failed.setdefault(number, str(refusal))
@@ -311,12 +337,20 @@ def _carry(link: Any, module: Any, strict: bool) -> None:
     generator = np.random.RandomState(2)
     values: Mapping[str, Any] = values_of(link)
     for path, parameter in link.namedparams():
-        parameter.array[...] = generator.uniform(-0.9, 0.9, parameter.shape) if "gamma" not in path else generator.uniform(0.5, 1.5, parameter.shape)
+        parameter.array[...] = (
+            generator.uniform(-0.9, 0.9, parameter.shape)
+            if "gamma" not in path
+            else generator.uniform(0.5, 1.5, parameter.shape)
+        )
     for path, child in link.namedlinks():
         for name in child._persistent:
             value = getattr(child, name)
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 value[...] = generator.uniform(0.5, 1.5, value.shape)
     values = values_of(link)
-    state = {a.torch_key: torch.tensor(np.asarray(values[a.chainer_path])) for a in arrays_of(link) if a.torch_key is not None}
+    state = {
+        a.torch_key: torch.tensor(np.asarray(values[a.chainer_path]))
+        for a in arrays_of(link)
+        if a.torch_key is not None
+    }
     module.load_state_dict(state, strict=strict)

@@ -47,7 +47,9 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
         Unfit: it has no counterpart.
     """
     if cls not in KINDS:
-        raise Unfit(f"chainer.distributions.{cls.__name__} is not among those that can be ported", "write its density out")
+        raise Unfit(
+            f"chainer.distributions.{cls.__name__} is not among those that can be ported", "write its density out"
+        )
     parameters, forms = KINDS[cls]
     a = writer.bind(node, signature(parameters), cls)
     a.read.add("binary_check")
@@ -89,7 +91,9 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
             return a.fill(f"d.{how}((n,))")
         if not a.given("sample_shape"):
             return a.fill(f"d.{how}((1,))[0]")  # as Chainer draws it
-        return a.fill(f"d.{how}((sample_shape,))" if a.seen("sample_shape").is_all("number") else f"d.{how}(sample_shape)")
+        return a.fill(
+            f"d.{how}((sample_shape,))" if a.seen("sample_shape").is_all("number") else f"d.{how}(sample_shape)"
+        )
     a = writer.bind(node, signature("x"))
     a.put("d", writer.expr(node.func.value))
     if name not in ("log_prob", "prob", "cdf", "icdf"):
@@ -101,6 +105,3 @@ def _innermost(thing: Any) -> type:
     while isinstance(thing, D.Independent):
         thing = thing.distribution
     return type(thing)
-
-
-

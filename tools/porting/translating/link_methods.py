@@ -138,7 +138,11 @@ def _copied(writer: Expressions, node: ast.Call, owner: ast.expr, name: str) -> 
 def settles_initial_values(writer: Expressions, node: ast.For) -> bool:
     """Returns: whether a loop in a constructor goes through a link's parameters and changes nothing but their numbers, which are carried."""
     walked = node.iter
-    if not writer.writer.in_constructor or not isinstance(walked, ast.Call) or not isinstance(walked.func, ast.Attribute):
+    if (
+        not writer.writer.in_constructor
+        or not isinstance(walked, ast.Call)
+        or not isinstance(walked.func, ast.Attribute)
+    ):
         return False
     if walked.func.attr not in ("params", "namedparams") or not writer.seen(walked.func.value).is_all("link"):
         return False

@@ -89,7 +89,10 @@ def convolution(transposed: bool, dimensions: int | None = None) -> Rule:
             raise Unfit("cover_all=True of a convolution has no counterpart in torch")
         bias_of(a, keywords)
         name = f"Conv{'Transpose' if transposed else ''}{n}d"
-        if transposed and (("outsize" in a.nodes and a.given("outsize")) or any(link.outsize not in (None, (None,) * n) for link in links)):
+        if transposed and (
+            ("outsize" in a.nodes and a.given("outsize"))
+            or any(link.outsize not in (None, (None,) * n) for link in links)
+        ):
             a.writer.writer.use("_SizedDeconvolution")
             return call("_SizedDeconvolution", required(given), out, ksize, a["outsize"], **keywords)
         return (

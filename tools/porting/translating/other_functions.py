@@ -26,7 +26,10 @@ def _popped(a: Arguments) -> ast.expr:
     pairs = a.nodes.get("name_and_values", ())
     if any(not isinstance(p, ast.Tuple) or len(p.elts) != 2 for p in pairs):
         raise Unfit("its names and defaults are not written out", "write pairs of a name and a default")
-    taken = [filled("kwargs.pop(name, default)", kwargs=a["kwargs"], name=p.elts[0], default=a.writer.expr(p.elts[1])) for p in pairs]
+    taken = [
+        filled("kwargs.pop(name, default)", kwargs=a["kwargs"], name=p.elts[0], default=a.writer.expr(p.elts[1]))
+        for p in pairs
+    ]
     a.read.add("name_and_values")
     return ast.Tuple(taken, ast.Load())
 
