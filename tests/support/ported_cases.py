@@ -30,13 +30,22 @@ def _drawn() -> dict[str, np.ndarray]:
     g = np.random.RandomState(0)
     square = g.randn(2, 3, 3)
     return {
-        "x": g.randn(3, 4), "y": g.randn(3, 4), "w": g.randn(3, 4), "positive": g.uniform(0.3, 2.0, (3, 4)), "inside": g.uniform(-0.9, 0.9, (3, 4)),
-        "wide": g.randn(3, 8), "even": g.randn(2, 4, 6), "line": g.randn(2, 4, 9), "image": g.randn(2, 4, 7, 8), "small": g.randn(2, 4, 3, 4), "volume": g.randn(2, 4, 5, 6, 7),
-        "row": g.randn(4), "column": g.randn(3), "channels": g.randn(4), "many": g.uniform(0.5, 1.5, 4), "three": g.randn(2, 3, 4), "other": g.randn(2, 3, 4), "square": square @ square.transpose(0, 2, 1) + np.eye(3),
-        "flat": g.randn(3, 3) + 3 * np.eye(3), "W": g.randn(5, 4), "b": g.randn(5), "W1": g.randn(6, 4, 3), "W2": g.randn(6, 4, 3, 3), "W3": g.randn(6, 4, 2, 3, 2), "W2g": g.randn(6, 2, 3, 3), "b6": g.randn(6),
-        "D1": g.randn(4, 6, 3), "D2": g.randn(4, 6, 3, 4), "D3": g.randn(4, 6, 2, 3, 2), "D2g": g.randn(4, 3, 3, 3), "depth": g.randn(2, 4, 3, 3), "label": np.array([1, 0, 3], "i"), "ignored": np.array([1, -1, 3], "i"),
-        "binary": np.array([[0, 1, 1, -1], [1, 0, 1, 0], [1, 1, 0, 0]], "i"), "pairs": np.array([0, 1, 1], "i"), "places": np.array([2, 0, 1, 3], "i"), "chosen": np.array([[True, False, True, True]] * 3), "pixels": np.array([[[1, 0, 2], [3, 1, -1]]] * 2, "i"),
-        "probabilities": g.uniform(0.1, 0.9, (3, 4)), "cell": g.randn(3, 2), "cell8": g.randn(3, 3), "states": g.randn(2, 3, 5), "theta": g.randn(2, 2, 3) * 0.4, "gray": g.randn(2, 2, 4, 6), "local": g.randn(3, 2, 3, 4, 2, 2), "bias": g.randn(3, 2, 3), "square4": g.randn(4, 4), "flat4": g.randn(4, 4),
+        "x": g.randn(3, 4), "y": g.randn(3, 4), "w": g.randn(3, 4), "positive": g.uniform(0.3, 2.0, (3, 4)),
+        "inside": g.uniform(-0.9, 0.9, (3, 4)),
+        "wide": g.randn(3, 8), "even": g.randn(2, 4, 6), "line": g.randn(2, 4, 9), "image": g.randn(2, 4, 7, 8),
+        "small": g.randn(2, 4, 3, 4), "volume": g.randn(2, 4, 5, 6, 7),
+        "row": g.randn(4), "column": g.randn(3), "channels": g.randn(4), "many": g.uniform(0.5, 1.5, 4),
+        "three": g.randn(2, 3, 4), "other": g.randn(2, 3, 4), "square": square @ square.transpose(0, 2, 1) + np.eye(3),
+        "flat": g.randn(3, 3) + 3 * np.eye(3), "W": g.randn(5, 4), "b": g.randn(5), "W1": g.randn(6, 4, 3),
+        "W2": g.randn(6, 4, 3, 3), "W3": g.randn(6, 4, 2, 3, 2), "W2g": g.randn(6, 2, 3, 3), "b6": g.randn(6),
+        "D1": g.randn(4, 6, 3), "D2": g.randn(4, 6, 3, 4), "D3": g.randn(4, 6, 2, 3, 2), "D2g": g.randn(4, 3, 3, 3),
+        "depth": g.randn(2, 4, 3, 3), "label": np.array([1, 0, 3], "i"), "ignored": np.array([1, -1, 3], "i"),
+        "binary": np.array([[0, 1, 1, -1], [1, 0, 1, 0], [1, 1, 0, 0]], "i"), "pairs": np.array([0, 1, 1], "i"),
+        "places": np.array([2, 0, 1, 3], "i"), "chosen": np.array([[True, False, True, True]] * 3),
+        "pixels": np.array([[[1, 0, 2], [3, 1, -1]]] * 2, "i"),
+        "probabilities": g.uniform(0.1, 0.9, (3, 4)), "cell": g.randn(3, 2), "cell8": g.randn(3, 3), "states": g.randn(2, 3, 5),
+        "theta": g.randn(2, 2, 3) * 0.4, "gray": g.randn(2, 2, 4, 6), "local": g.randn(3, 2, 3, 4, 2, 2),
+        "bias": g.randn(3, 2, 3), "square4": g.randn(4, 4), "flat4": g.randn(4, 4),
     }  # fmt: skip
 
 

@@ -74,9 +74,13 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
 
 
 METHODS = {
-    "add_link": ("name, link=None", "own.add_module(name, link)"), "params": ("include_uninit=True", "own.parameters()"), "cleargrads": ("", "own.zero_grad()"), "zerograds": ("", "own.zero_grad()"), "extend": ("links", "own.extend(links)"), "to_cpu": ("", "own.cpu()"), "append": ("link", "own.append(link)"),
-    "add_param": ("name, shape=None, dtype=None, initializer=None", ""), "add_persistent": ("name, value", ""), "register_persistent": ("name", ""),
-    "disable_update": ("", "own.requires_grad_(False)"), "enable_update": ("", "own.requires_grad_(True)"), "register_buffer": ("name, value", ""),
+    "add_link": ("name, link=None", "own.add_module(name, link)"), "params": ("include_uninit=True", "own.parameters()"),
+    "cleargrads": ("", "own.zero_grad()"), "zerograds": ("", "own.zero_grad()"), "extend": ("links", "own.extend(links)"),
+    "to_cpu": ("", "own.cpu()"), "append": ("link", "own.append(link)"),
+    "add_param": ("name, shape=None, dtype=None, initializer=None", ""), "add_persistent": ("name, value", ""),
+    "register_persistent": ("name", ""),
+    "disable_update": ("", "own.requires_grad_(False)"), "enable_update": ("", "own.requires_grad_(True)"),
+    "register_buffer": ("name, value", ""),
 }  # fmt: skip
 
 

@@ -24,15 +24,19 @@ if TYPE_CHECKING:
     from ganspec.tools.porting.translating.expressions import Expressions
 
 INITIAL = frozenset({
-    "initialW", "initial_bias", "initialV", "initial_gamma", "initial_beta", "initial_avg_mean", "initial_avg_var", "initialU", "dtype", "use_gamma", "use_beta",
-    "conv_init", "bias_init", "lateral_init", "upward_init", "forget_bias_init", "init", "inner_init", "init_Wh", "init_Wt", "init_bh", "init_bt", "beta_init",
+    "initialW", "initial_bias", "initialV", "initial_gamma", "initial_beta", "initial_avg_mean", "initial_avg_var", "initialU",
+    "dtype", "use_gamma", "use_beta",
+    "conv_init", "bias_init", "lateral_init", "upward_init", "forget_bias_init", "init", "inner_init", "init_Wh", "init_Wt",
+    "init_bh", "init_bt", "beta_init",
 })  # fmt: skip
 # Names of parameters and statistics that PyTorch's layers have otherwise, by Chainer's class.
 # Arguments that settle initial values alone stand in INITIAL.
 RENAMED: dict[type, dict[str, str]] = {
-    **dict.fromkeys((L.Linear, L.Convolution2D, L.ConvolutionND, L.Deconvolution2D, L.DeconvolutionND, L.DilatedConvolution2D, L.DepthwiseConvolution2D), {"W": "weight", "b": "bias"}),
+    **dict.fromkeys((L.Linear, L.Convolution2D, L.ConvolutionND, L.Deconvolution2D, L.DeconvolutionND, L.DilatedConvolution2D,
+    L.DepthwiseConvolution2D), {"W": "weight", "b": "bias"}),
     **dict.fromkeys((L.EmbedID, L.PReLU), {"W": "weight"}),
-    **dict.fromkeys((L.BatchNormalization,), {"gamma": "weight", "beta": "bias", "avg_mean": "running_mean", "avg_var": "running_var", "N": "num_batches_tracked"}),
+    **dict.fromkeys((L.BatchNormalization,),
+    {"gamma": "weight", "beta": "bias", "avg_mean": "running_mean", "avg_var": "running_var", "N": "num_batches_tracked"}),
     **dict.fromkeys((L.LayerNormalization, L.GroupNormalization), {"gamma": "weight", "beta": "bias"}),
 }  # fmt: skip
 _ATTRIBUTES: dict[type, dict[str, str]] = {
@@ -273,11 +277,15 @@ BASES = {
 
 LINKS: dict[type, Rule] = {**LAYERS, **COMPOSED}
 # What turns arguments that are only known as *args and **kwargs into those of torch's class.
-STARRED = {L.Linear: "_linear_arguments", L.Convolution2D: "_convolution_arguments", L.Deconvolution2D: "_deconvolution_arguments",
-           L.EmbedID: "_embedding_arguments", L.BatchNormalization: "_batch_norm_arguments", L.LayerNormalization: "_layer_norm_arguments"}  # fmt: skip
+STARRED = {L.Linear: "_linear_arguments", L.Convolution2D: "_convolution_arguments",
+L.Deconvolution2D: "_deconvolution_arguments",
+           L.EmbedID: "_embedding_arguments", L.BatchNormalization: "_batch_norm_arguments",
+           L.LayerNormalization: "_layer_norm_arguments"}  # fmt: skip
 _MODULES = {
-    L.Linear: "nn.Linear", L.Convolution2D: "nn.Conv2d", L.Deconvolution2D: "nn.ConvTranspose2d", L.EmbedID: "nn.Embedding", L.BatchNormalization: "nn.BatchNorm2d",
-    L.LayerNormalization: "nn.LayerNorm", L.GroupNormalization: "nn.GroupNorm", L.DilatedConvolution2D: "nn.Conv2d", L.PReLU: "_PReLU",
+    L.Linear: "nn.Linear", L.Convolution2D: "nn.Conv2d", L.Deconvolution2D: "nn.ConvTranspose2d", L.EmbedID: "nn.Embedding",
+    L.BatchNormalization: "nn.BatchNorm2d",
+    L.LayerNormalization: "nn.LayerNorm", L.GroupNormalization: "nn.GroupNorm", L.DilatedConvolution2D: "nn.Conv2d",
+    L.PReLU: "_PReLU",
 }  # fmt: skip
 
 
