@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ganspec.tools.porting.translating import function_rules as rules
+from ganspec.tools.porting.translating import numpy_rules
 from ganspec.tools.porting.translating.function_rules import Rule
 from ganspec.tools.porting.translating.functions import FUNCTIONS
 
@@ -23,13 +24,13 @@ NUMPY: dict[str, tuple[str, Rule, str]] = {
     "round": ("x", "torch.round(x)", "round(x)"),
     "maximum": ("a, b", "torch.maximum(a, b)", "max(a, b)"), "minimum": ("a, b", "torch.minimum(a, b)", "min(a, b)"),
     "clip": ("a, a_min, a_max", "torch.clamp(a, a_min, a_max)", "max(a_min, min(a, a_max))"),
-    "where": ("c, x=None, y=None", rules.where, ""),
+    "where": ("c, x=None, y=None", numpy_rules.where, ""),
     "power": ("a, b", "torch.pow(a, b)", "a ** b"), "add": ("a, b", "a + b", "a + b"), "subtract": ("a, b", "a - b", "a - b"),
     "multiply": ("a, b", "a * b", "a * b"), "divide": ("a, b", "a / b", "a / b"),
     "dot": ("a, b", "_dot(a, b)", "a * b"), "matmul": ("a, b", "torch.matmul(a, b)", ""),
     "outer": ("a, b", "torch.outer(a, b)", ""),
     "tensordot": ("a, b, axes=2", "torch.tensordot(a, b, dims=axes)", ""), "einsum": ("*operands", "torch.einsum(*operands)", ""),
-    "transpose": ("x, axes=None", rules.transposed, ""), "reshape": ("x, shape", rules.reshaped, ""),
+    "transpose": ("x, axes=None", rules.transposed, ""), "reshape": ("x, shape", numpy_rules.reshaped, ""),
     "ravel": ("x", "torch.flatten(x)", ""),
     "concatenate": ("xs, axis=0", "torch.cat(xs, dim=axis)", ""), "stack": ("xs, axis=0", "torch.stack(xs, dim=axis)", ""),
     "vstack": ("xs", "torch.vstack(xs)", ""),
@@ -49,11 +50,11 @@ NUMPY: dict[str, tuple[str, Rule, str]] = {
     "linalg.inv": ("x", "torch.linalg.inv(x)", ""), "linalg.det": ("x", "torch.linalg.det(x)", ""),
     "linalg.qr": ("x", "torch.linalg.qr(x)", ""),
     "linalg.norm": ("x, ord=None, axis=None, keepdims=False", "torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims)", ""),
-    "copy": ("x", "x.clone()", ""), "ascontiguousarray": ("x, dtype=None", rules.alike("x.contiguous()"), ""),
-    "zeros_like": ("x, dtype=None", rules.alike("torch.zeros_like(x)"), ""),
-    "ones_like": ("x, dtype=None", rules.alike("torch.ones_like(x)"), ""),
-    "full_like": ("x, fill_value, dtype=None", rules.alike("torch.full_like(x, fill_value)"), ""),
-    "empty_like": ("x, dtype=None", rules.alike("torch.zeros_like(x)"), ""), "finfo": ("dtype", rules.limits, ""),
+    "copy": ("x", "x.clone()", ""), "ascontiguousarray": ("x, dtype=None", numpy_rules.alike("x.contiguous()"), ""),
+    "zeros_like": ("x, dtype=None", numpy_rules.alike("torch.zeros_like(x)"), ""),
+    "ones_like": ("x, dtype=None", numpy_rules.alike("torch.ones_like(x)"), ""),
+    "full_like": ("x, fill_value, dtype=None", numpy_rules.alike("torch.full_like(x, fill_value)"), ""),
+    "empty_like": ("x, dtype=None", numpy_rules.alike("torch.zeros_like(x)"), ""), "finfo": ("dtype", numpy_rules.limits, ""),
     "logical_and": ("a, b", "torch.logical_and(a, b)", ""), "logical_not": ("a", "torch.logical_not(a)", ""),
     "logical_or": ("a, b", "torch.logical_or(a, b)", ""), "isscalar": ("x", "not torch.is_tensor(x)", ""),
     "sinh": ("x", "torch.sinh(x)", "math.sinh(x)"), "cosh": ("x", "torch.cosh(x)", "math.cosh(x)"),

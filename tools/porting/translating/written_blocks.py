@@ -116,7 +116,7 @@ class _LocalConvolution2D(nn.Module):
     def __init__(self, in_channels, out_channels, in_size, ksize, stride=1, bias=True):
         super().__init__()
         self.stride = stride
-        size = [n - k + 1 for n, k in zip(_pair(in_size), _pair(ksize))]
+        size = [n - k + 1 for n, k in zip(_pair(in_size), _pair(ksize), strict=True)]
         self.W = nn.Parameter(torch.randn(out_channels, *size, in_channels, *_pair(ksize)) * 0.1)
         self.b = nn.Parameter(torch.zeros(out_channels, *size)) if bias else None
 
@@ -129,7 +129,9 @@ class _MLPConvolution2D(nn.ModuleList):
 
     def __init__(self, in_channels, out_channels, ksize, stride=1, padding=0, activation=F.relu):
         first = nn.Conv2d(in_channels, out_channels[0], ksize, stride, padding)
-        super().__init__([first, *(nn.Conv2d(n, m, 1) for n, m in zip(out_channels, out_channels[1:]))])
+        super().__init__(
+            [first, *(nn.Conv2d(out_channels[i - 1], out_channels[i], 1) for i in range(1, len(out_channels)))]
+        )
         self.activation = activation
 
     def forward(self, x):
