@@ -1,4 +1,4 @@
-"""Each of Chainer's links gives what its translation gives, with the same numbers: values and gradients of inputs and parameters."""
+"""Each of Chainer's links gives what its translation gives: values, and gradients of inputs and parameters, twice."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _hooked(writer: Expressions, node: ast.Call, owner: ast.expr) -> ast.expr:
 
 
 def _copied(writer: Expressions, node: ast.Call, owner: ast.expr, name: str) -> ast.expr:
-    """link.copy("copy"), link.repeat(3): copies; those of `repeat` have initial values of their own in Chainer, which are loaded."""
+    """link.copy("copy"), link.repeat(3): copies; what initial values each has in Chainer is carried."""
     a = writer.bind(node, signature("n_repeat, mode='init'" if name == "repeat" else "mode='share'"))
     if a.value("mode") not in ("init", "copy"):
         raise Unfit(
@@ -140,7 +140,7 @@ def _copied(writer: Expressions, node: ast.Call, owner: ast.expr, name: str) -> 
 
 
 def settles_initial_values(writer: Expressions, node: ast.For) -> bool:
-    """Returns: whether a loop in a constructor goes through a link's parameters and changes nothing but their numbers, which are carried."""
+    """Returns: whether a loop in a constructor changes nothing but the numbers of a link's parameters, which are carried."""
     walked = node.iter
     if (
         not writer.writer.in_constructor

@@ -214,8 +214,11 @@ def as_tuple(a: Arguments, shape: ast.expr) -> ast.expr:
 
 
 LAYERS: dict[type, Rule] = {
-    L.Linear: linear, L.Convolution2D: convolution(False, 2), L.Deconvolution2D: convolution(True, 2), L.ConvolutionND: convolution(False),
+    L.Linear: linear, L.Convolution2D: convolution(False, 2), L.Deconvolution2D: convolution(True, 2),
+    L.ConvolutionND: convolution(False),
     L.DeconvolutionND: convolution(True), L.Convolution1D: convolution(False, 1), L.Convolution3D: convolution(False, 3),
-    L.Deconvolution1D: convolution(True, 1), L.Deconvolution3D: convolution(True, 3), L.DilatedConvolution2D: dilated, L.EmbedID: embedding,
-    L.BatchNormalization: batch_norm, L.LayerNormalization: layer_norm, L.GroupNormalization: group_norm, L.PReLU: written("_PReLU", "shape"),
+    L.Deconvolution1D: convolution(True, 1), L.Deconvolution3D: convolution(True, 3), L.DilatedConvolution2D: dilated,
+    L.EmbedID: embedding,
+    L.BatchNormalization: batch_norm, L.LayerNormalization: layer_norm, L.GroupNormalization: group_norm,
+    L.PReLU: written("_PReLU", "shape"),
 }  # fmt: skip

@@ -1,5 +1,5 @@
-"""Functions of Chainer's over arrays that PyTorch has otherwise, or not at all. This module imports torch alone: its functions are
-copied into ported files, as are those of the other modules `written_*`."""
+"""Functions of Chainer's over arrays that PyTorch has otherwise, or not at all. This module imports torch alone: its functions
+are copied into ported files, as are those of the other modules `written_*`."""
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,5 @@
-"""Convolutions, poolings and normalizations of Chainer's that PyTorch has otherwise, or not at all. This module imports torch alone:
-its functions are copied into ported files."""
+"""Convolutions, poolings and normalizations of Chainer's that PyTorch has otherwise, or not at all. This module imports torch
+alone: its functions are copied into ported files."""
 
 import math
 
@@ -123,7 +123,7 @@ def _in_mode(layer, training, x):
 
 def _spatial_pyramid_pooling_2d(x, pyramid_height):
     """Max pooling over 1 x 1, 2 x 2, 4 x 4, ... windows, side by side."""
-    n, c, h, w = x.shape
+    n, _, h, w = x.shape
     levels = []
     for level in range(pyramid_height):
         count = 2**level
