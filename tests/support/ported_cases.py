@@ -300,8 +300,8 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
     written = translate(made.original)
     made.source = written.source
     lines = {
-        i: number
-        for i, line in enumerate(text.splitlines(), 1)
+        place: number
+        for place, line in enumerate(text.splitlines(), 1)
         for number in range(len(cases))
         if f"self.l{number}_ = " in line
     }
@@ -309,7 +309,8 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
         number = places.get(refusal.line, lines.get(refusal.line, -1))
         made.failed.setdefault(number, str(refusal))
     spec = importlib.util.spec_from_file_location(f"ported_{folder.name}", _write(folder / "ported.py", made.source))
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with default_float64():
@@ -351,7 +352,7 @@ def _carry(link: Any, module: Any, strict: bool) -> None:
             if "gamma" not in path
             else generator.uniform(0.5, 1.5, parameter.shape)
         )
-    for path, child in link.namedlinks():
+    for child in link.links():
         for name in child._persistent:
             value = getattr(child, name)
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":

@@ -123,17 +123,8 @@ def cast(a: Arguments) -> str:
     return "x" if a.seen("x").dtypes <= set("efd") and str(a.value("typ")) in _FLOATS else "x.to(_dtype(typ))"
 
 
-_FLOATS = (
-    "f",
-    "float32",
-    "<class 'numpy.float32'>",
-    "d",
-    "float64",
-    "<class 'numpy.float64'>",
-    "e",
-    "float16",
-    "<class 'numpy.float16'>",
-)
+_NUMPYS = [f"<class 'numpy.{name}'>" for name in ("float16", "float32", "float64")]
+_FLOATS = ("e", "f", "d", "float16", "float32", "float64", *_NUMPYS)
 
 
 def matrix_product(a: Arguments) -> str:

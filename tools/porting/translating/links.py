@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from ganspec.tools.porting.translating.expressions import Expressions
 
 # Names of parameters and statistics that PyTorch's layers have otherwise, by Chainer's class.
+_WEIGHT, _SCALE = {"W": "weight", "b": "bias"}, {"gamma": "weight", "beta": "bias"}
 RENAMED: dict[type, dict[str, str]] = {
-    **dict.fromkeys((L.Linear, L.Convolution2D, L.ConvolutionND, L.Deconvolution2D, L.DeconvolutionND, L.DilatedConvolution2D,
-    L.DepthwiseConvolution2D), {"W": "weight", "b": "bias"}),
-    **dict.fromkeys((L.EmbedID, L.PReLU), {"W": "weight"}),
-    **dict.fromkeys((L.BatchNormalization,),
-    {"gamma": "weight", "beta": "bias", "avg_mean": "running_mean", "avg_var": "running_var", "N": "num_batches_tracked"}),
-    **dict.fromkeys((L.LayerNormalization, L.GroupNormalization), {"gamma": "weight", "beta": "bias"}),
+    L.Linear: _WEIGHT, L.Convolution2D: _WEIGHT, L.ConvolutionND: _WEIGHT, L.Deconvolution2D: _WEIGHT, L.DeconvolutionND: _WEIGHT,
+    L.DilatedConvolution2D: _WEIGHT, L.DepthwiseConvolution2D: _WEIGHT, L.EmbedID: _WEIGHT, L.PReLU: _WEIGHT,
+    L.BatchNormalization: {**_SCALE, "avg_mean": "running_mean", "avg_var": "running_var", "N": "num_batches_tracked"},
+    L.LayerNormalization: _SCALE, L.GroupNormalization: _SCALE,
 }  # fmt: skip
 _ATTRIBUTES: dict[type, dict[str, str]] = {
     L.Convolution2D: {

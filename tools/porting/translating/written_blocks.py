@@ -187,10 +187,8 @@ class _InceptionBN(nn.Module):
     def forward(self, x):
         found = [self._through(x, "conv1")] if self.out1 > 0 else []
         found += [self._through(x, "proj3", "conv3"), self._through(x, "proj33", "conv33a", "conv33b")]
-        if self.pooltype == "max":
-            pooled = F.max_pool2d(x, 3, self.stride, 1)
-        else:
-            pooled = F.avg_pool2d(x, 3, self.stride, 1)
+        pool = F.max_pool2d if self.pooltype == "max" else F.avg_pool2d
+        pooled = pool(x, 3, self.stride, 1)
         found.append(pooled if self.proj_pool is None else self._through(pooled, "poolp"))
         return torch.cat(found, dim=1)
 
