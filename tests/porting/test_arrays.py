@@ -88,7 +88,9 @@ def _lines(text: str) -> list[str]:
     return [line.replace("; ", "\n") for line in text.strip().splitlines()]
 
 
-CASES = [Case(line, plain=True) for line in _lines(NUMPYS) + _lines(ARRAYS_)] + [Case(line) for line in _lines(VARIABLES)]
+CASES = [Case(line, plain=True) for line in _lines(NUMPYS) + _lines(ARRAYS_)] + [
+    Case(line) for line in _lines(VARIABLES)
+]
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,9 @@ L.Bilinear(4, 2, 3, nobias=True) | self.l(x, cell)
 # Setups of more than one line.
 SETUPS = [
     Case("self.l(x)", "chainer.Sequential()", setup="self.l.append(L.Linear(4, 3))\nself.l.append(F.tanh)"),
-    Case("self.l[1](self.l[0](x))", "chainer.ChainList()", setup="for n in (3, 2):\n    self.l.append(L.Linear(None, n))"),
+    Case(
+        "self.l[1](self.l[0](x))", "chainer.ChainList()", setup="for n in (3, 2):\n    self.l.append(L.Linear(None, n))"
+    ),
     Case("self.l(x)", "L.Linear(4, 3)", setup="for p in self.l.params():\n    p.array[...] = 0.5"),
 ]
 

@@ -47,7 +47,7 @@ def test_model_is_proved(file, cls, tmp_path):
 
 REFUSED = {
     "Dice": r"refused.py:25: random.random: random of random cannot be ported\n    draw with numpy.random",
-    "Changing": r"two runs of his model on the same numbers and draws differ; draw with numpy.random, or give the numbers as an input",
+    "Changing": r"two runs of your model on the same numbers and draws differ; draw with numpy.random, or give the numbers as an input",
     "Gamma": r"refused.py:40: np.random.gamma draws numbers that cannot be given to the port",
     "Transformed": r"refused.py:47: np.fft.fft",
     "OwnFunction": r"refused.py:50: chainer.Function: a class that derives from chainer.function.Function cannot be ported",
