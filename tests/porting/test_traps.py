@@ -20,12 +20,13 @@ VECTOR, PICTURE = ("x=4",), ("x=2,8,8",)
 # Of each file the classes: arguments, inputs, and what else the port is told.
 PROVED = {
     "structures": {
-        "Nested": VECTOR, "Blocks": VECTOR, "InOrder": VECTOR, "Twice": VECTOR, "Pair": VECTOR, "Named": VECTOR, "Encoder": VECTOR,
+        "Nested": VECTOR, "Blocks": VECTOR, "InOrder": VECTOR, "Twice": VECTOR, "Pair": VECTOR, "Named": VECTOR,
+        "Encoder": VECTOR,
         "Several": ("xs.0=4", "xs.1=4"), "Labelled": ("x=2,4,4", "y=:int32:0..5"), "Keyed": ("d.left=4", "d.right=4"),
     },
     "layers": {
-        "BiasBeforeNorm": ("x=2,4,4",), "Normed": VECTOR, "Kinks": VECTOR, "Smooth": VECTOR, "Lengths": ("x=2,4,4",), "Windows": ("x=1,8,8",),
-        "Dropped": VECTOR, "Grown": ("x=2,4,4",), "Scaled": VECTOR,
+        "BiasBeforeNorm": ("x=2,4,4",), "Normed": VECTOR, "Kinks": VECTOR, "Smooth": VECTOR, "Lengths": ("x=2,4,4",),
+        "Windows": ("x=1,8,8",), "Dropped": VECTOR, "Grown": ("x=2,4,4",), "Scaled": VECTOR,
     },
     "outside": {"Critic": VECTOR, "Noisy": VECTOR, "Sampled": VECTOR, "Counting": VECTOR, "Cast": VECTOR},
     "old": {"Old": VECTOR, "Listed": VECTOR},
@@ -48,7 +49,7 @@ def test_model_is_proved(file, cls, tmp_path):
 
 REFUSED = {
     "Dice": r"refused.py:25: random.random: random of random cannot be ported\n    draw with numpy.random",
-    "Changing": r"two runs of your model on the same numbers and draws differ; draw with numpy.random, or give the numbers as an input",
+    "Changing": r"two runs of your model on the same numbers and draws differ; draw with numpy.random",
     "Gamma": r"refused.py:40: np.random.gamma draws numbers that cannot be given to the port",
     "Transformed": r"refused.py:47: np.fft.fft",
     "OwnFunction": r"refused.py:50: chainer.Function: a class that derives from chainer.function.Function cannot be ported",
@@ -166,6 +167,19 @@ def test_old_statistics_are_carried_as_they_are_and_said(tmp_path):
     assert any("avg_var holds the batch normalization's eps as well" in note for note in done.report.notes)
     state = torch_state(done.folder / "weights.pt")
     assert state["bn.running_var"].numpy().tobytes() == old.tobytes()
+
+
+def test_state_in_plain_attributes_is_in_no_snapshot_which_is_said(tmp_path):
+    from chainer.serializers import save_npz
+
+    from ganspec.tools.porting.loading import Original
+
+    save_npz(tmp_path / "critic.npz", Original(f"{MODELS / 'outside.py'}:Critic").make())
+    done = ported(tmp_path, "outside", "Critic", VECTOR, snapshot=tmp_path / "critic.npz")
+    assert done.report.verdict == "proved"
+    (note,) = [note for note in done.report.notes if "no snapshot holds" in note]
+    assert note.endswith("l1/u, l2/u")
+    assert not [note for note in done.report.notes if "PortError" in note]
 
 
 def torch_state(path: Path) -> dict:
