@@ -30,6 +30,8 @@ class Block(chainer.Chain):
     def forward(self, x):
         return F.tanh(self.a(x)) + self.b(x)
 
+INITIAL = {"initialW": HeNormal()}
+
 def call(link, x, *further):
     return link(x, *further)
 """
@@ -55,6 +57,10 @@ L.Deconvolution2D(4, 6, 4, stride=2, pad=1) | self.l(image)
 L.Deconvolution2D(None, 6, 4, 2, 1, nobias=True) | self.l(image)
 L.Deconvolution2D(4, 6, 4, stride=2, pad=1, outsize=(15, 16)) | self.l(image)
 L.Deconvolution2D(4, 6, 3, groups=2, dilate=2) | self.l(image)
+L.Linear(5, **INITIAL) | self.l(x)
+L.Convolution2D(None, 6, 3, 2, **INITIAL) | self.l(image)
+L.Deconvolution2D(4, 6, 3, **INITIAL) | self.l(image)
+L.Linear(4, 5, **dict(nobias=True)) | self.l(x)
 L.Deconvolution3D(4, 3, 2, stride=2) | self.l(volume)
 L.DeconvolutionND(2, 4, 6, 3, 2) | self.l(image)
 L.DilatedConvolution2D(4, 6, 3, pad=2, dilate=2) | self.l(image)
@@ -148,9 +154,9 @@ L.Bilinear(4, 2, 3, nobias=True) | self.l(x, cell)
 # Setups of more than one line.
 SETUPS = [
     Case("self.l(x)", "chainer.Sequential()", setup="self.l.append(L.Linear(4, 3))\nself.l.append(F.tanh)"),
-    Case(
-        "self.l[1](self.l[0](x))", "chainer.ChainList()", setup="for n in (3, 2):\n    self.l.append(L.Linear(None, n))"
-    ),
+    Case("self.l[1](self.l[0](x))", "chainer.ChainList()", setup="for n in (3, 2):\n    self.l.append(L.Linear(None, n))"),
+    Case("self.l.outsize = (15, 16)\ny = self.l(image)", "L.Deconvolution2D(4, 6, 4, stride=2, pad=1)"),
+    Case("y = self.l(x) + self.l.__getattribute__('a')(x)", "Block(3)"),
     Case("self.l(x)", "L.Linear(4, 3)", setup="for p in self.l.params():\n    p.array[...] = 0.5"),
 ]
 

@@ -236,6 +236,7 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
         folder: an empty folder for the files.
         head: further lines of the generated module.
     """
+    import ganspec.impl_chainer.compat  # noqa: F401, I001
     import chainer
 
     from ganspec.tools.porting.loading import Original

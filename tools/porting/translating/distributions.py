@@ -88,7 +88,7 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
         if name == "sample_n":
             return a.fill(f"d.{how}((n,))")
         if not a.given("sample_shape"):
-            return a.fill(f"d.{how}()")
+            return a.fill(f"d.{how}((1,))[0]")  # as Chainer draws it
         return a.fill(f"d.{how}((sample_shape,))" if a.seen("sample_shape").is_all("number") else f"d.{how}(sample_shape)")
     a = writer.bind(node, signature("x"))
     a.put("d", writer.expr(node.func.value))

@@ -26,6 +26,8 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
     assert isinstance(node.func, ast.Attribute)
     things = writer.seen(node.func.value).things
     name = node.func.attr
+    if name in ("__getattribute__", "__getattr__"):  # torch's modules keep layers elsewhere
+        return call("getattr", writer.expr(node.func.value), writer.expr(node.args[0]))
     if not any(_is_chainers_method(type(t), name) for t in things):
         if name == "__call__":
             return ast.Call(

@@ -94,9 +94,12 @@ def convolution(transposed: bool, dimensions: int | None = None) -> Rule:
             raise Unfit("cover_all=True of a convolution has no counterpart in torch")
         bias_of(a, keywords)
         name = f"Conv{'Transpose' if transposed else ''}{n}d"
-        if "outsize" in a.nodes and a.given("outsize"):
+        if transposed and (("outsize" in a.nodes and a.given("outsize")) or any(link.outsize not in (None, (None,) * n) for link in links)):
             a.writer.writer.use("_SizedDeconvolution")
             return call("_SizedDeconvolution", required(given), out, ksize, a["outsize"], **keywords)
+        if transposed and n == 2 and any(link.outsize is not None for link in links):  # his code assigns it
+            a.writer.writer.use("_SizedDeconvolution")
+            return call("_SizedDeconvolution", required(given), out, ksize, constant(None), **keywords)
         return (
             call(f"nn.Lazy{name}", out, ksize, **keywords)
             if given is None

@@ -211,11 +211,11 @@ def _draw(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
         a.put("size", ast.Tuple([a["size"]], ast.Load()))
     if name in ("gumbel", "exponential"):
         text = _spread(a, text)
+    made = a.fill(text)
     if unread := a.unread(("dtype",)):
         raise Unfit(f"its argument {unread[0]!r} has no counterpart", "leave it out")
-    made = a.fill(text)
-    makes = ("torch.rand", "torch.empty", "torch.full")
-    drawn = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and ast.unparse(n.func).startswith(makes))
+    makes = {f"torch.{name}" for name in ("rand", "randn", "randint", "randperm", "empty", "full")}
+    drawn = next(n for n in ast.walk(made) if isinstance(n, ast.Call) and ast.unparse(n.func) in makes)
     _on_device(writer, drawn)
     return made
 

@@ -64,7 +64,7 @@ DRAWS: dict[str, tuple[str, str]] = {
     "random_sample": ("size=None", "torch.rand(size)"), "normal": ("loc=0.0, scale=1.0, size=None, dtype=None", "loc + scale * torch.randn(size)"),
     "uniform": ("low=0.0, high=1.0, size=None, dtype=None", "low + (high - low) * torch.rand(size)"), "randint": ("low, high=None, size=None, dtype=None", "torch.randint(low, high, size)"),
     "permutation": ("x", "torch.randperm(x)"),
-    "choice": ("a, size=None, replace=True", "torch.randint(a, size)"), "binomial": ("n, p, size=None", "torch.bernoulli(torch.full(size, float(p)))"),
+    "choice": ("a, size=None, replace=True", "torch.randint(a, size)"), "binomial": ("n, p, size=None", "torch.bernoulli(torch.full(size, p, dtype=torch.float64)).long()"),
     "gumbel": ("loc=0.0, scale=1.0, size=None", "-torch.log(torch.empty(size).exponential_())"), "exponential": ("scale=1.0, size=None", "scale * torch.empty(size).exponential_()"),
     "standard_exponential": ("size=None", "torch.empty(size).exponential_()"),
 }  # fmt: skip

@@ -37,7 +37,7 @@ class _SpectralNormalization(_WeightHook):
     def add(self, layer):
         super().add(layer)
         weight = getattr(layer, self.name)
-        self.axis = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
+        self.axis = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) or hasattr(layer, "outsize") else 0
         layer.register_buffer("W_u", torch.randn(weight.shape[self.axis]))
         if self.use_gamma:
             layer.gamma = nn.Parameter(torch.linalg.matrix_norm(self.matrix(weight.detach()), 2))

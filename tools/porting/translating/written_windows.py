@@ -51,7 +51,7 @@ def _deconvolution(x, W, b, stride, pad, outsize, groups=1, dilate=1):
     least = [
         (n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in zip(x.shape[2:], stride, pad, dilate, W.shape[2:])
     ]
-    further = [o - size for o, size in zip(_pair(outsize, count), least)]
+    further = [0] * count if outsize is None else [o - size for o, size in zip(_pair(outsize, count), least)]
     if all(0 <= f < max(s, d) for f, s, d in zip(further, stride, dilate)):
         function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[count - 1]
         return function(x, W, b, stride, pad, further, groups, dilate)
