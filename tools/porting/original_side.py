@@ -120,11 +120,16 @@ class OriginalSide:
             for path, y in found.items()
             if isinstance(y, chainer.Variable) and y.dtype.kind == "f" and y.creator_node is not None
         }
-        weights = [chainer.Variable(projection(path, y.shape, seed, dtype).astype(y.dtype)) for path, y in ends.items()]
+        factors: dict[int, tuple[Any, np.ndarray]] = {}  # of a variable that is returned twice, their sum
+        for path, y in ends.items():
+            factor = projection(path, y.shape, seed, dtype).astype(y.dtype)
+            factors[id(y)] = (y, factors[id(y)][1] + factor if id(y) in factors else factor)
+        last = [y for y, _ in factors.values()]
+        weights = [chainer.Variable(factor) for _, factor in factors.values()]
         own = list(wanted.values())
         if order > 1:
             try:
-                first = _gradients(list(ends.values()), own, weights, again=True)
+                first = _gradients(last, own, weights, again=True)
                 # A gradient that no graph leads to is constant.
                 there = [g for g in first if g is not None and g.creator_node is not None]
                 second = _gradients(there, own, [chainer.Variable(2 * g.array) for g in there], again=False)
@@ -134,7 +139,7 @@ class OriginalSide:
                 ran.gradients = dict(zip(wanted, map(_array_or_none, first), strict=True))
                 ran.second = dict(zip(wanted, map(_array_or_none, second), strict=True))
                 return
-        first = _gradients(list(ends.values()), own, weights, again=False)
+        first = _gradients(last, own, weights, again=False)
         ran.gradients = dict(zip(wanted, map(_array_or_none, first), strict=True))
 
 

@@ -61,7 +61,7 @@ class PortSide:
         wrong += [
             f"your model has no {key}"
             for key in own
-            if key not in given and key not in attributes and not key.endswith(COUNTER)
+            if key not in given and key not in attributes and not key.endswith(COUNTER) and not is_lazy(own[key])
         ]
         for key, path in given.items():
             if key in own:
@@ -149,7 +149,7 @@ class PortSide:
         wanted = {a.chainer_path.strip("/"): parameters.get(str(a.torch_key)) for a in self.arrays if a.trained}
         wanted |= {f"input {n}": v for n, v in given.items() if v.requires_grad}
         wanted = {path: value for path, value in wanted.items() if path in like.gradients}
-        ends = {p: y for p, y in found.items() if isinstance(y, torch.Tensor) and y.requires_grad}
+        ends = {p: y for p, y in found.items() if isinstance(y, torch.Tensor) and y.grad_fn is not None}
         weights = [
             torch.from_numpy(projection(path, tuple(y.shape), seed, dtype)).to(y.dtype) for path, y in ends.items()
         ]

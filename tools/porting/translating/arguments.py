@@ -94,8 +94,14 @@ class Arguments:
                 else:
                     self._translated[name] = self.writer.expr(node)
             else:
-                self._translated[name] = constant(self.default(name))
+                self._translated[name] = self._default(name)
         return self._translated[name]
+
+    def _default(self, name: str) -> ast.expr:
+        try:
+            return constant(self.default(name))
+        except ValueError:
+            raise Unfit(f"its argument {name!r} is needed here, and is not given") from None
 
     def put(self, name: str, value: ast.expr) -> None:
         """Give an argument another expression."""

@@ -136,6 +136,8 @@ class Expressions:
         """Translate something that is known without a run: a function, a class, a number of the module's."""
         if isinstance(value, tuple) and len(value) == 2 and value[0] in (chainer.config, chainer.global_config):
             return self._config(value[1], node)
+        if isinstance(value, chainer.Initializer):
+            return constant(None)
         if (found := arrays.value(value)) is not None:
             return found
         if isinstance(value, types.ModuleType):
@@ -320,6 +322,12 @@ class Expressions:
                 filled(f"super().{name}"), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords]
             )
         callee = self.seen(node.func)
+        if (
+            isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("__getattribute__", "__getattr__")
+            and len(node.args) == 1
+        ):
+            return call("getattr", self.expr(node.func.value), self.expr(node.args[0]))
         if isinstance(node.func, ast.Attribute) and self.seen(node.func.value).kinds & TENSORS:
             return arrays.method(self, node)
         if isinstance(node.func, ast.Attribute) and self.seen(node.func.value).is_all("scalar"):
@@ -364,7 +372,7 @@ class Expressions:
         for keyword in node.keywords:
             if keyword.arg in MODES and keyword.arg == "volatile":
                 raise Unfit("volatile= has no counterpart here", "leave it out: torch.no_grad() does it for the caller")
-        made = ast.Call(self.expr(node.func), links.with_sizes(self, node), [self._generic(k) for k in node.keywords])
+        made = ast.Call(self.expr(node.func), *links.with_sizes(self, node))
         if self.writer.reads_mode(self.static(node.func)[1]):
             made.keywords.append(ast.keyword("training", self.training(node)))
         return made

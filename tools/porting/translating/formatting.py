@@ -6,11 +6,25 @@ import subprocess
 import sys
 
 
+WIDTH = 100  # columns of a ported file
+
+
 def formatted(text: str) -> str:
     """Returns: the text with the layout that ruff gives it; as it is, where ruff is not installed."""
     ruff = [sys.executable, "-m", "ruff"]
     try:
-        sort = [*ruff, "check", "--quiet", "--isolated", "--select", "I", "--fix", "--stdin-filename", "ported.py", "-"]
+        sort = [
+            *ruff,
+            "check",
+            "--quiet",
+            "--isolated",
+            "--select",
+            "I,F401,E714,UP034",
+            "--fix",
+            "--stdin-filename",
+            "ported.py",
+            "-",
+        ]
         done = subprocess.run(sort, input=text, capture_output=True, text=True, timeout=60, check=False)
         text = done.stdout or text
         layout = [
@@ -19,7 +33,7 @@ def formatted(text: str) -> str:
             "--quiet",
             "--isolated",
             "--line-length",
-            "100",
+            str(WIDTH),
             "--stdin-filename",
             "ported.py",
             "-",

@@ -18,7 +18,15 @@ from ganspec.tools.porting.translating.arguments import UNKNOWN, Unfit
 from ganspec.tools.porting.translating.link_arguments import arguments_of, ruled, without_initial
 from ganspec.tools.porting.translating.link_composed import COMPOSED, HOOKS
 from ganspec.tools.porting.translating.link_methods import method
-from ganspec.tools.porting.translating.link_rules import LAYERS, Rule, as_module, as_tuple, batch_norm_class, inputs_of, shape_of
+from ganspec.tools.porting.translating.link_rules import (
+    LAYERS,
+    Rule,
+    as_module,
+    as_tuple,
+    batch_norm_class,
+    inputs_of,
+    shape_of,
+)
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 if TYPE_CHECKING:
@@ -169,9 +177,7 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
             batch_norm_class(writer.seen(node).things, writer.writer) if cls is L.BatchNormalization else _MODULES[cls]
         )
         writer.writer.use_in(filled(name))
-        given = ast.Call(
-            filled(STARRED[cls]), with_sizes(writer, node), [writer._generic(k) for k in node.keywords]
-        )
+        given = ast.Call(filled(STARRED[cls]), *with_sizes(writer, node))
         return ast.Call(filled(name), [ast.Starred(given, ast.Load())], [])
     if rule is None:
         raise Unfit(f"the link chainer.links.{cls.__name__} is not among those that can be ported")
@@ -183,14 +189,30 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
 _INPUT_AXIS = {L.Linear: 1, L.Convolution2D: 1, L.ConvolutionND: 1, L.Deconvolution2D: 0, L.DeconvolutionND: 0}
 
 
-def with_sizes(writer: Expressions, node: ast.Call) -> list[ast.expr]:
-    """Translate the positional arguments of a link's construction; where the first leaves the input's size open, it is put in."""
-    made = [writer.expr(a) for a in node.args]
-    axes = {axis for t in writer.seen(node).things for cls, axis in _INPUT_AXIS.items() if isinstance(t, cls)}
-    if made and len(axes) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value is None:
-        size = inputs_of(writer.seen(node).things, shape_of("W", axes.pop()))
-        made[0] = size or made[0]
-    return made
+def with_sizes(writer: Expressions, node: ast.Call) -> tuple[list[ast.expr], list[ast.keyword]]:
+    """Translate the arguments of a link's construction; where they leave the input's size open, it is put in."""
+    made, keywords = [writer.expr(a) for a in node.args], [writer._generic(k) for k in node.keywords]
+    things = writer.seen(node).things
+    axes = {axis for t in things for cls, axis in _INPUT_AXIS.items() if isinstance(t, cls)}
+    if len(axes) != 1:
+        return made, keywords
+    size = inputs_of(things, shape_of("W", axes.pop()))
+    if size is None:
+        return made, keywords
+    if len(made) == 1 and not isinstance(made[0], ast.Starred) and all(type(t) is L.Linear for t in things):
+        outs = {t.W.shape[0] for t in things}  # one number is the output's size
+        if outs <= set(writer.seen(node.args[0]).things) | {getattr(node.args[0], "value", None)}:
+            return [size, *made], keywords
+    if made and _is_none(writer, node.args[0]):
+        made[0] = size
+    for keyword, own in zip(keywords, node.keywords, strict=True):
+        if own.arg in ("in_size", "in_channels") and _is_none(writer, own.value):
+            keyword.value = size
+    return made, keywords
+
+
+def _is_none(writer: Expressions, node: ast.expr) -> bool:
+    return (isinstance(node, ast.Constant) and node.value is None) or writer.seen(node).is_all("none")
 
 
 def superclass(writer: Expressions, node: ast.Call, cls: type, links: list[Any]) -> ast.Call:

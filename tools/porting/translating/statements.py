@@ -166,8 +166,14 @@ class Statements:
             and self.within.seen(node.value).is_all("none")
         ):
             return []
+        if all(isinstance(t, ast.Attribute) and self.within._is_initializer(t.value) for t in node.targets):
+            return []  # initial values are carried
         targets = [self.within.expr(t) if not isinstance(t, ast.Attribute) else self._target(t) for t in node.targets]
         value = self.within.expr(node.value)
+        if len(targets) == 1 and isinstance(targets[0], ast.Attribute) and self._unregistered(node):
+            said = "not among the layers, as in Chainer: neither saved nor trained"
+            place = filled("own.__dict__[name]", own=targets[0].value, name=constant(targets[0].attr))
+            return [self.writer.comment(said), ast.Assign([place], value, lineno=0)]
         if (
             isinstance(value, ast.Attribute | ast.Name)
             and ast.unparse(value) == ast.unparse(targets[0])
@@ -175,6 +181,17 @@ class Statements:
         ):
             return []  # what only moved between kinds of array
         return [ast.Assign(targets, value, lineno=0)]
+
+    def _unregistered(self, node: ast.Assign) -> bool:
+        """Returns: whether links or parameters are put into an attribute outside of `init_scope`."""
+        target = node.targets[0]
+        owners = self.within.seen(target.value) if isinstance(target, ast.Attribute) else None
+        if owners is None or not owners.is_all("link") or not self.within.seen(node.value).is_all("link", "parameter"):
+            return False
+        assert isinstance(target, ast.Attribute)
+        return not any(
+            target.attr in owner._params or target.attr in getattr(owner, "_children", ()) for owner in owners.things
+        )
 
     def _target(self, node: ast.Attribute) -> ast.expr:
         owner = self.within.seen(node.value)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import inspect
 import io
+import itertools
 import os
 import re
 import sys
+import textwrap
 import tokenize
 import types
 from dataclasses import dataclass
@@ -24,8 +26,8 @@ from ganspec.tools.porting.tracing.compiling import Source
 from ganspec.tools.porting.tracing.record import TENSORS
 from ganspec.tools.porting.translating import functions, links, written
 from ganspec.tools.porting.translating.arguments import Unfit
-from ganspec.tools.porting.translating.expressions import Expressions
-from ganspec.tools.porting.translating.formatting import formatted
+from ganspec.tools.porting.translating.expressions import RESERVED, Expressions
+from ganspec.tools.porting.translating.formatting import WIDTH, formatted
 from ganspec.tools.porting.translating.statements import Statements
 from ganspec.tools.porting.translating.templates import constant
 
@@ -91,6 +93,7 @@ class Writer:
         self._skipped: set[Skipped] = set()
         self._moded: set[tuple[str, str]] = set()  # functions that take the mode as a further argument
         self._definitions: dict[tuple[str, str], ast.stmt | None] = {}  # by module and name
+        self._names: dict[tuple[str, str], str] = {}  # names in the ported file, by module and name
         self._wrappers: dict[str, ast.stmt] = {}
         self._used: set[str] = set()
         self._imports: set[str] = set()
@@ -144,14 +147,21 @@ class Writer:
                 )
             outer = name.partition(".")[0]
             self.definition(getattr(sys.modules[value.__module__], outer), source, node)
-            return ast.parse(name, mode="eval").body
+            own = self.name((value.__module__, outer))
+            return ast.parse(f"{own}.{name.partition('.')[2]}", mode="eval").body
         key = (value.__module__, name)
         if key not in self._definitions:
-            if any(n == name for _, n in self._definitions):
-                raise Unfit(f"two modules define {name}", "rename one of them")
             self._definitions[key] = None  # so that a class may name itself
             self._define(self.sources[value.__module__], name, value)
-        return ast.Name(name, ast.Load())
+        return ast.Name(self.name(key), ast.Load())
+
+    def name(self, key: tuple[str, str]) -> str:
+        """Returns: the name in the ported file of what a module of his defines; its own, where no other has that."""
+        if key not in self._names:
+            taken = {*self._names.values(), *written.NAMES, *RESERVED}
+            numbered = (f"{key[1]}{n or ''}" for n in itertools.chain([0], itertools.count(2)))
+            self._names[key] = next(name for name in numbered if name not in taken)
+        return self._names[key]
 
     def reads_mode(self, value: Any) -> bool:
         """Returns: whether a function of his, outside of classes, reads the mode, and so takes it as an argument in the ported file."""
@@ -171,9 +181,10 @@ class Writer:
                     if key not in self._definitions:
                         inner = Expressions(self, source, vars(sys.modules[source.name]), set())
                         self._definitions[key] = ast.copy_location(
-                            ast.Assign([ast.Name(name, ast.Store())], inner.expr(statement.value), lineno=0), statement
+                            ast.Assign([ast.Name(self.name(key), ast.Store())], inner.expr(statement.value), lineno=0),
+                            statement,
                         )  # type: ignore[attr-defined]
-                    return ast.Name(name, ast.Load())
+                    return ast.Name(self.name(key), ast.Load())
         if _is_plain(value):
             return constant(value)
         raise Unfit(f"{ast.unparse(node)} is of the type {type(value).__name__}, which has no counterpart")
@@ -260,6 +271,7 @@ class Writer:
                 assert isinstance(made, ast.FunctionDef)
                 made.args.kwonlyargs.append(ast.arg("training"))
                 made.args.kw_defaults.append(None)
+        made.name = self.name((source.name, name))  # type: ignore[attr-defined]
         self._definitions[source.name, name] = ast.copy_location(made, node)
 
     def function(self, node: ast.FunctionDef, around: Expressions, owner: type | None = None) -> ast.FunctionDef:
@@ -365,7 +377,9 @@ class Writer:
         )
         file = os.path.basename(original.path)
         parts = [
-            f'"""{original.name} of {file} in PyTorch.\n\nWritten by `ganspec port`; report.json beside it says what was compared, and how well it agreed. The initial values of\na new instance are PyTorch\'s own: load the weights to have those of the original.\n"""'
+            f'"""{original.name} of {file} in PyTorch.\n\nWritten by `ganspec port`; report.json beside it says what was compared, and how well\n'
+            "it agreed. The initial values of a new instance are PyTorch's own: load the weights to\n"
+            'have those of the original.\n"""'
         ]
         body = [self._text(made, self.sources[key[0]]) for key, made in definitions]
         build = ast.parse("def build():\n    return 0").body[0]
@@ -381,12 +395,10 @@ class Writer:
             for name in sorted(self._imports | {n for n in ("math", "itertools") if re.search(rf"\b{n}\.", whole)})
         ]
         torch_imports = (
-            ["import torch"]
+            (["import torch"] if re.search(r"\btorch\.", whole) else [])
             + (["from torch import nn"] if re.search(r"\bnn\.", whole) else [])
             + (["import torch.nn.functional as F"] if re.search(r"\bF\.", whole) else [])
         )
-        if len(torch_imports) == 1 and not re.search(r"\btorch\.", whole):
-            torch_imports = []
         torch_imports.sort(key=lambda line: (line.startswith("from"), line))
         text = (
             "\n\n".join(
@@ -400,7 +412,7 @@ class Writer:
             + whole
             + "\n"
         )
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", original.name.rpartition(".")[2]).lower()
+        name = _file_name(original.name.rpartition(".")[2])
         return Written(
             formatted(text),
             name,
@@ -411,7 +423,7 @@ class Writer:
 
     def _text(self, made: ast.stmt, source: Source | None = None) -> str:
         text = ast.unparse(ast.fix_missing_locations(made))
-        text = _COMMENT.sub(lambda m: f"{m[1]}# {self._comments[int(m[2])]}", text)
+        text = _COMMENT.sub(lambda m: _wrapped(self._comments[int(m[2])], m[1]), text)
         text = re.sub(r"(?m)^(\s*# .*)\n\n+(?=\s*(?:def|class|@))", r"\1\n", text)
         return (
             f"# {self.place(source, made)}\n{text}"
@@ -420,8 +432,20 @@ class Writer:
         )
 
 
+def _wrapped(comment: str, indent: str) -> str:
+    """Returns: a comment as lines that are not too long."""
+    lines = textwrap.wrap(comment, WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"{indent}# {line}" for line in lines)
+
+
+def _file_name(cls: str) -> str:
+    """Returns: the name of a class as that of a module: sn_convolution2d of SNConvolution2D."""
+    lower = re.sub(r"([0-9])D(?![a-z])", r"\1d", cls)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", lower).lower()
+
+
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | type(None)) or (
+    return type(value) in (bool, int, float, str, type(None)) or (
         isinstance(value, tuple) and all(map(_is_plain, value))
     )
 
