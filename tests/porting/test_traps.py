@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,13 @@ VECTOR, PICTURE = ("x=4",), ("x=2,8,8",)
 # Of each file the classes: arguments, inputs, and what else the port is told.
 PROVED = {
     "structures": {
-        "Nested": VECTOR, "Blocks": VECTOR, "InOrder": VECTOR, "Twice": VECTOR, "Pair": VECTOR, "Named": VECTOR, "Encoder": VECTOR,
-        "Several": ("xs.0=4", "xs.1=4"), "Labelled": ("x=2,4,4", "y=:int32:0..5"),
+        "Nested": VECTOR, "Blocks": VECTOR, "InOrder": VECTOR, "Twice": VECTOR, "Pair": VECTOR, "Named": VECTOR,
+        "Encoder": VECTOR,
+        "Several": ("xs.0=4", "xs.1=4"), "Labelled": ("x=2,4,4", "y=:int32:0..5"), "Keyed": ("d.left=4", "d.right=4"),
     },
     "layers": {
-        "BiasBeforeNorm": ("x=2,4,4",), "Normed": VECTOR, "Kinks": VECTOR, "Smooth": VECTOR, "Lengths": ("x=2,4,4",), "Windows": ("x=1,8,8",),
-        "Dropped": VECTOR, "Grown": ("x=2,4,4",), "Scaled": VECTOR,
+        "BiasBeforeNorm": ("x=2,4,4",), "Normed": VECTOR, "Kinks": VECTOR, "Smooth": VECTOR, "Lengths": ("x=2,4,4",),
+        "Windows": ("x=1,8,8",), "Dropped": VECTOR, "Grown": ("x=2,4,4",), "Scaled": VECTOR,
     },
     "outside": {"Critic": VECTOR, "Noisy": VECTOR, "Sampled": VECTOR, "Counting": VECTOR, "Cast": VECTOR},
     "old": {"Old": VECTOR, "Listed": VECTOR},
@@ -32,7 +34,7 @@ PROVED = {
 TOLD = {"Old": {"arguments": "4", "call_arguments": "test=inference"}, "Listed": {"call_arguments": "train=training"}}
 
 
-def ported(folder: Path, file: str, cls: str, inputs: tuple[str, ...], **told: str) -> Done:
+def ported(folder: Path, file: str, cls: str, inputs: tuple[str, ...], **told: Any) -> Done:
     """Returns: the port of a class, whole, in a folder."""
     return port(Job(f"{MODELS / file}.py:{cls}", tuple(map(parse_input, inputs)), **told), folder / "port")
 
@@ -47,7 +49,7 @@ def test_model_is_proved(file, cls, tmp_path):
 
 REFUSED = {
     "Dice": r"refused.py:25: random.random: random of random cannot be ported\n    draw with numpy.random",
-    "Changing": r"two runs of his model on the same numbers and draws differ; draw with numpy.random, or give the numbers as an input",
+    "Changing": r"two runs of your model on the same numbers and draws differ; draw with numpy.random",
     "Gamma": r"refused.py:40: np.random.gamma draws numbers that cannot be given to the port",
     "Transformed": r"refused.py:47: np.fft.fft",
     "OwnFunction": r"refused.py:50: chainer.Function: a class that derives from chainer.function.Function cannot be ported",
@@ -147,3 +149,80 @@ def test_a_bug_in_a_written_port_is_refused(bug, everything):
     proof = proof_of(source.replace(old, new))
     assert not proof.proved
     assert kind in {row.kind for row in proof.rows if not row.agrees}
+
+
+def test_old_statistics_are_carried_as_they_are_and_said(tmp_path):
+    import numpy as np
+
+    from ganspec.tools.porting.loading import Original
+
+    link = Original(f"{MODELS / 'layers.py'}:BiasBeforeNorm").make()
+    values = {name.strip("/"): parameter.array for name, parameter in link.namedparams()}
+    old = np.full(3, 1 + 2e-5, "f")  # epsilon is inside
+    np.savez(
+        tmp_path / "old.npz", **values, **{"bn/avg_mean": np.zeros(3, "f"), "bn/avg_var": old, "bn/N": np.array(0)}
+    )
+    done = ported(tmp_path, "layers", "BiasBeforeNorm", ("x=2,4,4",), snapshot=tmp_path / "old.npz")
+    assert done.report.verdict == "proved"
+    assert any("avg_var holds the batch normalization's eps as well" in note for note in done.report.notes)
+    state = torch_state(done.folder / "weights.pt")
+    assert state["bn.running_var"].numpy().tobytes() == old.tobytes()
+
+
+def test_state_in_plain_attributes_is_in_no_snapshot_which_is_said(tmp_path):
+    from chainer.serializers import save_npz
+
+    from ganspec.tools.porting.loading import Original
+
+    save_npz(tmp_path / "critic.npz", Original(f"{MODELS / 'outside.py'}:Critic").make())
+    done = ported(tmp_path, "outside", "Critic", VECTOR, snapshot=tmp_path / "critic.npz")
+    assert done.report.verdict == "proved"
+    (note,) = [note for note in done.report.notes if "no snapshot holds" in note]
+    assert note.endswith("l1/u, l2/u")
+    assert not [note for note in done.report.notes if "PortError" in note]
+
+
+def torch_state(path: Path) -> dict:
+    import torch
+
+    return torch.load(path, weights_only=True)
+
+
+def test_betas_of_0_and_nine_tenths_go_on(tmp_path):
+    """torch.optim.Adam refuses (0, 0.9), a common choice for GANs; the port's optimiser takes the whole number."""
+    import chainer
+    import numpy as np
+    import torch
+    from chainer.serializers import save_npz
+
+    from ganspec.tools.porting.loading import Original
+    from ganspec.tools.porting.models import PortedModel
+
+    def step(model):
+        model.cleargrads()
+        loss = model(np.linspace(-1, 1, 12, dtype="f").reshape(3, 4))
+        chainer.functions.sum(loss * loss).backward()
+        optimizer.update()
+
+    link = Original(f"{MODELS / 'structures.py'}:Twice").make()
+    optimizer = chainer.optimizers.Adam(alpha=1e-2, beta1=0, beta2=0.9).setup(link)
+    for _ in range(3):
+        step(link)
+    save_npz(tmp_path / "model.npz", link)
+    save_npz(tmp_path / "adam.npz", optimizer)
+    told = {"optimizer": "Adam(alpha=1e-2, beta1=0, beta2=0.9)", "optimizer_snapshot": tmp_path / "adam.npz"}
+    done = ported(tmp_path, "structures", "Twice", VECTOR, snapshot=tmp_path / "model.npz", **told)
+    assert done.report.verdict == "proved"
+
+    module = PortedModel(done.folder / "twice.py", "", {})._module.build()
+    module.load_state_dict(torch_state(done.folder / "weights.pt"), strict=True)
+    made: dict = {}
+    exec((done.folder / "optimizer.py").read_text(), made)
+    continued = made["make_optimizer"](module)
+    continued.carry(torch_state(done.folder / "optimizer.pt"))
+    module(torch.linspace(-1, 1, 12).reshape(3, 4)).square().sum().backward()
+    continued.step()
+    step(link)
+    for name, parameter in module.named_parameters():
+        his = dict(link.namedparams())["/" + name.replace(".", "/").replace("weight", "W").replace("bias", "b")]
+        np.testing.assert_allclose(parameter.detach().numpy(), his.array, rtol=1e-5, atol=1e-7)

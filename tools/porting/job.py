@@ -19,7 +19,7 @@ from ganspec.tools.porting.draws import DrawError, Recorder
 from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs, nested
 from ganspec.tools.porting.models import OriginalModel, PortedModel, parse_call_arguments, says_mode
 from ganspec.tools.porting.original_side import OriginalSide
-from ganspec.tools.porting.proof import MODES, TRACED_BATCH, Proof, probe, prove
+from ganspec.tools.porting.proof import MODES, TRACED_BATCH, Proof, cause, probe, prove
 from ganspec.tools.porting.publishing import REPORT, make_beside
 from ganspec.tools.porting.report import PortReport, render_json
 from ganspec.tools.porting.sides import first_line
@@ -128,6 +128,8 @@ def port(job: Job, out: Path) -> Done:
                 ]
             if proof.proved:
                 notes = [*notes, _lift(job, his, folder / f"{written.name}.toml", original.name)]
+            if job.snapshot is not None:
+                notes = [*notes, *_not_carried(proof)]
             report = replace(report, proof=proof, notes=[*report.notes, *notes, *_skipped(written, proof)])
             _write(folder / REPORT, render_json(report))
         except BaseException:
@@ -168,7 +170,8 @@ def _lift(job: Job, his: OriginalModel, path: Path, name: str) -> str:
     except CannotLift as error:
         return f"no architecture file: {error}"
     except Exception as error:  # his code, called in another way than it was proved in
-        return f"no architecture file: {first_line(error)}"
+        cannot = cause(error, CannotLift)
+        return f"no architecture file: {first_line(error) if cannot is None else cannot}"
     _write(path, lifted.text)
     return f"{path.name} is the architecture as a file of ganspec; its outputs differ from yours by {lifted.error:.1e}"
 
@@ -233,6 +236,14 @@ def _write(path: Path, text: str) -> None:
         write_atomically(path, text.encode())
     except OSError as error:
         raise cannot_write(path, error, option="--out FOLDER") from None
+
+
+def _not_carried(proof: Proof) -> list[str]:
+    """Returns: what a call changes and no snapshot holds, as an old spectral norm's vector."""
+    names = sorted({row.name for row in proof.rows if row.kind == "state"})
+    if not names:
+        return []
+    return [f"plain attributes, which no snapshot holds; they begin as your constructor makes them: {', '.join(names)}"]
 
 
 def _skipped(written: Any, proof: Proof | None = None) -> list[str]:

@@ -169,7 +169,11 @@ def _compare(file: SnapshotFile, arrays: Sequence[CarriedArray], prefix: str, al
     if missing := sorted(set(paths) - set(there)):
         raise CarryError(f"lacks {len(missing)} of the model's {len(paths)} arrays: {listed(missing)}", where, other)
     if (extra := sorted(set(there) - set(paths))) and not allow_extra:
-        raise CarryError(f"has {counted(len(extra))} that the model lacks: {listed(extra)}", where, other)
+        raise CarryError(
+            f"has {counted(len(extra))} that the model lacks: {listed(extra)}",
+            where,
+            f"{other}, or allow it with --allow-extra",
+        )
     for path in paths:
         if problem := file.members[prefix + path].problem:
             remedy = "load it in the old environment, run the model once on data, and save it again"

@@ -121,3 +121,10 @@ class Labelled(chainer.Chain):
     def __call__(self, x, y):
         h = F.sum(F.relu(self.c(x)), axis=(2, 3))
         return F.sum(self.embed(y) * h, axis=1, keepdims=True)
+
+
+class Keyed(Several):
+    """It takes a dictionary."""
+
+    def __call__(self, d):
+        return self.l(d["left"]) - F.tanh(self.l(d["right"]))
