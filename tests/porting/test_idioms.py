@@ -12,6 +12,7 @@ pytest.importorskip("ganspec.impl_chainer.compat")
 
 from ganspec.tools.porting.inputs import parse_input
 from ganspec.tools.porting.job import Job, port
+from ganspec.tools.porting.translating.writer import _file_name
 
 HEAD = """import math
 import numpy as np
@@ -231,3 +232,79 @@ def test_idiom_is_ported_and_proved(tmp_path: Path, name: str) -> None:
     report, text = ported(tmp_path, IDIOMS[name])
     wrong = [str(row) for row in report.proof.rows if not row.agrees] if report.proof else []
     assert report.verdict == "proved", f"{report.refused} {wrong[:3]}\n{text}"
+
+
+def test_two_modules_may_define_the_same_name(tmp_path: Path) -> None:
+    other = """import chainer
+import chainer.links as L
+FACTOR = 3.0
+class Block(chainer.Chain):
+    def __init__(self):
+        super(Block, self).__init__(l=L.Linear(4, 4))
+    def __call__(self, x):
+        return FACTOR * self.l(x)
+"""
+    (tmp_path / "other.py").write_text(other, encoding="utf-8")
+    report, text = ported(
+        tmp_path,
+        """
+        import other
+        FACTOR = 0.5
+        class Block(chainer.Chain):
+            def __init__(self):
+                super(Block, self).__init__()
+                with self.init_scope():
+                    self.inner = other.Block()
+            def __call__(self, x):
+                return F.tanh(self.inner(x) * FACTOR)
+        class Net(chainer.Chain):
+            def __init__(self):
+                super(Net, self).__init__()
+                with self.init_scope():
+                    self.block = Block()
+            def __call__(self, x):
+                return self.block(x)
+        """,
+    )
+    assert report.verdict == "proved", report.refused
+    assert "class Block2(" in text
+    assert "FACTOR2 = " in text
+
+
+def test_package_that_does_not_import_is_taken_as_far_as_it_goes(tmp_path: Path) -> None:
+    package = tmp_path / "networks"
+    package.mkdir()
+    (package / "__init__.py").write_text("WIDTH = 4\nimport a_module_of_another_world\n", encoding="utf-8")
+    (package / "net.py").write_text(
+        HEAD
+        + "from networks import WIDTH\n"
+        + textwrap.dedent(IDIOMS["a text amid the code"]).replace("(4, 4)", "(4, WIDTH)"),
+        encoding="utf-8",
+    )
+    done = port(Job(f"{package / 'net.py'}:Net", (parse_input("x=4"),)), tmp_path / "ported")
+    assert done.report.verdict == "proved"
+    assert any("another_world" in note for note in done.report.notes)
+
+
+def test_ported_file_reads_as_one_writes_it(tmp_path: Path) -> None:
+    """Comments and texts stay, nothing is imported in vain, a branch that never ran says so."""
+    _, text = ported(tmp_path, IDIOMS["a text amid the code"])
+    assert "# a comment that stays" in text
+    assert "# Another one," in text
+    assert "import torch\n" not in text
+    assert "from torch import nn" in text
+    assert "pass" not in text.replace("passes", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("SNConvolution2D", "sn_convolution2d"),
+        ("RNNForLM", "rnn_for_lm"),
+        ("UNET", "unet"),
+        ("Conv1DBank", "conv1d_bank"),
+        ("ResNet50Layers", "res_net50_layers"),
+    ],
+)
+def test_file_is_named_after_the_class(name: str, file: str) -> None:
+    assert _file_name(name) == file

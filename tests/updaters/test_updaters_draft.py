@@ -28,6 +28,7 @@ LOSSES = {
         "0.5 * mean((D(G(z)) - 1) ^ 2)",
     ),
     "HingeOrder": ("mean(relu(1 - D(x))) + mean(relu(D(detach(G(z))) + 1))", "-mean(D(G(z)))"),
+    "SharedFakes": ("mean(softplus(-D(x))) + mean(softplus(D(detach(G(z)))))", "mean(softplus(-D(G(z))))"),
     "WganGpNumpy": ("mean(-D(x)) + mean(D(G(z))) + 10 * mean((norm(grad(D(x_hat), x_hat)) - 1) ^ 2)", "mean(-D(G(z)))"),
     "Began": ("mean(abs(x - D(x))) - k * mean(abs(G(z) - D(G(z))))", "mean(abs(G(z) - D(G(z))))"),
 }
@@ -55,6 +56,13 @@ def test_schedule_has_order_repeats_and_lives(tmp_path):
     assert (schedule.data, schedule.noise) == ("repeat", "repeat")
 
 
+def test_values_of_an_earlier_step_are_reused(tmp_path):
+    main(command("SharedFakes", "", "", "--draft", str(tmp_path), system=systems(tmp_path)))
+    schedule = load_system(str(tmp_path / "system.toml")).schedule
+    assert [(step.update, step.reuse) for step in schedule.steps] == [(("D",), ()), (("G",), ("G",))]
+    assert schedule.noise == "iteration"
+
+
 def test_carried_number_has_its_start_and_its_movement(tmp_path):
     system = systems(tmp_path)
     words = ["--draft", str(tmp_path)]
@@ -78,6 +86,15 @@ def test_draft_that_does_not_hold_is_refused(tmp_path, capsys):
     assert f"the loss of G: {line_of('F.arctan(', 'class Rootless(')}" in shown.replace(f"{tmp_path}/", "").replace(
         "tests/support/updaters/", ""
     )
+
+
+def test_gradient_that_is_written_out_is_named(tmp_path, capsys):
+    system = systems(tmp_path)
+    assert main(command("WganGpByHand", "", "n_dis=1, lam=10", "--draft", str(tmp_path), system=system)) == 1
+    said = capsys.readouterr().err
+    assert "not lifted: the loss of D: " in said
+    assert line_of("F.matmul(", "class WganGpByHand(") in said
+    assert "a parameter of D is neither data, a draw, a constant nor a mixture of these" in said
 
 
 def test_a_draft_is_never_written_over_a_file_of_yours(tmp_path, capsys):

@@ -22,6 +22,7 @@ WRONG = {
         "mean(softplus(-D(x))) + mean(softplus(-D(G(z)))) +",
         "loss_dis.backward()",
     ),
+    "SharedFakesLeaking": ("same_noise", "", "Discriminator", "your loss of G reads: mean(", "loss_gen.backward()"),
     "LsganHalf": ("lsgan", "", "Discriminator", "without a division by 2", 'self.get_optimizer("opt_dis").update()'),
     "WganGpStabilised": (
         "wgan_gp",
@@ -34,6 +35,7 @@ WRONG = {
 }
 _BODIES = {
     "GanSummed": "class Gan(",
+    "SharedFakesLeaking": "class SharedFakes(",
     "LsganHalf": "class Alternating(",
     "WganGpStabilised": "class WganGp(",
     "BeganSign": "class Began(",

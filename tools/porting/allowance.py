@@ -6,8 +6,8 @@ are moved by one rounding (`Movement`): no port can be asked for more agreement 
 
     allowance = ROUNDINGS u max|q| + FACTOR moved
 
-with the constants of `agreement.bounds`. A gradient that is rounding and nothing else, such as that of a bias before batch norm, is
-measured against the whole gradient: where both have less than the bound's share of its largest number, both are zero. Where it
+with the constants of `agreement.bounds`. A gradient that is rounding and nothing else, such as that of a bias before batch norm,
+is measured against the whole gradient: where both have less than the bound's share of its largest number, both are zero. Where it
 is more, it is allowed what moves it, and what moves it is small beside the whole gradient.
 """
 

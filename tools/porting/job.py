@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.errors import UserError, cannot_write
 from ganspec.tools.porting.draws import DrawError, Recorder
 from ganspec.tools.porting.inputs import Input, Sizes, draw_inputs, nested
-from ganspec.tools.porting.models import OriginalModel, PortedModel, parse_call_arguments
+from ganspec.tools.porting.models import OriginalModel, PortedModel, parse_call_arguments, says_mode
 from ganspec.tools.porting.original_side import OriginalSide
 from ganspec.tools.porting.proof import MODES, TRACED_BATCH, Proof, cause, probe, prove
 from ganspec.tools.porting.publishing import REPORT, make_beside
@@ -117,6 +117,15 @@ def port(job: Job, out: Path) -> Done:
             ported = PortedModel(folder / f"{written.name}.py", job.method, keywords)
             files = [source.path for source in original.importer.sources.values()]
             proof = prove(his, ported, arrays, job.inputs, modes=job.modes, values=values, files=files)
+            if proof.proved and says_mode(keywords):
+                crossed = (
+                    OriginalModel(original, job.method, keywords, True),
+                    PortedModel(ported.path, job.method, keywords, True),
+                )
+                notes = [
+                    *notes,
+                    _crossed(proof, lambda: prove(*crossed, arrays, job.inputs, modes=job.modes, values=values)),
+                ]
             if proof.proved:
                 notes = [*notes, _lift(job, his, folder / f"{written.name}.toml", original.name)]
             if job.snapshot is not None:
@@ -127,6 +136,21 @@ def port(job: Job, out: Path) -> Done:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return Done(report, folder)
+
+
+def _crossed(proof: Proof, again: Callable[[], Proof]) -> str:
+    """Prove once more, the mode being one and the argument that says the mode the other: it must be read where he reads it.
+
+    Returns: what the user should know.
+    """
+    try:
+        found = again()
+    except UserError as error:
+        return f"an argument that says another mode than Chainer's own was not compared: {error}"
+    proof.rows += found.rows
+    proof.refused += found.refused
+    proof.unexercised += [u for u in found.unexercised if u not in proof.unexercised]
+    return f"compared, too, with an argument that says the other mode than Chainer's own: {len(found.rows)} quantities"
 
 
 def _lift(job: Job, his: OriginalModel, path: Path, name: str) -> str:

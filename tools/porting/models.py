@@ -23,16 +23,17 @@ class OriginalModel:
         original: his class, `loading.Original`.
         method: method that is called; empty for the instance itself.
         keywords: further arguments of the call; see `parse_call_arguments`.
+        crossed: whether arguments that say the mode say the other one.
     """
 
-    def __init__(self, original: Any, method: str, keywords: Mapping[str, Any]) -> None:
-        self.original, self.method, self.keywords = original, method, keywords
+    def __init__(self, original: Any, method: str, keywords: Mapping[str, Any], crossed: bool = False) -> None:
+        self.original, self.method, self.keywords, self.crossed = original, method, keywords, crossed
 
     def make(self, dtype: str) -> Any:
         return self.original.make(dtype)
 
     def call(self, instance: Any, inputs: Mapping[str, Any], training: bool, dtype: str) -> Any:
-        further = in_mode(self.keywords, training)
+        further = in_mode(self.keywords, training != self.crossed)
         return self.original.call(
             instance, inputs, training=training, dtype=dtype, method=self.method, keywords=further
         )
@@ -45,10 +46,11 @@ class PortedModel:
         path: path of the file; it was written by us, from his source.
         method: method that is called; empty for the instance itself.
         keywords: further arguments of the call.
+        crossed: whether arguments that say the mode say the other one.
     """
 
-    def __init__(self, path: Path, method: str, keywords: Mapping[str, Any]) -> None:
-        self.path, self.method, self.keywords = path, method, keywords
+    def __init__(self, path: Path, method: str, keywords: Mapping[str, Any], crossed: bool = False) -> None:
+        self.path, self.method, self.keywords, self.crossed = path, method, keywords, crossed
         spec = importlib.util.spec_from_file_location(f"ganspec_port_{path.stem}", path)
         if spec is None or spec.loader is None:
             raise UserError(f"{path}: cannot be imported")
@@ -67,7 +69,7 @@ class PortedModel:
     def call(self, instance: Any, inputs: Mapping[str, Any], training: bool, dtype: str) -> Any:
         function = getattr(instance, self.method) if self.method else instance
         names = inspect.signature(getattr(type(instance), self.method or "forward")).parameters
-        further = in_mode(self.keywords, training)
+        further = in_mode(self.keywords, training != self.crossed)
         if all(name in names for name in inputs):
             return function(**inputs, **further)
         return function(*inputs.values(), **further)
@@ -104,6 +106,11 @@ def parse_call_arguments(text: str) -> dict[str, Any]:
         except (ValueError, MemoryError, RecursionError):
             raise wrong from None
     return found
+
+
+def says_mode(keywords: Mapping[str, Any]) -> bool:
+    """Returns: whether an argument of a call says the mode."""
+    return any(isinstance(value, ast.Name) for value in keywords.values())
 
 
 def in_mode(keywords: Mapping[str, Any], training: bool) -> dict[str, Any]:

@@ -143,14 +143,14 @@ def _drafted(a: argparse.Namespace, system: System, built: Any, batches: Any) ->
         raise UserError(
             f"--draft {a.draft}: a draft of your own system lies beside it; give its folder, --draft {own.parent}"
         )
-    like = a.system if ".toml" not in a.system else own.name + a.system.partition(".toml")[2]
-    draft = make_draft(
-        record(system, built, batches, a.seed), system, like, built.optimizers, a.target.rpartition("/")[2]
-    )
     names = {"loss.toml", "schedule.toml", "system.toml"}
     there = sorted(n for n in names if (a.draft / n).exists() and not _is_draft(a.draft / n))
     if there:
         raise UserError(f"--draft {a.draft}: {there[0]} is there already and is no draft; choose another folder")
+    like = a.system if ".toml" not in a.system else own.name + a.system.partition(".toml")[2]
+    draft = make_draft(
+        record(system, built, batches, a.seed), system, like, built.optimizers, a.target.rpartition("/")[2]
+    )
     try:
         a.draft.mkdir(parents=True, exist_ok=True)
         for name, text in draft.files.items():

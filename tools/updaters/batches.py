@@ -87,7 +87,7 @@ def own_batches(
         u = (batch["x"] - low) / (high - low)
         u = u if next_batch else np.round(u * _LEVELS) / _LEVELS
         # Exact in float32: his code may turn images to it.
-        theirs = np.float64(np.float32(theirs_low + (theirs_high - theirs_low) * u))
+        theirs = (theirs_low + (theirs_high - theirs_low) * u).astype(np.float32).astype(np.float64)
         same = (theirs_low, theirs_high) == (low, high)
         batch["x"] = theirs if same else low + (high - low) * (theirs - theirs_low) / (theirs_high - theirs_low)
         images = theirs.reshape(len(theirs), *shape) if shape is not None else theirs

@@ -236,11 +236,11 @@ def _called(target: Any, given: Arguments, option: str, text: str) -> Any:
         line = line_in(error)
         said = f"{type(error).__name__}: {error}"
         key = error.args[0] if isinstance(error, KeyError) and error.args else None
-        given = f"{key}=..." if isinstance(key, str) and key.isidentifier() else ""  # kwargs.pop("n_dis")
+        named = f"{key}=..." if isinstance(key, str) and key.isidentifier() else ""  # kwargs.pop("n_dis")
         if option == "TARGET":
-            remedy = f"give its arguments with --args '{given or 'models=(G, D)'}'"
+            remedy = f"give its arguments with --args '{named or 'models=(G, D)'}'"
         elif option.startswith("--network"):
-            remedy = f"give its arguments with --args-of {option.removeprefix('--network ')}='{given or '...'}'"
+            remedy = f"give its arguments with --args-of {option.removeprefix('--network ')}='{named or '...'}'"
         else:
             remedy = "mend the arguments in its parentheses"
         raise UserError(f"{option}: {text} cannot be made: {f'{line}: ' if line else ''}{said}; {remedy}") from None

@@ -154,7 +154,7 @@ def _one(recording: Recording, side: UpdaterSide, built: Built, batches: Batches
         return examples
 
     built.iterator.fill(next_examples, UserError)  # type: ignore[arg-type]
-    reporter, observed = make_reporter(built), {}
+    reporter, observed = make_reporter(built), dict[str, Any]()
     original = chainer.Reporter.report
 
     def report(own: Any, values: Mapping[str, Any], observer: Any = None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, render
 from ganspec.tools.updaters.recording import Evaluation, Loss, Recording, Update
-from ganspec.tools.updaters.trees import names_in, rewritten, walk
+from ganspec.tools.updaters.trees import flowing, names_in, rewritten, walk
 
 
 @dataclass
@@ -44,15 +44,15 @@ def read_steps(recording: Recording) -> list[LiftedStep]:
     """Returns: the steps of an iteration, each once; equal ones that follow each other are repeats."""
     steps: list[LiftedStep] = []
     for update in recording.updates:
-        losses = [loss for loss in update.losses if _concerns(recording, update.network, loss)]
+        losses = [loss for loss in update.losses if _concerns(update.network, loss)]
         read = _evaluations(recording, losses)
-        if steps and update.network not in steps[-1].losses and _sees_the_same(steps[-1], update, read):
+        if steps and update.network not in steps[-1].losses and _sees_the_same(steps[-1], read):
             step = steps[-1]
         else:
             step = LiftedStep({}, {}, {}, [], update.at, update.at)
-            earlier = {e.network for e in read if steps and e.at < steps[-1].last and e.network != update.network}
-            earlier |= {e.network for e in read if steps and e.at < steps[-1].last and not _whole(update, e)}
-            step.reuse = tuple(sorted(earlier))
+            earlier = {e.network for e in read if steps and e.at < steps[-1].last}
+            later = {e.network for e in read if steps and e.at > steps[-1].last}
+            step.reuse = tuple(sorted(earlier - later))
             steps.append(step)
         _add(step, update, losses, read)
     return _with_repeats(steps)
@@ -72,13 +72,12 @@ def _add(step: LiftedStep, update: Update, losses: Sequence[Loss], read: list[Ev
         found = [term for loss in losses for term in terms(loss.lifted.formula())]
         # Batch norm and dropout see evaluations in the order of the formula: it is that of his code.
         times = {e.tree: e.at for e in read}
-        total = None
+        total: Expression | None = None
         for term in sorted(found, key=lambda term: max((times.get(t, 0) for t in walk(term)), default=0)):
             if total is None:
                 total = term
             else:
-                negative = isinstance(term, Negative)
-                total = Binary("-", total, term.operand) if negative else Binary("+", total, term)
+                total = Binary("-", total, term.operand) if isinstance(term, Negative) else Binary("+", total, term)
         step.losses[update.network] = total
         order = {n: _first(step.losses[n], step.evaluations) for n in step.losses}
         step.losses = {n: step.losses[n] for n in sorted(step.losses, key=order.__getitem__)}
@@ -102,11 +101,11 @@ def _first(tree: Expression | None, evaluations: Sequence[Evaluation]) -> int:
     return min((e.at for e in evaluations if e.tree in inside), default=0)
 
 
-def _concerns(recording: Recording, network: str, loss: Loss) -> bool:
+def _concerns(network: str, loss: Loss) -> bool:
     """Returns: whether a loss depends on a network, or may, for its formula is not known."""
     if loss.lifted.tree is None:
         return True
-    return any(isinstance(t, Call) and t.function == network for t in walk(loss.lifted.formula()))
+    return any(isinstance(t, Call) and t.function == network for t in flowing(loss.lifted.formula()))
 
 
 def _evaluations(recording: Recording, losses: Sequence[Loss]) -> list[Evaluation]:
@@ -123,7 +122,7 @@ def _evaluations(recording: Recording, losses: Sequence[Loss]) -> list[Evaluatio
     return sorted((e for each in found for e in each), key=lambda e: e.at)
 
 
-def _sees_the_same(step: LiftedStep, update: Update, read: Sequence[Evaluation]) -> bool:
+def _sees_the_same(step: LiftedStep, read: Sequence[Evaluation]) -> bool:
     """Returns: whether what an update reads was evaluated with the parameters from before a step."""
     moved = step.losses
     return (
@@ -131,10 +130,6 @@ def _sees_the_same(step: LiftedStep, update: Update, read: Sequence[Evaluation])
         and not any(e.at > step.first and e.network in moved for e in read)
         and any(e.at < step.first for e in read)
     )
-
-
-def _whole(update: Update, evaluation: Evaluation) -> bool:
-    return evaluation.network != update.network
 
 
 def _with_repeats(steps: list[LiftedStep]) -> list[LiftedStep]:
@@ -151,14 +146,14 @@ def _with_repeats(steps: list[LiftedStep]) -> list[LiftedStep]:
 
 def _signature(step: LiftedStep) -> tuple[object, ...]:
     """Returns: what makes two steps the same: networks and formulas, whichever draws they read."""
-    texts = []
+    texts: list[tuple[str, str]] = []
     for network, tree in step.losses.items():
         if tree is None:
             texts.append((network, step.why[network]))
             continue
         draws = [n for n in _in_order(tree) if n.startswith("draw_")]
-        new = {Name(n): Name(f"d{i}") for i, n in enumerate(dict.fromkeys(draws))}
-        texts.append((network, render(rewritten(tree, new))))  # type: ignore[arg-type]
+        new: dict[Expression, Expression] = {Name(n): Name(f"d{i}") for i, n in enumerate(dict.fromkeys(draws))}
+        texts.append((network, render(rewritten(tree, new))))
     return (*texts, step.reuse)
 
 

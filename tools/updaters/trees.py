@@ -28,6 +28,14 @@ def walk(tree: Expression) -> Iterator[Expression]:
         yield from walk(part)
 
 
+def flowing(tree: Expression) -> Iterator[Expression]:
+    """Yields: a formula and all inside it through which gradients flow: nothing inside of detach(...)."""
+    yield tree
+    if not (isinstance(tree, Call) and tree.function == "detach"):
+        for part in parts(tree):
+            yield from flowing(part)
+
+
 def names_in(tree: Expression) -> set[str]:
     """Returns: the names that a formula reads; functions and networks are none."""
     return {t.name for t in walk(tree) if isinstance(t, Name)}

@@ -35,6 +35,7 @@ RIGHT = {
     "Alternating": ("alternating", "", "Discriminator"),
     "Lsgan": ("lsgan", "", "Discriminator"),
     "Hinge": ("hinge", "", "Discriminator"),
+    "SharedFakes": ("same_noise", "", "Discriminator"),
     "WganGp": ("wgan_gp", "n_dis=3, lam=10", "Discriminator"),
     "WganGpNumpy": ("wgan_gp", "n_dis=3, lam=10", "Discriminator"),
     "Began": ("began", "gamma=0.5, lambda_k=0.1", "Autoencoder"),

@@ -351,3 +351,45 @@ class GanUnchained(Gan):
         self.dis.cleargrads()
         loss_dis.backward()
         self.get_optimizer("opt_dis").update()
+
+
+class WganGpByHand(WganGp):
+    """The gradient by the images is written out, as before Chainer 3 could differentiate twice."""
+
+    def update_core(self):
+        x_real = self.real()
+        x_fake = self.gen(self.noise(x_real))
+        x_fake.unchain_backward()
+        inside = (self.dis.l0(x_real).data > 0) * 0.8 + 0.2
+        dydx = F.matmul(inside * F.broadcast_to(self.dis.l1.W, inside.shape), self.dis.l0.W)
+        loss = F.mean(self.dis(x_fake) - self.dis(x_real)) + self.lam * F.mean(F.sum(dydx**2, axis=1))
+        self.dis.cleargrads()
+        loss.backward()
+        self.get_optimizer("opt_dis").update()
+
+
+class SharedFakes(Gan):
+    """The generator is trained on the fakes that the discriminator has just seen, with the discriminator as it is then."""
+
+    def seen(self, x_fake):
+        return x_fake.data
+
+    def update_core(self):
+        x_real = self.real()
+        self.gen.cleargrads()
+        x_fake = self.gen(self.noise(x_real))
+        loss_dis = self.loss_dis(self.dis(x_real), self.dis(self.seen(x_fake)))
+        self.dis.cleargrads()
+        loss_dis.backward()
+        self.get_optimizer("opt_dis").update()
+        loss_gen = self.loss_gen(self.dis(x_fake))
+        loss_gen.backward()
+        self.get_optimizer("opt_gen").update()
+        chainer.report({"loss_dis": loss_dis, "loss_gen": loss_gen})
+
+
+class SharedFakesLeaking(SharedFakes):
+    """The fakes are not detached: the generator gets the gradient of the discriminator's loss, too."""
+
+    def seen(self, x_fake):
+        return x_fake

@@ -84,7 +84,8 @@ class Importer:
     def _imported(self, full: str, package: str, path: str) -> ModuleType:
         """Returns: his file as a module, imported anew."""
         spec = importlib.util.spec_from_file_location(full, path, loader=_Loader(self, full, path))
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         if package:
             importlib.import_module(package)
         module = importlib.util.module_from_spec(spec)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-
 WIDTH = 100  # columns of a ported file
 
 

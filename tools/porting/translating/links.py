@@ -17,7 +17,15 @@ from ganspec.tools.porting.translating import distributions, functions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
 from ganspec.tools.porting.translating.link_composed import COMPOSED, HOOKS
 from ganspec.tools.porting.translating.link_methods import method
-from ganspec.tools.porting.translating.link_rules import LAYERS, Rule, as_module, as_tuple, batch_norm_class, inputs_of, shape_of
+from ganspec.tools.porting.translating.link_rules import (
+    LAYERS,
+    Rule,
+    as_module,
+    as_tuple,
+    batch_norm_class,
+    inputs_of,
+    shape_of,
+)
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 if TYPE_CHECKING:

@@ -276,7 +276,7 @@ class Writer:
 
     def function(self, node: ast.FunctionDef, around: Expressions, owner: type | None = None) -> ast.FunctionDef:
         """Translate a function, or a method."""
-        decorators = [d for d in node.decorator_list]
+        decorators = list(node.decorator_list)
         static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in decorators)
         positional = [*node.args.posonlyargs, *node.args.args]
         own = positional[0].arg if owner is not None and positional and not static else ""
@@ -377,7 +377,8 @@ class Writer:
         )
         file = os.path.basename(original.path)
         parts = [
-            f'"""{original.name} of {file} in PyTorch.\n\nWritten by `ganspec port`; report.json beside it says what was compared, and how well\n'
+            f'"""{original.name} of {file} in PyTorch.\n\n'
+            "Written by `ganspec port`; report.json beside it says what was compared, and how well\n"
             "it agreed. The initial values of a new instance are PyTorch's own: load the weights to\n"
             'have those of the original.\n"""'
         ]
