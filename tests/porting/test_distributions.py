@@ -1,4 +1,4 @@
-"""Chainer's distributions give what those of torch.distributions give that stand for them; and what draws, draws the same numbers."""
+"""Chainer's distributions give what those of torch.distributions give; and what draws, draws the same numbers."""
 
 from __future__ import annotations
 

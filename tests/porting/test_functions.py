@@ -372,8 +372,8 @@ F.n_step_bigru(1, 0.0, F.stack([x, y]), [[square4, flat4] * 3, [flat4, square4] 
 F.n_step_lstm(1, 0.0, x[None], w[None], [[square4, flat4] * 4], [[row, channels, many, row] * 2], [x, y[:2]])
 F.n_step_bilstm(2, 0.5, F.stack([x, y, w, x]), F.stack([x, y, w, x]), [[square4, flat4] * 4, [flat4, square4] * 4] + [[F.concat([square4, flat4])] * 4 + [flat4] * 4] * 2, [[row, channels, many, row] * 2] * 4, [x, y[:2]])
 F.binary_accuracy(x, binary)
-[chainer.utils.conv.get_conv_outsize(n, 3, 2, p, cover_all=c, d=d) for n in (7, 8) for p in (0, 1) for c in (False, True) for d in (1, 2)] + [x]
-[chainer.utils.conv.get_deconv_outsize(n, 3, 2, p, cover_all=c) for n in (7, 8) for p in (0, 1) for c in (False, True)] + [x]
+[chainer.utils.conv.get_conv_outsize(n, 3, 2, 1, cover_all=c, d=d) for n in (7, 8) for c in (False, True) for d in (1, 2)] + [x]
+[chainer.utils.conv.get_deconv_outsize(n, 3, 2, 1, cover_all=c) for n in (7, 8) for c in (False, True)] + [x]
 x if chainer.is_debug() else y
 F.arctan2(x, positive)
 """

@@ -1,4 +1,4 @@
-"""Each of Chainer's links gives what its translation gives, with the same numbers: values and gradients of inputs and parameters."""
+"""Each of Chainer's links gives what its translation gives: values, and gradients of inputs and parameters, twice."""
 
 from __future__ import annotations
 
@@ -154,7 +154,9 @@ L.Bilinear(4, 2, 3, nobias=True) | self.l(x, cell)
 # Setups of more than one line.
 SETUPS = [
     Case("self.l(x)", "chainer.Sequential()", setup="self.l.append(L.Linear(4, 3))\nself.l.append(F.tanh)"),
-    Case("self.l[1](self.l[0](x))", "chainer.ChainList()", setup="for n in (3, 2):\n    self.l.append(L.Linear(None, n))"),
+    Case(
+        "self.l[1](self.l[0](x))", "chainer.ChainList()", setup="for n in (3, 2):\n    self.l.append(L.Linear(None, n))"
+    ),
     Case("self.l.outsize = (15, 16)\ny = self.l(image)", "L.Deconvolution2D(4, 6, 4, stride=2, pad=1)"),
     Case("y = self.l(x) + self.l.__getattribute__('a')(x)", "Block(3)"),
     Case("self.l(x)", "L.Linear(4, 3)", setup="for p in self.l.params():\n    p.array[...] = 0.5"),

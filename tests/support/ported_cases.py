@@ -30,13 +30,22 @@ def _drawn() -> dict[str, np.ndarray]:
     g = np.random.RandomState(0)
     square = g.randn(2, 3, 3)
     return {
-        "x": g.randn(3, 4), "y": g.randn(3, 4), "w": g.randn(3, 4), "positive": g.uniform(0.3, 2.0, (3, 4)), "inside": g.uniform(-0.9, 0.9, (3, 4)),
-        "wide": g.randn(3, 8), "even": g.randn(2, 4, 6), "line": g.randn(2, 4, 9), "image": g.randn(2, 4, 7, 8), "small": g.randn(2, 4, 3, 4), "volume": g.randn(2, 4, 5, 6, 7),
-        "row": g.randn(4), "column": g.randn(3), "channels": g.randn(4), "many": g.uniform(0.5, 1.5, 4), "three": g.randn(2, 3, 4), "other": g.randn(2, 3, 4), "square": square @ square.transpose(0, 2, 1) + np.eye(3),
-        "flat": g.randn(3, 3) + 3 * np.eye(3), "W": g.randn(5, 4), "b": g.randn(5), "W1": g.randn(6, 4, 3), "W2": g.randn(6, 4, 3, 3), "W3": g.randn(6, 4, 2, 3, 2), "W2g": g.randn(6, 2, 3, 3), "b6": g.randn(6),
-        "D1": g.randn(4, 6, 3), "D2": g.randn(4, 6, 3, 4), "D3": g.randn(4, 6, 2, 3, 2), "D2g": g.randn(4, 3, 3, 3), "depth": g.randn(2, 4, 3, 3), "label": np.array([1, 0, 3], "i"), "ignored": np.array([1, -1, 3], "i"),
-        "binary": np.array([[0, 1, 1, -1], [1, 0, 1, 0], [1, 1, 0, 0]], "i"), "pairs": np.array([0, 1, 1], "i"), "places": np.array([2, 0, 1, 3], "i"), "chosen": np.array([[True, False, True, True]] * 3), "pixels": np.array([[[1, 0, 2], [3, 1, -1]]] * 2, "i"),
-        "probabilities": g.uniform(0.1, 0.9, (3, 4)), "cell": g.randn(3, 2), "cell8": g.randn(3, 3), "states": g.randn(2, 3, 5), "theta": g.randn(2, 2, 3) * 0.4, "gray": g.randn(2, 2, 4, 6), "local": g.randn(3, 2, 3, 4, 2, 2), "bias": g.randn(3, 2, 3), "square4": g.randn(4, 4), "flat4": g.randn(4, 4),
+        "x": g.randn(3, 4), "y": g.randn(3, 4), "w": g.randn(3, 4), "positive": g.uniform(0.3, 2.0, (3, 4)),
+        "inside": g.uniform(-0.9, 0.9, (3, 4)),
+        "wide": g.randn(3, 8), "even": g.randn(2, 4, 6), "line": g.randn(2, 4, 9), "image": g.randn(2, 4, 7, 8),
+        "small": g.randn(2, 4, 3, 4), "volume": g.randn(2, 4, 5, 6, 7),
+        "row": g.randn(4), "column": g.randn(3), "channels": g.randn(4), "many": g.uniform(0.5, 1.5, 4),
+        "three": g.randn(2, 3, 4), "other": g.randn(2, 3, 4), "square": square @ square.transpose(0, 2, 1) + np.eye(3),
+        "flat": g.randn(3, 3) + 3 * np.eye(3), "W": g.randn(5, 4), "b": g.randn(5), "W1": g.randn(6, 4, 3),
+        "W2": g.randn(6, 4, 3, 3), "W3": g.randn(6, 4, 2, 3, 2), "W2g": g.randn(6, 2, 3, 3), "b6": g.randn(6),
+        "D1": g.randn(4, 6, 3), "D2": g.randn(4, 6, 3, 4), "D3": g.randn(4, 6, 2, 3, 2), "D2g": g.randn(4, 3, 3, 3),
+        "depth": g.randn(2, 4, 3, 3), "label": np.array([1, 0, 3], "i"), "ignored": np.array([1, -1, 3], "i"),
+        "binary": np.array([[0, 1, 1, -1], [1, 0, 1, 0], [1, 1, 0, 0]], "i"), "pairs": np.array([0, 1, 1], "i"),
+        "places": np.array([2, 0, 1, 3], "i"), "chosen": np.array([[True, False, True, True]] * 3),
+        "pixels": np.array([[[1, 0, 2], [3, 1, -1]]] * 2, "i"),
+        "probabilities": g.uniform(0.1, 0.9, (3, 4)), "cell": g.randn(3, 2), "cell8": g.randn(3, 3), "states": g.randn(2, 3, 5),
+        "theta": g.randn(2, 2, 3) * 0.4, "gray": g.randn(2, 2, 4, 6), "local": g.randn(3, 2, 3, 4, 2, 2),
+        "bias": g.randn(3, 2, 3), "square4": g.randn(4, 4), "flat4": g.randn(4, 4),
     }  # fmt: skip
 
 
@@ -79,7 +88,11 @@ class Case:
     def method(self, number: int) -> str:
         """Returns: the method of the generated class."""
         tree = ast.parse(self.text)
-        body = f"return {self.text}" if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr) else f"{self.text}\nreturn y"
+        body = (
+            f"return {self.text}"
+            if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
+            else f"{self.text}\nreturn y"
+        )
         body = body.replace("self.l", f"self.l{number}_")
         return f"def case_{number}({', '.join(['self', *self.names])}):\n{textwrap.indent(body, '    ')}\n"
 
@@ -135,16 +148,29 @@ class Ported:
         found = self.original.call(self.link, inputs, training=training, dtype=case.dtype, method=f"case_{number}")
         ends = leaves(found)
         values = [_numbers(e) for e in ends]
-        ends = [e for e in ends if isinstance(e, chainer.Variable) and e.dtype.kind == "f" and e.requires_grad and e.creator is not None]
+        ends = [
+            e
+            for e in ends
+            if isinstance(e, chainer.Variable) and e.dtype.kind == "f" and e.requires_grad and e.creator is not None
+        ]
         wanted += parameters
         if not ends or not wanted:
             return values, _arrays([None] * len(wanted), wanted), _arrays([None] * len(wanted), wanted)
         with chainer.using_config("train", training), chainer.using_config("dtype", np.dtype("float64")):
-            first = chainer.grad(ends, wanted, [chainer.Variable(weights(e.shape).astype(e.dtype)) for e in ends], enable_double_backprop=case.second)
+            first = chainer.grad(
+                ends,
+                wanted,
+                [chainer.Variable(weights(e.shape).astype(e.dtype)) for e in ends],
+                enable_double_backprop=case.second,
+            )
             second = []
-            again = [g for g in first if g is not None and g.requires_grad and g.creator is not None] if case.second else []
+            again = (
+                [g for g in first if g is not None and g.requires_grad and g.creator is not None] if case.second else []
+            )
             if again:
-                second = chainer.grad(again, wanted, [chainer.Variable(weights(g.shape).astype(g.dtype)) for g in again])
+                second = chainer.grad(
+                    again, wanted, [chainer.Variable(weights(g.shape).astype(g.dtype)) for g in again]
+                )
         return values, _arrays(first, wanted), _arrays(second or [None] * len(wanted), wanted)
 
     def _port(self, number: int, training: bool) -> tuple[list, list, list]:
@@ -242,7 +268,11 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
     from ganspec.tools.porting.loading import Original
     from ganspec.tools.porting.translating.writer import translate
 
-    text = _HEAD + head + "\n\nclass Model(chainer.Chain):\n    def __init__(self):\n        super().__init__()\n        with self.init_scope():\n            pass\n"
+    text = (
+        _HEAD
+        + head
+        + "\n\nclass Model(chainer.Chain):\n    def __init__(self):\n        super().__init__()\n        with self.init_scope():\n            pass\n"
+    )
     for number, case in enumerate(cases):
         if case.made:
             text += f"            self.l{number}_ = {case.made}\n"
@@ -269,12 +299,18 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
                     made.failed[number] = f"Chainer: {error}"
     written = translate(made.original)
     made.source = written.source
-    lines = {i: number for i, line in enumerate(text.splitlines(), 1) for number in range(len(cases)) if f"self.l{number}_ = " in line}
+    lines = {
+        place: number
+        for place, line in enumerate(text.splitlines(), 1)
+        for number in range(len(cases))
+        if f"self.l{number}_ = " in line
+    }
     for refusal in written.refusals:
         number = places.get(refusal.line, lines.get(refusal.line, -1))
         made.failed.setdefault(number, str(refusal))
     spec = importlib.util.spec_from_file_location(f"ported_{folder.name}", _write(folder / "ported.py", made.source))
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with default_float64():
@@ -311,12 +347,20 @@ def _carry(link: Any, module: Any, strict: bool) -> None:
     generator = np.random.RandomState(2)
     values: Mapping[str, Any] = values_of(link)
     for path, parameter in link.namedparams():
-        parameter.array[...] = generator.uniform(-0.9, 0.9, parameter.shape) if "gamma" not in path else generator.uniform(0.5, 1.5, parameter.shape)
-    for path, child in link.namedlinks():
+        parameter.array[...] = (
+            generator.uniform(-0.9, 0.9, parameter.shape)
+            if "gamma" not in path
+            else generator.uniform(0.5, 1.5, parameter.shape)
+        )
+    for child in link.links():
         for name in child._persistent:
             value = getattr(child, name)
             if isinstance(value, np.ndarray) and value.dtype.kind == "f":
                 value[...] = generator.uniform(0.5, 1.5, value.shape)
     values = values_of(link)
-    state = {a.torch_key: torch.tensor(np.asarray(values[a.chainer_path])) for a in arrays_of(link) if a.torch_key is not None}
+    state = {
+        a.torch_key: torch.tensor(np.asarray(values[a.chainer_path]))
+        for a in arrays_of(link)
+        if a.torch_key is not None
+    }
     module.load_state_dict(state, strict=strict)

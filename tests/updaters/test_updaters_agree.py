@@ -32,6 +32,15 @@ def test_words_of_chainer_1_mean_what_they_meant(capsys):
     assert "G" in capsys.readouterr().out
 
 
+def test_names_that_numpy_has_removed(tmp_path, capsys):
+    text = (FOLDER / "updaters.py").read_text("utf-8").replace('.astype("f")', ".astype(np.float)")
+    (tmp_path / "old_updaters.py").write_text(text)
+    words = [w.replace(FILE, f"{tmp_path}/old_updaters.py") for w in command("Gan")]
+    assert main(words) == 2
+    assert "module 'numpy' has no attribute 'float'" in capsys.readouterr().err
+    assert main([*words, "--old-names"]) == 0
+
+
 def test_gradients_that_are_never_used_do_not_count(capsys):
     assert main(command("GanUnchained")) == 0
     assert "everything else agrees" in capsys.readouterr().out

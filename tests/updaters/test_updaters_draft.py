@@ -63,6 +63,13 @@ def test_values_of_an_earlier_step_are_reused(tmp_path):
     assert schedule.noise == "iteration"
 
 
+def test_labels_of_the_batch_are_lifted(tmp_path, capsys):
+    words = ["--draft", str(tmp_path)]
+    system = systems(tmp_path)
+    assert main(command("LabelledGan", "labelled", "", *words, discriminator="Labelled", system=system)) == 0
+    assert "mean(softplus(-D(x, y))) + mean(softplus(D(G(z), y)))" in capsys.readouterr().out
+
+
 def test_carried_number_has_its_start_and_its_movement(tmp_path):
     system = systems(tmp_path)
     words = ["--draft", str(tmp_path)]

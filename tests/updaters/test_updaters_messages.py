@@ -67,6 +67,8 @@ CASES = {
     "iterator_runs_out": [*GAN, "--iterator", f"{FILE}:few", "--set", "data.range=[0, 255]"],
     "iterator_of_other_images": [*GAN, "--iterator", f"{FILE}:small_images"],
     "iterator_own_without": [*GAN, "--iterator", "own"],
+    "shape_of_other_size": [*GAN, "--x-shape", "10"],
+    "data_missing": [*GAN, "--data", "nowhere.npz"],
     "report_unknown": [*GAN, "--report", "loss_gen=loss_g"],
     "report_malformed": [*GAN, "--report", "loss_gen"],
     "map_malformed": [*GAN, "--map", "l0=l1"],

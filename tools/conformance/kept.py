@@ -39,6 +39,8 @@ class Kept:
         if quantity is None:
             return
         record = self.records[number]
+        if values.dtype.kind in "iu" and quantity.value.dtype.kind in "iu":
+            values = values.astype(quantity.value.dtype)  # labels of any width are the same labels
         if values.size == quantity.value.size and values.dtype.kind == quantity.value.dtype.kind:
             values = values.reshape(quantity.value.shape)
         same = values.dtype == quantity.value.dtype and np.array_equal(values, quantity.value)

@@ -232,7 +232,7 @@ class CaseRunner:
             raise _Failed(kind, f"the port: {error}") from None
         except Exception as error:
             if optional and _ONE_VALUE in str(error):
-                what = "batch norm of one value for each channel in training"
+                what = f"batch norm of one value for each channel in {case.mode}"
                 raise _Unsupported(f"{what}: PyTorch refuses it with an error, Chainer gives beta") from None
             raise _Failed(kind, f"the port fails: {first_line(error)}") from None
         return runs

@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--path", metavar="DIR", type=Path, action="append", default=[], help="a folder that your files import from"
     )
     parser.add_argument(
+        "--old-names", action="store_true", help="give your files the names that NumPy has removed, such as np.float"
+    )
+    parser.add_argument(
         "--iterations", type=shared.positive, default=2, metavar="N", help="number of iterations (default: 2)"
     )
     parser.add_argument(
@@ -110,7 +113,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ganspec.tools.updaters.rendering import render_draft, render_json, render_text
 
     wanted = Wanted(a.target, a.network, a.args_of, a.optimizer, a.args, a.map)
-    with search_path(a.path):
+    files = [
+        text.rpartition("=")[2].rpartition(":")[0] for text in (a.target, *a.network, a.iterator or "") if ":" in text
+    ]
+    own = [*a.path, *(Path(file).parent for file in files)]
+    with search_path(a.path, own if a.old_names else ()):
         built = build(wanted, system)
         batches = _batches(a, system, built)
         options: dict[str, Any] = {"iterations": a.iterations, "seed": a.seed, "dtype": a.dtype}

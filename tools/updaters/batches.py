@@ -77,7 +77,16 @@ def own_batches(
         next_batch: function that gives the batches of a data set; None for random images.
         image_range: range in which his updater expects images; None for the system's.
         shape: shape in which it expects one image; None for the system's.
+
+    Raises:
+        UserError: an image of the system has not as many numbers.
     """
+    own = int(np.prod(system.data.shape))
+    if shape is not None and int(np.prod(shape)) != own:
+        said = format_shape(system.data.shape)
+        raise UserError(
+            f"--x-shape: an image of {system.name} is {said}; give sizes whose product is {own}, such as {own}"
+        )
     given = next_batch or random_feed(system, seed)
     low, high = system.data.range
     theirs_low, theirs_high = image_range or (low, high)

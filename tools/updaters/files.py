@@ -12,19 +12,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ganspec.impl_chainer.compat.old_names.finder import OldNamesFinder, OldNamesLoader, in_folder
 from ganspec.spec.text.errors import did_you_mean
 from ganspec.tools.conformance.errors import line_in
 from ganspec.tools.errors import UserError
 
 
 @contextlib.contextmanager
-def search_path(folders: Sequence[Path]) -> Iterator[None]:
-    """Put folders first on `sys.path`; afterwards it is as it was, and modules that came from what was put there are gone."""
-    before, loaded = list(sys.path), set(sys.modules)
+def search_path(folders: Sequence[Path], old_names: Sequence[Path] = ()) -> Iterator[None]:
+    """Put folders first on `sys.path`; afterwards it is as it was, and modules that came from what was put there are gone.
+
+    Args:
+        folders: the folders.
+        old_names: folders whose modules get the names that NumPy has removed, such as np.float.
+    """
+    before, loaded, finders = list(sys.path), set(sys.modules), list(sys.meta_path)
     sys.path[:0] = [str(folder.resolve()) for folder in folders]
+    sys.meta_path[:0] = [OldNamesFinder(str(folder.resolve())) for folder in old_names]
     try:
         yield
     finally:
+        sys.meta_path[:] = finders
         roots = tuple(set(sys.path) - set(before))
         sys.path[:] = before
         for name in set(sys.modules) - loaded:
@@ -81,7 +89,9 @@ def _module(path: Path, option: str) -> Any:
         if path.stem not in sys.modules and path.stem.isidentifier()
         else f"checked_{len(sys.modules)}_{path.stem}"
     )
-    spec = importlib.util.spec_from_file_location(name, resolved)
+    old = any(isinstance(f, OldNamesFinder) and in_folder(resolved, f.folder) for f in sys.meta_path)
+    loader = OldNamesLoader(name, resolved) if old else None
+    spec = importlib.util.spec_from_file_location(name, resolved, loader=loader)
     assert spec is not None
     assert spec.loader is not None
     if str(path.resolve().parent) not in sys.path:

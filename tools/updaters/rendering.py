@@ -42,7 +42,8 @@ def render_text(found: Found, draft: Draft | None = None) -> list[str]:
             reading = draft.readings[network]
             own.append(f"    your loss of {network} reads: {reading}")
             own += [f"      where {n} = {text}" for n, text in draft.defines.items() if re.search(rf"\b{n}\b", reading)]
-        after = next((i for i, line in enumerate(lines) if line.startswith(("    apart by", "    probable"))), 2)
+        defined = next((i for i, line in enumerate(lines) if line.startswith("    defined at")), 2)
+        after = defined + 1
         lines[after:after] = own
     pairs = [f"{theirs} = {ours}" for theirs, ours in found.reports.items() if theirs != ours]
     if pairs:

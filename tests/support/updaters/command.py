@@ -28,6 +28,8 @@ def command(
     return [*words, "--args", models + (f", {arguments}" if arguments else ""), *more]
 
 
+# The files of the small system.
+NAMES = ("small", "small_generator", "small_discriminator", "small_autoencoder", "small_labelled", "small_labels")
 # Each right updater: variant of the system, arguments, the discriminator.
 RIGHT = {
     "Gan": ("", "", "Discriminator"),
@@ -35,6 +37,7 @@ RIGHT = {
     "Alternating": ("alternating", "", "Discriminator"),
     "Lsgan": ("lsgan", "", "Discriminator"),
     "Hinge": ("hinge", "", "Discriminator"),
+    "LabelledGan": ("labelled", "", "Labelled"),
     "SharedFakes": ("same_noise", "", "Discriminator"),
     "WganGp": ("wgan_gp", "n_dis=3, lam=10", "Discriminator"),
     "WganGpNumpy": ("wgan_gp", "n_dis=3, lam=10", "Discriminator"),
@@ -55,9 +58,7 @@ def right(name: str, *more: str, **options: object) -> list[str]:
     return command(name, variant, arguments, *more, discriminator=discriminator, **options)  # type: ignore[arg-type]
 
 
-def systems(
-    folder: Path, names: Sequence[str] = ("small", "small_generator", "small_discriminator", "small_autoencoder")
-) -> Path:
+def systems(folder: Path, names: Sequence[str] = NAMES) -> Path:
     """Copy the small system into a folder. Returns: the path of the copy."""
     for name in names:
         (folder / f"{name}.toml").write_text((FOLDER / f"{name}.toml").read_text("utf-8"), "utf-8")

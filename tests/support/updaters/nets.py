@@ -61,3 +61,16 @@ class OldGenerator(Generator):
     def __call__(self, z, test=False):
         h = F.relu(self.bn0(self.l0(z), test=test))
         return F.reshape(F.tanh(self.l1(h)), (len(z.data), 1, 3, 3))
+
+
+class Labelled(chainer.Chain):
+    def __init__(self):
+        super(Labelled, self).__init__()
+        with self.init_scope():
+            self.l0 = L.Linear(13, 7)
+            self.l1 = L.Linear(7, 1)
+
+    def __call__(self, x, y):
+        label = np.eye(4, dtype=np.float32)[y]
+        h = F.concat((F.reshape(x, (len(x), 9)), label), axis=1)
+        return self.l1(F.leaky_relu(self.l0(h), 0.2))

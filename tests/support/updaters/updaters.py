@@ -393,3 +393,21 @@ class SharedFakesLeaking(SharedFakes):
 
     def seen(self, x_fake):
         return x_fake
+
+
+class LabelledGan(Gan):
+    """A batch of images and labels."""
+
+    def update_core(self):
+        x, y = self.converter(self.get_iterator("main").next(), self.device)
+        y_real = self.dis(Variable(x), y)
+        y_fake = self.dis(self.gen(self.noise(x)), y)
+        loss_gen = self.loss_gen(y_fake)
+        loss_dis = self.loss_dis(y_real, y_fake)
+        self.gen.cleargrads()
+        loss_gen.backward()
+        self.get_optimizer("opt_gen").update()
+        self.dis.cleargrads()
+        loss_dis.backward()
+        self.get_optimizer("opt_dis").update()
+        chainer.report({"loss_dis": loss_dis, "loss_gen": loss_gen})

@@ -20,18 +20,26 @@ if TYPE_CHECKING:
 
 # Parameters of each, and the call: the first whose arguments are all given.
 KINDS: dict[type, tuple[str, tuple[tuple[tuple[str, ...], str], ...]]] = {
-    D.Normal: ("loc, scale=None, log_scale=None", ((("loc", "scale"), "Normal(loc, scale)"), (("loc", "log_scale"), "Normal(loc, torch.exp(log_scale))"))),
-    D.LogNormal: ("mu, sigma", ((("mu", "sigma"), "LogNormal(mu, sigma)"),)), D.Laplace: ("loc, scale", ((("loc", "scale"), "Laplace(loc, scale)"),)),
-    D.Uniform: ("low=None, high=None, loc=None, scale=None", ((("low", "high"), "Uniform(low, high)"), (("loc", "scale"), "Uniform(loc, loc + scale)"))),
-    D.Bernoulli: ("p=None, logit=None, binary_check=False", ((("p",), "Bernoulli(probs=p)"), (("logit",), "Bernoulli(logits=logit)"))),
+    D.Normal: ("loc, scale=None, log_scale=None",
+    ((("loc", "scale"), "Normal(loc, scale)"), (("loc", "log_scale"), "Normal(loc, torch.exp(log_scale))"))),
+    D.LogNormal: ("mu, sigma", ((("mu", "sigma"), "LogNormal(mu, sigma)"),)),
+    D.Laplace: ("loc, scale", ((("loc", "scale"), "Laplace(loc, scale)"),)),
+    D.Uniform: ("low=None, high=None, loc=None, scale=None",
+    ((("low", "high"), "Uniform(low, high)"), (("loc", "scale"), "Uniform(loc, loc + scale)"))),
+    D.Bernoulli: ("p=None, logit=None, binary_check=False",
+    ((("p",), "Bernoulli(probs=p)"), (("logit",), "Bernoulli(logits=logit)"))),
     D.Categorical: ("p=None, logit=None", ((("p",), "Categorical(probs=p)"), (("logit",), "Categorical(logits=logit)"))),
-    D.Exponential: ("lam", ((("lam",), "Exponential(lam)"),)), D.Gumbel: ("loc, scale", ((("loc", "scale"), "Gumbel(loc, scale)"),)),
-    D.Independent: ("distribution, reinterpreted_batch_ndims=None", ((("distribution", "reinterpreted_batch_ndims"), "Independent(distribution, reinterpreted_batch_ndims)"),)),
+    D.Exponential: ("lam", ((("lam",), "Exponential(lam)"),)),
+    D.Gumbel: ("loc, scale", ((("loc", "scale"), "Gumbel(loc, scale)"),)),
+    D.Independent: ("distribution, reinterpreted_batch_ndims=None",
+    ((("distribution", "reinterpreted_batch_ndims"), "Independent(distribution, reinterpreted_batch_ndims)"),)),
 }  # fmt: skip
 _DISCRETE = (D.Bernoulli, D.Categorical)
 _ATTRIBUTES = {
-    "loc": "d.loc", "scale": "d.scale", "log_scale": "torch.log(d.scale)", "mean": "d.mean", "variance": "d.variance", "stddev": "d.stddev", "entropy": "d.entropy()",
-    "p": "d.probs", "logit": "d.logits", "low": "d.low", "high": "d.high", "batch_shape": "d.batch_shape", "event_shape": "d.event_shape", "distribution": "d.base_dist",
+    "loc": "d.loc", "scale": "d.scale", "log_scale": "torch.log(d.scale)", "mean": "d.mean", "variance": "d.variance",
+    "stddev": "d.stddev", "entropy": "d.entropy()",
+    "p": "d.probs", "logit": "d.logits", "low": "d.low", "high": "d.high", "batch_shape": "d.batch_shape",
+    "event_shape": "d.event_shape", "distribution": "d.base_dist",
 }  # fmt: skip
 
 
@@ -47,7 +55,9 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
         Unfit: it has no counterpart.
     """
     if cls not in KINDS:
-        raise Unfit(f"chainer.distributions.{cls.__name__} is not among those that can be ported", "write its density out")
+        raise Unfit(
+            f"chainer.distributions.{cls.__name__} is not among those that can be ported", "write its density out"
+        )
     parameters, forms = KINDS[cls]
     a = writer.bind(node, signature(parameters), cls)
     a.read.add("binary_check")
@@ -89,7 +99,9 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
             return a.fill(f"d.{how}((n,))")
         if not a.given("sample_shape"):
             return a.fill(f"d.{how}((1,))[0]")  # as Chainer draws it
-        return a.fill(f"d.{how}((sample_shape,))" if a.seen("sample_shape").is_all("number") else f"d.{how}(sample_shape)")
+        return a.fill(
+            f"d.{how}((sample_shape,))" if a.seen("sample_shape").is_all("number") else f"d.{how}(sample_shape)"
+        )
     a = writer.bind(node, signature("x"))
     a.put("d", writer.expr(node.func.value))
     if name not in ("log_prob", "prob", "cdf", "icdf"):
@@ -101,6 +113,3 @@ def _innermost(thing: Any) -> type:
     while isinstance(thing, D.Independent):
         thing = thing.distribution
     return type(thing)
-
-
-

@@ -6,10 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
-from ganspec.tools.porting.translating.dtypes import FLOATS, dtype, is_default
 from ganspec.tools.porting.translating.templates import call
 
 Rule = str | Callable[[Arguments], "str | ast.expr"]
@@ -126,17 +123,8 @@ def cast(a: Arguments) -> str:
     return "x" if a.seen("x").dtypes <= set("efd") and str(a.value("typ")) in _FLOATS else "x.to(_dtype(typ))"
 
 
-_FLOATS = (
-    "f",
-    "float32",
-    "<class 'numpy.float32'>",
-    "d",
-    "float64",
-    "<class 'numpy.float64'>",
-    "e",
-    "float16",
-    "<class 'numpy.float16'>",
-)
+_NUMPYS = [f"<class 'numpy.{name}'>" for name in ("float16", "float32", "float64")]
+_FLOATS = ("e", "f", "d", "float16", "float32", "float64", *_NUMPYS)
 
 
 def matrix_product(a: Arguments) -> str:
@@ -302,33 +290,3 @@ def larger_or_smaller(name: str, other: str) -> Rule:
         return f"torch.{name}(x1, x2)"
 
     return rule
-
-
-def where(a: Arguments) -> str:
-    condition = "c" if a.seen("c").dtypes <= {"?"} else "c.bool()"
-    return f"torch.where({condition}, x, y)" if "x" in a.nodes else f"torch.where({condition})"
-
-
-def alike(text: str) -> Rule:
-    """A tensor like another, which may have another dtype."""
-
-    def rule(a: Arguments) -> str | ast.expr:
-        if "dtype" not in a.nodes or a.value("dtype") is None:
-            return text
-        found = dtype(a.writer, a.nodes["dtype"])
-        if is_default(found) and a.seen("x").dtypes <= FLOATS:
-            return text
-        a.put("dtype_", found)
-        return f"{text}.to(dtype_)"
-
-    return rule
-
-
-def reshaped(a: Arguments) -> str:
-    return "torch.reshape(x, (shape,))" if a.seen("shape").is_all("number") else "torch.reshape(x, shape)"
-
-
-def limits(a: Arguments) -> str:
-    if any(np.dtype(t).char not in FLOATS for t in a.seen("dtype").things):
-        raise Unfit("numpy.finfo of this dtype has no counterpart", "give a dtype of floating-point numbers")
-    return "torch.finfo(torch.get_default_dtype())"

@@ -33,7 +33,8 @@ def composed(name: str, *parameters: str, size: tuple[str, str, int] | None = No
         name: name of the class there.
         parameters: names of Chainer's parameters, in the order in which the class takes them; those that are given come by
             position up to the first that is left out, then by name.
-        size: the parameter of an input size that may be None; and by which parameter of the link, and which of its axes, it is known.
+        size: the parameter of an input size that may be None; and by which parameter of the link, and which of its axes,
+        it is known.
         bias: whether `nobias` becomes `bias`.
     """
 
@@ -123,19 +124,31 @@ def standardized(a: Arguments) -> ast.expr:
 _IN = ("in_size", "W.W", 1)
 _STEPS = ("n_layers", "in_size", "out_size", "dropout")
 COMPOSED: dict[type, Rule] = {
-    L.Bias: composed("_Bias", "axis", "shape"), L.Scale: composed("_Scale", "axis", "W_shape", "bias_term", "bias_shape"), L.Swish: _swish, L.Maxout: _maxout,
-    L.Highway: composed("_Highway", "in_out_size", "activate", bias=True), L.Bilinear: composed("_BilinearLink", "left_size", "right_size", "out_size", bias=True),
-    L.DepthwiseConvolution2D: composed("_DepthwiseConvolution2D", "in_channels", "channel_multiplier", "ksize", "stride", "pad", size=("in_channels", "W", 1), bias=True),
+    L.Bias: composed("_Bias", "axis", "shape"), L.Scale: composed("_Scale", "axis", "W_shape", "bias_term", "bias_shape"),
+    L.Swish: _swish, L.Maxout: _maxout,
+    L.Highway: composed("_Highway", "in_out_size", "activate", bias=True),
+    L.Bilinear: composed("_BilinearLink", "left_size", "right_size", "out_size", bias=True),
+    L.DepthwiseConvolution2D: composed("_DepthwiseConvolution2D", "in_channels", "channel_multiplier", "ksize", "stride", "pad",
+    size=("in_channels", "W", 1), bias=True),
     L.LocalConvolution2D: composed("_LocalConvolution2D", "in_channels", "out_channels", "in_size", "ksize", "stride", bias=True),
     L.MLPConvolution2D: _mlp_convolution, L.Classifier: _classifier, L.Parameter: _parameter,
-    L.Inception: composed("_Inception", "in_channels", "out1", "proj3", "out3", "proj5", "out5", "proj_pool", size=("in_channels", "conv1.W", 1)),
-    L.InceptionBN: composed("_InceptionBN", "in_channels", "out1", "proj3", "out3", "proj33", "out33", "pooltype", "proj_pool", "stride", size=("in_channels", "proj3.W", 1)),
-    L.LSTM: _lstm("_LSTM"), L.StatelessLSTM: _lstm("_StatelessLSTM"), L.StatefulPeepholeLSTM: composed("_StatefulPeepholeLSTM", "in_size", "out_size", size=("in_size", "upward.W", 1)),
-    L.StatefulZoneoutLSTM: composed("_StatefulZoneoutLSTM", "in_size", "out_size", "c_ratio", "h_ratio", size=("in_size", "upward.W", 1)),
-    L.StatelessGRU: composed("_StatelessGRU", "in_size", "out_size", size=_IN), L.StatefulGRU: composed("_StatefulGRU", "in_size", "out_size", size=_IN), L.GRU: composed("_StatefulGRU", "in_size", "out_size", size=_IN),
-    L.StatelessMGU: composed("_StatelessMGU", "n_inputs", "n_units"), L.StatefulMGU: composed("_StatefulMGU", "in_size", "out_size"),
-    L.ChildSumTreeLSTM: composed("_ChildSumTreeLSTM", "in_size", "out_size"), L.NaryTreeLSTM: composed("_NaryTreeLSTM", "in_size", "out_size", "n_ary"),
-    **{cls: composed(f"_{cls.__name__}", *_STEPS) for cls in (L.NStepLSTM, L.NStepBiLSTM, L.NStepGRU, L.NStepBiGRU, L.NStepRNNTanh, L.NStepBiRNNTanh, L.NStepRNNReLU, L.NStepBiRNNReLU)},
+    L.Inception: composed("_Inception", "in_channels", "out1", "proj3", "out3", "proj5", "out5", "proj_pool",
+    size=("in_channels", "conv1.W", 1)),
+    L.InceptionBN: composed("_InceptionBN", "in_channels", "out1", "proj3", "out3", "proj33", "out33", "pooltype", "proj_pool",
+    "stride", size=("in_channels", "proj3.W", 1)),
+    L.LSTM: _lstm("_LSTM"), L.StatelessLSTM: _lstm("_StatelessLSTM"),
+    L.StatefulPeepholeLSTM: composed("_StatefulPeepholeLSTM", "in_size", "out_size", size=("in_size", "upward.W", 1)),
+    L.StatefulZoneoutLSTM: composed("_StatefulZoneoutLSTM", "in_size", "out_size", "c_ratio", "h_ratio",
+    size=("in_size", "upward.W", 1)),
+    L.StatelessGRU: composed("_StatelessGRU", "in_size", "out_size", size=_IN),
+    L.StatefulGRU: composed("_StatefulGRU", "in_size", "out_size", size=_IN),
+    L.GRU: composed("_StatefulGRU", "in_size", "out_size", size=_IN),
+    L.StatelessMGU: composed("_StatelessMGU", "n_inputs", "n_units"),
+    L.StatefulMGU: composed("_StatefulMGU", "in_size", "out_size"),
+    L.ChildSumTreeLSTM: composed("_ChildSumTreeLSTM", "in_size", "out_size"),
+    L.NaryTreeLSTM: composed("_NaryTreeLSTM", "in_size", "out_size", "n_ary"),
+    **{cls: composed(f"_{cls.__name__}", *_STEPS) for cls in (L.NStepLSTM, L.NStepBiLSTM, L.NStepGRU, L.NStepBiGRU,
+    L.NStepRNNTanh, L.NStepBiRNNTanh, L.NStepRNNReLU, L.NStepBiRNNReLU)},
 }  # fmt: skip
 HOOKS: dict[type, Callable[[Arguments], ast.expr]] = {
     link_hooks.SpectralNormalization: spectral, link_hooks.WeightStandardization: standardized,

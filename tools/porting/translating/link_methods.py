@@ -74,9 +74,13 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
 
 
 METHODS = {
-    "add_link": ("name, link=None", "own.add_module(name, link)"), "params": ("include_uninit=True", "own.parameters()"), "cleargrads": ("", "own.zero_grad()"), "zerograds": ("", "own.zero_grad()"), "extend": ("links", "own.extend(links)"), "to_cpu": ("", "own.cpu()"), "append": ("link", "own.append(link)"),
-    "add_param": ("name, shape=None, dtype=None, initializer=None", ""), "add_persistent": ("name, value", ""), "register_persistent": ("name", ""),
-    "disable_update": ("", "own.requires_grad_(False)"), "enable_update": ("", "own.requires_grad_(True)"), "register_buffer": ("name, value", ""),
+    "add_link": ("name, link=None", "own.add_module(name, link)"), "params": ("include_uninit=True", "own.parameters()"),
+    "cleargrads": ("", "own.zero_grad()"), "zerograds": ("", "own.zero_grad()"), "extend": ("links", "own.extend(links)"),
+    "to_cpu": ("", "own.cpu()"), "append": ("link", "own.append(link)"),
+    "add_param": ("name, shape=None, dtype=None, initializer=None", ""), "add_persistent": ("name, value", ""),
+    "register_persistent": ("name", ""),
+    "disable_update": ("", "own.requires_grad_(False)"), "enable_update": ("", "own.requires_grad_(True)"),
+    "register_buffer": ("name, value", ""),
 }  # fmt: skip
 
 
@@ -122,7 +126,7 @@ def _hooked(writer: Expressions, node: ast.Call, owner: ast.expr) -> ast.expr:
 
 
 def _copied(writer: Expressions, node: ast.Call, owner: ast.expr, name: str) -> ast.expr:
-    """link.copy("copy"), link.repeat(3): copies; those of `repeat` have initial values of their own in Chainer, which are loaded."""
+    """link.copy("copy"), link.repeat(3): copies; what initial values each has in Chainer is carried."""
     a = writer.bind(node, signature("n_repeat, mode='init'" if name == "repeat" else "mode='share'"))
     if a.value("mode") not in ("init", "copy"):
         raise Unfit(
@@ -136,9 +140,13 @@ def _copied(writer: Expressions, node: ast.Call, owner: ast.expr, name: str) -> 
 
 
 def settles_initial_values(writer: Expressions, node: ast.For) -> bool:
-    """Returns: whether a loop in a constructor goes through a link's parameters and changes nothing but their numbers, which are carried."""
+    """Returns: whether a loop in a constructor changes nothing but the numbers of a link's parameters, which are carried."""
     walked = node.iter
-    if not writer.writer.in_constructor or not isinstance(walked, ast.Call) or not isinstance(walked.func, ast.Attribute):
+    if (
+        not writer.writer.in_constructor
+        or not isinstance(walked, ast.Call)
+        or not isinstance(walked.func, ast.Attribute)
+    ):
         return False
     if walked.func.attr not in ("params", "namedparams") or not writer.seen(walked.func.value).is_all("link"):
         return False

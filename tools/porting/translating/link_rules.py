@@ -94,7 +94,10 @@ def convolution(transposed: bool, dimensions: int | None = None) -> Rule:
             raise Unfit("cover_all=True of a convolution has no counterpart in torch")
         bias_of(a, keywords)
         name = f"Conv{'Transpose' if transposed else ''}{n}d"
-        if transposed and (("outsize" in a.nodes and a.given("outsize")) or any(link.outsize not in (None, (None,) * n) for link in links)):
+        if transposed and (
+            ("outsize" in a.nodes and a.given("outsize"))
+            or any(link.outsize not in (None, (None,) * n) for link in links)
+        ):
             a.writer.writer.use("_SizedDeconvolution")
             return call("_SizedDeconvolution", required(given), out, ksize, a["outsize"], **keywords)
         return (
@@ -216,8 +219,11 @@ def as_tuple(a: Arguments, shape: ast.expr) -> ast.expr:
 
 
 LAYERS: dict[type, Rule] = {
-    L.Linear: linear, L.Convolution2D: convolution(False, 2), L.Deconvolution2D: convolution(True, 2), L.ConvolutionND: convolution(False),
+    L.Linear: linear, L.Convolution2D: convolution(False, 2), L.Deconvolution2D: convolution(True, 2),
+    L.ConvolutionND: convolution(False),
     L.DeconvolutionND: convolution(True), L.Convolution1D: convolution(False, 1), L.Convolution3D: convolution(False, 3),
-    L.Deconvolution1D: convolution(True, 1), L.Deconvolution3D: convolution(True, 3), L.DilatedConvolution2D: dilated, L.EmbedID: embedding,
-    L.BatchNormalization: batch_norm, L.LayerNormalization: layer_norm, L.GroupNormalization: group_norm, L.PReLU: written("_PReLU", "shape"),
+    L.Deconvolution1D: convolution(True, 1), L.Deconvolution3D: convolution(True, 3), L.DilatedConvolution2D: dilated,
+    L.EmbedID: embedding,
+    L.BatchNormalization: batch_norm, L.LayerNormalization: layer_norm, L.GroupNormalization: group_norm,
+    L.PReLU: written("_PReLU", "shape"),
 }  # fmt: skip

@@ -13,8 +13,9 @@ import chainer
 import chainer.links as L
 
 from ganspec.tools.porting.tracing.compiling import MODES
-from ganspec.tools.porting.translating import distributions, functions
-from ganspec.tools.porting.translating.arguments import UNKNOWN, Arguments, Unfit
+from ganspec.tools.porting.translating import distributions
+from ganspec.tools.porting.translating.arguments import UNKNOWN, Unfit
+from ganspec.tools.porting.translating.link_arguments import arguments_of, ruled, without_initial
 from ganspec.tools.porting.translating.link_composed import COMPOSED, HOOKS
 from ganspec.tools.porting.translating.link_methods import method
 from ganspec.tools.porting.translating.link_rules import (
@@ -31,17 +32,13 @@ from ganspec.tools.porting.translating.templates import call, constant, filled
 if TYPE_CHECKING:
     from ganspec.tools.porting.translating.expressions import Expressions
 
-INITIAL = frozenset({
-    "initialW", "initial_bias", "initialV", "initial_gamma", "initial_beta", "initial_avg_mean", "initial_avg_var", "initialU", "dtype", "use_gamma", "use_beta",
-    "conv_init", "bias_init", "lateral_init", "upward_init", "forget_bias_init", "init", "inner_init", "init_Wh", "init_Wt", "init_bh", "init_bt", "beta_init",
-})  # fmt: skip
 # Names of parameters and statistics that PyTorch's layers have otherwise, by Chainer's class.
-# Arguments that settle initial values alone stand in INITIAL.
+_WEIGHT, _SCALE = {"W": "weight", "b": "bias"}, {"gamma": "weight", "beta": "bias"}
 RENAMED: dict[type, dict[str, str]] = {
-    **dict.fromkeys((L.Linear, L.Convolution2D, L.ConvolutionND, L.Deconvolution2D, L.DeconvolutionND, L.DilatedConvolution2D, L.DepthwiseConvolution2D), {"W": "weight", "b": "bias"}),
-    **dict.fromkeys((L.EmbedID, L.PReLU), {"W": "weight"}),
-    **dict.fromkeys((L.BatchNormalization,), {"gamma": "weight", "beta": "bias", "avg_mean": "running_mean", "avg_var": "running_var", "N": "num_batches_tracked"}),
-    **dict.fromkeys((L.LayerNormalization, L.GroupNormalization), {"gamma": "weight", "beta": "bias"}),
+    L.Linear: _WEIGHT, L.Convolution2D: _WEIGHT, L.ConvolutionND: _WEIGHT, L.Deconvolution2D: _WEIGHT, L.DeconvolutionND: _WEIGHT,
+    L.DilatedConvolution2D: _WEIGHT, L.DepthwiseConvolution2D: _WEIGHT, L.EmbedID: _WEIGHT, L.PReLU: _WEIGHT,
+    L.BatchNormalization: {**_SCALE, "avg_mean": "running_mean", "avg_var": "running_var", "N": "num_batches_tracked"},
+    L.LayerNormalization: _SCALE, L.GroupNormalization: _SCALE,
 }  # fmt: skip
 _ATTRIBUTES: dict[type, dict[str, str]] = {
     L.Convolution2D: {
@@ -169,7 +166,7 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     if not issubclass(cls, chainer.Link):
         return _other(writer, node, cls)
     rule = LINKS.get(cls)
-    node = _without_initial(writer, node, cls)
+    node = without_initial(writer, node, cls)
     if (
         cls in STARRED
         and cls in _MODULES
@@ -184,7 +181,7 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
         return ast.Call(filled(name), [ast.Starred(given, ast.Load())], [])
     if rule is None:
         raise Unfit(f"the link chainer.links.{cls.__name__} is not among those that can be ported")
-    made = _ruled(rule, _arguments(writer, node, cls), writer.seen(node).things)
+    made = ruled(rule, arguments_of(writer, node, cls), writer.seen(node).things)
     writer.writer.use_in(made)
     return made
 
@@ -218,48 +215,6 @@ def _is_none(writer: Expressions, node: ast.expr) -> bool:
     return (isinstance(node, ast.Constant) and node.value is None) or writer.seen(node).is_all("none")
 
 
-def _without_initial(writer: Expressions, node: ast.Call, cls: type) -> ast.Call:
-    """Returns: L.Linear(n, m, **initial) without the dictionary, where the links that came out show that it had initial values alone."""
-    shown = _SHOWN.get(cls)
-    plain = ast.copy_location(ast.Call(node.func, node.args, [k for k in node.keywords if k.arg is not None]), node)
-    plain.site = node.site  # type: ignore[attr-defined]
-    if shown is None or len(plain.keywords) == len(node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
-        return node
-    a, links = _arguments(writer, plain, cls), writer.seen(node).things
-    given = {name: a.value(name) for name in shown if name in a.nodes or name in a.signature.parameters}
-
-    def same(link: Any, name: str, value: Any) -> bool:
-        if name == "nobias":
-            return (link.b is None) == value
-        kept = getattr(link, name)
-        return bool(kept in (value, (value, value)))
-
-    alike = all(same(link, name, value) for link in links for name, value in given.items())
-    return plain if links and alike else node
-
-
-_SHOWN = {
-    L.Linear: ("nobias",),
-    L.Convolution2D: ("nobias", "stride", "pad", "dilate", "groups"),
-    L.Deconvolution2D: ("nobias", "stride", "pad", "dilate", "groups", "outsize"),
-}
-
-
-def _ruled(rule: Rule, a: Arguments, links: list[Any]) -> ast.expr:
-    made = rule(a, links)
-    if unread := a.unread(INITIAL):
-        raise Unfit(f"its argument {unread[0]!r} has no counterpart", "leave it out")
-    return made
-
-
-def _arguments(writer: Expressions, node: ast.Call, cls: type) -> Arguments:
-    signature = inspect.signature(cls)
-    if cls in (L.Convolution2D, L.Deconvolution2D):
-        parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        signature = inspect.Signature([*parameters, functions._keyword("dilate", 1), functions._keyword("groups", 1)])
-    return writer.bind(node, signature, cls)
-
-
 def superclass(writer: Expressions, node: ast.Call, cls: type, links: list[Any]) -> ast.Call:
     """Translate `super().__init__(...)` in a class that derives from one of Chainer's links.
 
@@ -279,7 +234,7 @@ def superclass(writer: Expressions, node: ast.Call, cls: type, links: list[Any])
         return ast.Call(filled("super().__init__"), [ast.Starred(given, ast.Load())], [])
     if rule is None:
         raise Unfit(f"a class that derives from chainer.links.{cls.__name__} cannot be ported")
-    made = _ruled(rule, _arguments(writer, node, cls), links)
+    made = ruled(rule, arguments_of(writer, node, cls), links)
     writer.writer.use_in(made)
     assert isinstance(made, ast.Call)
     if "Lazy" in ast.unparse(made.func):
@@ -317,11 +272,15 @@ BASES = {
 
 LINKS: dict[type, Rule] = {**LAYERS, **COMPOSED}
 # What turns arguments that are only known as *args and **kwargs into those of torch's class.
-STARRED = {L.Linear: "_linear_arguments", L.Convolution2D: "_convolution_arguments", L.Deconvolution2D: "_deconvolution_arguments",
-           L.EmbedID: "_embedding_arguments", L.BatchNormalization: "_batch_norm_arguments", L.LayerNormalization: "_layer_norm_arguments"}  # fmt: skip
+STARRED = {L.Linear: "_linear_arguments", L.Convolution2D: "_convolution_arguments",
+L.Deconvolution2D: "_deconvolution_arguments",
+           L.EmbedID: "_embedding_arguments", L.BatchNormalization: "_batch_norm_arguments",
+           L.LayerNormalization: "_layer_norm_arguments"}  # fmt: skip
 _MODULES = {
-    L.Linear: "nn.Linear", L.Convolution2D: "nn.Conv2d", L.Deconvolution2D: "nn.ConvTranspose2d", L.EmbedID: "nn.Embedding", L.BatchNormalization: "nn.BatchNorm2d",
-    L.LayerNormalization: "nn.LayerNorm", L.GroupNormalization: "nn.GroupNorm", L.DilatedConvolution2D: "nn.Conv2d", L.PReLU: "_PReLU",
+    L.Linear: "nn.Linear", L.Convolution2D: "nn.Conv2d", L.Deconvolution2D: "nn.ConvTranspose2d", L.EmbedID: "nn.Embedding",
+    L.BatchNormalization: "nn.BatchNorm2d",
+    L.LayerNormalization: "nn.LayerNorm", L.GroupNormalization: "nn.GroupNorm", L.DilatedConvolution2D: "nn.Conv2d",
+    L.PReLU: "_PReLU",
 }  # fmt: skip
 
 

@@ -32,6 +32,8 @@ def call_of(writer: Expressions, node: ast.Call, target: Any) -> ast.expr | None
         first = node.args[0] if node.args else node.keywords[0].value
         return writer.expr(first)
     if target is builtins.isinstance and len(node.args) == 2:
+        if (decided := _of_arrays_alone(writer, node)) is not None:
+            return constant(decided)
         return ast.Call(
             ast.Name("isinstance", ast.Load()), [writer.expr(node.args[0]), _types(writer, node.args[1])], []
         )
@@ -95,6 +97,19 @@ def _has_tensors(writer: Expressions, nodes: list[ast.expr]) -> bool:
     )
 
 
+def _of_arrays_alone(writer: Expressions, node: ast.Call) -> bool | None:
+    """Returns: what isinstance(x, np.ndarray) always gave, which tells arrays from variables; both are tensors in PyTorch."""
+    asked = node.args[1]
+    for element in asked.elts if isinstance(asked, ast.Tuple) else [asked]:
+        known, thing = writer.static(element)
+        thing = thing if known else writer.seen(element).only
+        of_devices = str(getattr(thing, "__module__", "")).startswith(("cupy", "chainer.backends.cuda"))
+        if thing is not np.ndarray and not of_devices:
+            return None
+    given, found = writer.seen(node.args[0]), writer.seen(node).only
+    return found if given.is_all(*TENSORS) and isinstance(found, bool) else None
+
+
 def _types(writer: Expressions, node: ast.expr) -> ast.expr:
     elements = node.elts if isinstance(node, ast.Tuple) else [node]
     made: dict[str, ast.expr] = {}
@@ -103,7 +118,7 @@ def _types(writer: Expressions, node: ast.expr) -> ast.expr:
         thing = thing if known else writer.seen(element).only
         if isinstance(thing, tuple) or thing in (chainer.Variable, np.ndarray):
             new: ast.expr = filled("torch.Tensor")
-        elif getattr(thing, "__module__", "").startswith("cupy"):
+        elif getattr(thing, "__module__", "").startswith(("cupy", "chainer.backends.cuda")):
             continue
         else:
             new = writer.expr(element)
@@ -204,7 +219,9 @@ def _draw(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
     if name == "choice" and not a.seen("a").is_all("number"):
         raise Unfit("numpy.random.choice from an array has no counterpart", "index the array with numpy.random.randint")
     if name == "choice" and a.value("replace") is not True:
-        raise Unfit("numpy.random.choice without replacement has no counterpart", "take the first of a numpy.random.permutation")
+        raise Unfit(
+            "numpy.random.choice without replacement has no counterpart", "take the first of a numpy.random.permutation"
+        )
     if name == "binomial" and a.value("n") != 1:
         raise Unfit("numpy.random.binomial of more than one trial has no counterpart", "sum draws of one trial")
     if name in ("choice", "binomial", "randint") and a.seen("size").is_all("number"):

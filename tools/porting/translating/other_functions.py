@@ -26,7 +26,10 @@ def _popped(a: Arguments) -> ast.expr:
     pairs = a.nodes.get("name_and_values", ())
     if any(not isinstance(p, ast.Tuple) or len(p.elts) != 2 for p in pairs):
         raise Unfit("its names and defaults are not written out", "write pairs of a name and a default")
-    taken = [filled("kwargs.pop(name, default)", kwargs=a["kwargs"], name=p.elts[0], default=a.writer.expr(p.elts[1])) for p in pairs]
+    taken = [
+        filled("kwargs.pop(name, default)", kwargs=a["kwargs"], name=p.elts[0], default=a.writer.expr(p.elts[1]))
+        for p in pairs
+    ]
     a.read.add("name_and_values")
     return ast.Tuple(taken, ast.Load())
 
@@ -49,10 +52,14 @@ def _generated(a: Arguments) -> ast.expr:
 
 
 OTHERS: dict[Any, Rule] = {
-    conv.get_conv_outsize: "_conv_outsize(size, k, s, p, cover_all, d)", conv.get_deconv_outsize: "_deconv_outsize(size, k, s, p, cover_all, d)",
-    conv_nd.as_tuple: "_pair(x, n)", argument.parse_kwargs: _popped, argument.check_unexpected_kwargs: _nothing, argument.assert_kwargs_empty: _nothing,
-    type_check.expect: _nothing, convert.concat_examples: _examples, chainer.is_debug: lambda _: constant(False), chainer.get_dtype: lambda _: call("torch.get_default_dtype"),
-    chainer.kl_divergence: "torch.distributions.kl_divergence(dist1, dist2)", chainer.utils.force_array: "x", chainer.initializers.generate_array: _generated, chainer.initializers._get_initializer: _nothing,
+    conv.get_conv_outsize: "_conv_outsize(size, k, s, p, cover_all, d)",
+    conv.get_deconv_outsize: "_deconv_outsize(size, k, s, p, cover_all, d)",
+    conv_nd.as_tuple: "_pair(x, n)", argument.parse_kwargs: _popped, argument.check_unexpected_kwargs: _nothing,
+    argument.assert_kwargs_empty: _nothing,
+    type_check.expect: _nothing, convert.concat_examples: _examples, chainer.is_debug: lambda _: constant(False),
+    chainer.get_dtype: lambda _: call("torch.get_default_dtype"),
+    chainer.kl_divergence: "torch.distributions.kl_divergence(dist1, dist2)", chainer.utils.force_array: "x",
+    chainer.initializers.generate_array: _generated, chainer.initializers._get_initializer: _nothing,
 }  # fmt: skip
 
 

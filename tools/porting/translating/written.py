@@ -7,8 +7,8 @@ import functools
 from importlib import resources
 
 _FILES = (
-    "written_functions.py", "written_losses.py", "written_windows.py", "written_rnn_functions.py", "written_layers.py", "written_blocks.py",
-    "written_rnn.py", "written_hooks.py",
+    "written_functions.py", "written_losses.py", "written_windows.py", "written_rnn_functions.py", "written_layers.py",
+    "written_blocks.py", "written_rnn.py", "written_n_step.py", "written_hooks.py",
 )  # fmt: skip
 
 

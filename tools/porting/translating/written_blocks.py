@@ -116,7 +116,7 @@ class _LocalConvolution2D(nn.Module):
     def __init__(self, in_channels, out_channels, in_size, ksize, stride=1, bias=True):
         super().__init__()
         self.stride = stride
-        size = [n - k + 1 for n, k in zip(_pair(in_size), _pair(ksize))]
+        size = [n - k + 1 for n, k in zip(_pair(in_size), _pair(ksize), strict=True)]
         self.W = nn.Parameter(torch.randn(out_channels, *size, in_channels, *_pair(ksize)) * 0.1)
         self.b = nn.Parameter(torch.zeros(out_channels, *size)) if bias else None
 
@@ -129,7 +129,9 @@ class _MLPConvolution2D(nn.ModuleList):
 
     def __init__(self, in_channels, out_channels, ksize, stride=1, padding=0, activation=F.relu):
         first = nn.Conv2d(in_channels, out_channels[0], ksize, stride, padding)
-        super().__init__([first, *(nn.Conv2d(n, m, 1) for n, m in zip(out_channels, out_channels[1:]))])
+        super().__init__(
+            [first, *(nn.Conv2d(out_channels[i - 1], out_channels[i], 1) for i in range(1, len(out_channels)))]
+        )
         self.activation = activation
 
     def forward(self, x):
@@ -185,10 +187,8 @@ class _InceptionBN(nn.Module):
     def forward(self, x):
         found = [self._through(x, "conv1")] if self.out1 > 0 else []
         found += [self._through(x, "proj3", "conv3"), self._through(x, "proj33", "conv33a", "conv33b")]
-        if self.pooltype == "max":
-            pooled = F.max_pool2d(x, 3, self.stride, 1)
-        else:
-            pooled = F.avg_pool2d(x, 3, self.stride, 1)
+        pool = F.max_pool2d if self.pooltype == "max" else F.avg_pool2d
+        pooled = pool(x, 3, self.stride, 1)
         found.append(pooled if self.proj_pool is None else self._through(pooled, "poolp"))
         return torch.cat(found, dim=1)
 

@@ -1,5 +1,5 @@
-"""Functions of Chainer's over arrays that PyTorch has otherwise, or not at all. This module imports torch alone: its functions are
-copied into ported files, as are those of the other modules `written_*`."""
+"""Functions of Chainer's over arrays that PyTorch has otherwise, or not at all. This module imports torch alone: its functions
+are copied into ported files, as are those of the other modules `written_*`."""
 
 import torch
 import torch.nn.functional as F
@@ -240,8 +240,10 @@ def _zoneout(h, x, ratio, training):
 def _concat_examples(xs, padding):
     """Stack arrays, filled up to the largest of them at the end of each axis."""
     sizes = [max(x.shape[axis] for x in xs) for axis in range(xs[0].ndim)]
-    sides = [[n for size, own in zip(reversed(sizes), reversed(x.shape)) for n in (0, size - own)] for x in xs]
-    return torch.stack([F.pad(x, side, value=padding) for x, side in zip(xs, sides)])
+    sides = [
+        [n for size, own in zip(reversed(sizes), reversed(x.shape), strict=True) for n in (0, size - own)] for x in xs
+    ]
+    return torch.stack([F.pad(x, side, value=padding) for x, side in zip(xs, sides, strict=True)])
 
 
 def _conv_outsize(size, k, s, p, cover_all=False, d=1):

@@ -1,5 +1,5 @@
-"""Links of Chainer's that PyTorch has otherwise, or not at all. This module imports torch alone: its classes are copied into ported
-files. All parameters have Chainer's layout."""
+"""Links of Chainer's that PyTorch has otherwise, or not at all. This module imports torch alone: its classes are copied into
+ported files. All parameters have Chainer's layout."""
 
 import torch
 from torch import nn

@@ -12,7 +12,7 @@ def _split_gates(x, count):
 def _tree_lstm(*inputs):
     """New cell and output from the cells of the children; the gates are a, i, o, and an f for each child."""
     cells, gates = inputs[:-1], _split_gates(inputs[-1], len(inputs) + 2)
-    forgotten = sum(torch.sigmoid(f) * c for f, c in zip(gates[3:], cells))
+    forgotten = sum(torch.sigmoid(f) * c for f, c in zip(gates[3:], cells, strict=True))
     c = torch.tanh(gates[0]) * torch.sigmoid(gates[1]) + forgotten
     return c, torch.sigmoid(gates[2]) * torch.tanh(c)
 
@@ -77,6 +77,6 @@ def _n_step(step, n_layers, dropout_ratio, hx, cx, ws, bs, xs, training, directi
             hs.append(h)
             cs.append(c)
             found.append(outputs[::-1] if direction else outputs)
-        xs = [torch.cat(both, dim=1) for both in zip(*found)] if directions == 2 else found[0]
+        xs = [torch.cat(both, dim=1) for both in zip(*found, strict=True)] if directions == 2 else found[0]
     ys = tuple(xs)
     return (torch.stack(hs), ys) if cx is None else (torch.stack(hs), torch.stack(cs), ys)

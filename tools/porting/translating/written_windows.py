@@ -1,5 +1,5 @@
-"""Convolutions, poolings and normalizations of Chainer's that PyTorch has otherwise, or not at all. This module imports torch alone:
-its functions are copied into ported files."""
+"""Convolutions, poolings and normalizations of Chainer's that PyTorch has otherwise, or not at all. This module imports torch
+alone: its functions are copied into ported files."""
 
 import math
 
@@ -22,7 +22,9 @@ def _max_pooling(x, ksize, stride, pad, cover_all):
     count = x.ndim - 2
     ksize, pad = _pair(ksize, count), _pair(pad, count)
     stride = ksize if stride is None else _pair(stride, count)
-    sides = [n for s, p in zip(reversed(stride), reversed(pad)) for n in (p, p + (s - 1 if cover_all else 0))]
+    sides = [
+        n for s, p in zip(reversed(stride), reversed(pad), strict=True) for n in (p, p + (s - 1 if cover_all else 0))
+    ]
     x = F.pad(x, sides, value=-math.inf)
     return (F.max_pool1d, F.max_pool2d, F.max_pool3d)[count - 1](x, ksize, stride)
 
@@ -35,7 +37,7 @@ def _unpooling(x, ksize, stride, pad, outsize, cover_all):
     sizes = x.shape[2:]
     if outsize is None:
         less = [n - 1 if cover_all else 0 for n in s]
-        outsize = [b * (n - 1) + a - d - 2 * c for n, a, b, c, d in zip(sizes, k, s, p, less)]
+        outsize = [b * (n - 1) + a - d - 2 * c for n, a, b, c, d in zip(sizes, k, s, p, less, strict=True)]
     for axis, (n, a, b, c, out) in enumerate(zip(sizes, k, s, p, _pair(outsize, count)), 2):
         place = b * torch.arange(n, device=x.device)[:, None] + torch.arange(a, device=x.device)
         lines = torch.repeat_interleave(torch.movedim(x, axis, 0), a, dim=0)
@@ -49,10 +51,13 @@ def _deconvolution(x, W, b, stride, pad, outsize, groups=1, dilate=1):
     count = x.ndim - 2
     stride, pad, dilate = _pair(stride, count), _pair(pad, count), _pair(dilate, count)
     least = [
-        (n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in zip(x.shape[2:], stride, pad, dilate, W.shape[2:])
+        (n - 1) * s - 2 * p + d * (k - 1) + 1
+        for n, s, p, d, k in zip(x.shape[2:], stride, pad, dilate, W.shape[2:], strict=True)
     ]
-    further = [0] * count if outsize is None else [o - size for o, size in zip(_pair(outsize, count), least)]
-    if all(0 <= f < max(s, d) for f, s, d in zip(further, stride, dilate)):
+    further = (
+        [0] * count if outsize is None else [o - size for o, size in zip(_pair(outsize, count), least, strict=True)]
+    )
+    if all(0 <= f < max(s, d) for f, s, d in zip(further, stride, dilate, strict=True)):
         function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[count - 1]
         return function(x, W, b, stride, pad, further, groups, dilate)
     raise ValueError(f"the output size {outsize} does not fit the input {tuple(x.shape)}")
@@ -118,7 +123,7 @@ def _in_mode(layer, training, x):
 
 def _spatial_pyramid_pooling_2d(x, pyramid_height):
     """Max pooling over 1 x 1, 2 x 2, 4 x 4, ... windows, side by side."""
-    n, c, h, w = x.shape
+    n, _, h, w = x.shape
     levels = []
     for level in range(pyramid_height):
         count = 2**level
