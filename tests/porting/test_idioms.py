@@ -12,7 +12,7 @@ pytest.importorskip("ganspec.impl_chainer.compat")
 
 from ganspec.tools.porting.inputs import parse_input
 from ganspec.tools.porting.job import Job, port
-from ganspec.tools.porting.translating.writer import _file_name
+from ganspec.tools.porting.translating.ported_file import file_name
 
 HEAD = """import math
 import numpy as np
@@ -307,4 +307,4 @@ def test_ported_file_reads_as_one_writes_it(tmp_path: Path) -> None:
     ],
 )
 def test_file_is_named_after_the_class(name: str, file: str) -> None:
-    assert _file_name(name) == file
+    assert file_name(name) == file

@@ -120,7 +120,7 @@ class Comparison:
                 self._wrong(kind, path, f"your model holds {_kind(value)}, the port {_kind(port)}")
 
     def _deviation(self, path: str) -> float:
-        """Returns: the largest deviation of what a batch norm's mean is of, to whose rounding a mean is known; 0 for another path."""
+        """Returns: the deviation of what a batch norm's mean is of, to whose rounding a mean is known; 0 for another path."""
         variance = (
             self.exact.states.get(f"{path.removesuffix('avg_mean')}avg_var") if path.endswith("avg_mean") else None
         )

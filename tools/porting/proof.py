@@ -3,8 +3,7 @@
 Both run in float64 and float32, in training and inference; with the given parameters and with all drawn afresh; on the sizes that
 were traced and on others; twice in a row, because state moves. Compared are outputs, gradients of a random projection of them by
 all parameters and floating-point inputs, in one case gradients of the square of those gradients, and all that a call leaves
-behind. What
-cannot be judged is said, and is never an agreement.
+behind. What cannot be judged is said, and is never an agreement.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ class Importer:
         root = os.path.dirname(path)
         for _ in package.split(".") if package else ():
             root = os.path.dirname(root)
+        if package:
+            self.folders.append(os.path.join(root, package.partition(".")[0]))  # his package is his as a whole
         with self.importing(root):
             try:
                 return self._imported(full, package, path)

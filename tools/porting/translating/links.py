@@ -99,7 +99,7 @@ def attribute(writer: Expressions, node: ast.Attribute) -> ast.expr:
     if node.attr == "device":
         return filled("next(own.parameters()).device", own=owner)
     if node.attr == "forward" and classes:
-        return ast.Attribute(owner, writer.writer.method_name(classes[0], "forward"), node.ctx)
+        return ast.Attribute(owner, writer.writer.definitions.method_name(classes[0], "forward"), node.ctx)
     names = {renamed(c, node.attr) for c in classes}
     if names == {node.attr}:
         names = {

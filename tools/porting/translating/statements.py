@@ -51,10 +51,10 @@ class Statements:
                 self.writer.skip(self.within.source, statement, body[-1])
                 made.append(_not_run(self.writer.place(self.within.source, statement)))
                 break
-            comments = self.writer.comments(self.within.source, body, position)
+            comments = self.writer.comments.before(self.within.source, body, position)
             new = self.statement(statement)
             made += [*comments, *new] if new else []
-        code = [s for s in made if not isinstance(s, ast.Pass) and not self.writer.is_comment(s)]
+        code = [s for s in made if not isinstance(s, ast.Pass) and not self.writer.comments.is_comment(s)]
         return [s for s in made if not isinstance(s, ast.Pass)] if code else [*made, ast.Pass()]
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
@@ -74,14 +74,14 @@ class Statements:
     def _expr(self, node: ast.Expr) -> list[ast.stmt]:
         value = node.value
         if isinstance(value, ast.Constant):
-            return [self.writer.comment(line) for line in _lines(value.value)]  # a text that is no docstring
+            return [self.writer.comments.made(line) for line in _lines(value.value)]  # a text that is no docstring
         if isinstance(value, ast.Call):
             if (found := self._initialisation(value)) is not None:
                 return found
             known, target = self.within.static(value.func)
             target = target if known else self.within.seen(value.func).only
             if str(getattr(target, "__module__", "")).startswith("chainer.reporter"):
-                return [self.writer.comment("reported here: " + ast.unparse(value))]
+                return [self.writer.comments.made("reported here: " + ast.unparse(value))]
             if (
                 isinstance(value.func, ast.Attribute)
                 and value.func.attr == "register_persistent"
@@ -173,7 +173,7 @@ class Statements:
         if len(targets) == 1 and isinstance(targets[0], ast.Attribute) and self._unregistered(node):
             said = "not among the layers, as in Chainer: neither saved nor trained"
             place = filled("own.__dict__[name]", own=targets[0].value, name=constant(targets[0].attr))
-            return [self.writer.comment(said), ast.Assign([place], value, lineno=0)]
+            return [self.writer.comments.made(said), ast.Assign([place], value, lineno=0)]
         if (
             isinstance(value, ast.Attribute | ast.Name)
             and ast.unparse(value) == ast.unparse(targets[0])
@@ -237,7 +237,7 @@ class Statements:
 
     def _for(self, node: ast.For) -> list[ast.stmt]:
         if settles_initial_values(self.within, node):
-            return [self.writer.comment("initial values were set here: they are carried")]
+            return [self.writer.comments.made("initial values were set here: they are carried")]
         target, iterated = self.within.expr(node.target), self.within.expr(node.iter)
         return [
             ast.For(target, iterated, self.block(node.body), self.block(node.orelse) if node.orelse else [], lineno=0)
@@ -320,7 +320,7 @@ class Statements:
 
     def _functiondef(self, node: ast.FunctionDef) -> list[ast.stmt]:
         """Translate a function inside a function."""
-        return [self.writer.function(node, self.within)]
+        return [self.writer.definitions.function(node, self.within)]
 
     def _classdef(self, node: ast.ClassDef) -> list[ast.stmt]:
         raise Unfit("a class inside a function", "move it to the outermost level of the module")

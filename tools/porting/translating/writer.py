@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import io
 import itertools
 import os
-import re
 import sys
-import textwrap
-import tokenize
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +14,19 @@ from typing import Any
 import ganspec.impl_chainer.compat  # noqa: F401
 
 # isort: split
-import chainer
 
 from ganspec.tools.porting.errors import Refusal
 from ganspec.tools.porting.loading import _ROOTS, Original
 from ganspec.tools.porting.tracing.compiling import Source
-from ganspec.tools.porting.tracing.record import TENSORS
-from ganspec.tools.porting.translating import functions, links, written
+from ganspec.tools.porting.translating import functions, written
 from ganspec.tools.porting.translating.arguments import Unfit
+from ganspec.tools.porting.translating.comments import Comments
+from ganspec.tools.porting.translating.definitions import Definitions
 from ganspec.tools.porting.translating.expressions import RESERVED, Expressions
-from ganspec.tools.porting.translating.formatting import WIDTH, formatted
-from ganspec.tools.porting.translating.statements import Statements
+from ganspec.tools.porting.translating.ported_file import PortedFile, file_name
 from ganspec.tools.porting.translating.templates import constant
 
 STANDARD = ("math", "functools", "itertools", "collections", "copy", "numbers", "operator", "warnings", "typing")
-_COMMENT = re.compile(r"^(\s*)__comment_(\d+)__$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -97,8 +91,7 @@ class Writer:
         self._wrappers: dict[str, ast.stmt] = {}
         self._used: set[str] = set()
         self._imports: set[str] = set()
-        self._comments: list[str] = []
-        self._his_comments: dict[str, dict[int, str]] = {}
+        self.comments, self.definitions = Comments(), Definitions(self)
 
     # What the translation of expressions asks for.
 
@@ -152,7 +145,10 @@ class Writer:
         key = (value.__module__, name)
         if key not in self._definitions:
             self._definitions[key] = None  # so that a class may name itself
-            self._define(self.sources[value.__module__], name, value)
+            made, moded = self.definitions.of_module(self.sources[value.__module__], name, value)
+            self._definitions[key] = made
+            if moded:
+                self._moded.add(key)
         return ast.Name(self.name(key), ast.Load())
 
     def name(self, key: tuple[str, str]) -> str:
@@ -164,7 +160,7 @@ class Writer:
         return self._names[key]
 
     def reads_mode(self, value: Any) -> bool:
-        """Returns: whether a function of his, outside of classes, reads the mode, and so takes it as an argument in the ported file."""
+        """Returns: whether a function of his, outside of classes, reads the mode: it is an argument in the ported file."""
         return isinstance(value, types.FunctionType) and (value.__module__, value.__qualname__) in self._moded
 
     def constant(self, value: Any, node: ast.expr, within: Expressions) -> ast.expr:
@@ -226,139 +222,6 @@ class Writer:
             self._wrappers[own] = made
         return ast.Name(own, ast.Load())
 
-    def comment(self, text: str) -> ast.stmt:
-        """Returns: a statement that stands for a comment."""
-        self._comments.append(text)
-        return ast.Expr(ast.Name(f"__comment_{len(self._comments) - 1}__", ast.Load()))
-
-    @staticmethod
-    def is_comment(node: ast.stmt) -> bool:
-        """Returns: whether a statement stands for a comment."""
-        return (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Name) and node.value.id.startswith("__comment_")
-        )
-
-    def comments(self, source: Source, body: list[ast.stmt], position: int) -> list[ast.stmt]:
-        """Returns: his comments before a statement, or at its end."""
-        if source.path not in self._his_comments:
-            self._his_comments[source.path] = _comments_of(source.text)
-        found, node = self._his_comments[source.path], body[position]
-        first = body[position - 1].end_lineno + 1 if position else node.lineno - _lines_above(found, node.lineno)  # type: ignore[operator]
-        simple = not isinstance(
-            node, ast.If | ast.For | ast.While | ast.With | ast.Try | ast.FunctionDef | ast.ClassDef
-        )
-        last = node.end_lineno if simple else node.lineno
-        return [self.comment(found[line]) for line in range(first, (last or 0) + 1) if line in found]
-
-    # Definitions.
-
-    def _define(self, source: Source, name: str, value: Any) -> None:
-        node = next(
-            (s for s in source.tree.body if isinstance(s, ast.ClassDef | ast.FunctionDef) and s.name == name), None
-        )
-        within = Expressions(self, source, vars(sys.modules[source.name]), set())
-        if node is None:
-            where = source.tree.body[0] if source.tree.body else source.tree
-            self.refuse(source, where, f"{name} is not defined at the outermost level", "")
-            return
-        if isinstance(node, ast.ClassDef):
-            made: ast.stmt = self.cls(node, within, value)
-        else:
-            within.moded = []
-            made = self.function(node, within)
-            if within.moded:
-                self._moded.add((source.name, name))
-                assert isinstance(made, ast.FunctionDef)
-                made.args.kwonlyargs.append(ast.arg("training"))
-                made.args.kw_defaults.append(None)
-        made.name = self.name((source.name, name))  # type: ignore[attr-defined]
-        self._definitions[source.name, name] = ast.copy_location(made, node)
-
-    def function(self, node: ast.FunctionDef, around: Expressions, owner: type | None = None) -> ast.FunctionDef:
-        """Translate a function, or a method."""
-        decorators = list(node.decorator_list)
-        static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in decorators)
-        positional = [*node.args.posonlyargs, *node.args.args]
-        own = positional[0].arg if owner is not None and positional and not static else ""
-        within = around.inside(node.args, own)
-        within.local |= _stored(node)
-        within.tensors = [a.arg for a in positional if a.arg != own and self._was_tensor(node, a.arg)]
-        for decorator in decorators:
-            if not (isinstance(decorator, ast.Name) and decorator.id in ("property", "staticmethod", "classmethod")):
-                self.refuse(
-                    around.source, decorator, "this decorator has no counterpart", "write the function without it"
-                )
-        name = self.method_name(owner, node.name) if owner is not None else node.name
-        before, self.in_constructor = self.in_constructor, node.name == "__init__"
-        body = Statements(within, owner).body(node.body)
-        self.in_constructor = before
-        made = ast.FunctionDef(
-            name,
-            around.arguments(node.args),
-            _without_unused(body),
-            [d for d in decorators if isinstance(d, ast.Name)],
-            lineno=0,
-        )
-        return made
-
-    def _was_tensor(self, node: ast.FunctionDef, name: str) -> bool:
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name) and inner.id == name and isinstance(inner.ctx, ast.Load):
-                seen = self.trace.seen.get(inner.site)  # type: ignore[attr-defined]
-                if seen and not seen.kinds <= TENSORS:
-                    return False
-                if seen:
-                    return True
-        return False
-
-    def method_name(self, cls: type, name: str) -> str:
-        """Returns: the name of a method in the ported class: `__call__` is `forward` there."""
-        if name == "__call__":
-            return "forward"
-        if name == "forward" and any("__call__" in vars(c) for c in cls.__mro__ if c.__module__ in self.sources):
-            return "_forward"
-        return f"{name}_" if links.taken(name) and not name.startswith("_") else name
-
-    def cls(self, node: ast.ClassDef, around: Expressions, value: type) -> ast.ClassDef:
-        """Translate a class."""
-        bases = []
-        for base, what in zip(node.bases, value.__bases__, strict=False):
-            if what is object:
-                continue
-            if what.__module__.startswith("chainer."):
-                instances = [t for t in self.instances if isinstance(t, value)]
-                try:
-                    bases.append(links.base(what, instances, self))
-                except Unfit as error:
-                    bases.append(around.refuse(base, str(error), error.remedy))
-            else:
-                bases.append(around.expr(base))
-        body: list[ast.stmt] = []
-        for position, statement in enumerate(node.body):
-            if isinstance(statement, ast.FunctionDef):
-                if not self._ran(statement):
-                    self.skip(around.source, statement)
-                    continue
-                body += [
-                    *self.comments(around.source, node.body, position),
-                    self.comment(self.place(around.source, statement)),
-                    self.function(statement, around, value),
-                ]
-            elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                body.append(statement)
-            elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.Pass):
-                body += Statements(around, value).block([statement])
-            else:
-                self.refuse(around.source, statement, "this in a class's body has no counterpart", "")
-        return ast.ClassDef(node.name, bases, [], body or [ast.Pass()], [])
-
-    def _ran(self, node: ast.FunctionDef) -> bool:
-        return any(getattr(s, "site", 0) in self.trace.ran for s in node.body) or all(
-            isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) for s in node.body
-        )
-
-    # The text.
-
     def written(self) -> Written:
         """Write the file."""
         original = self.original
@@ -375,151 +238,23 @@ class Writer:
             ((key, made) for key, made in self._definitions.items() if made is not None),
             key=lambda item: (order.index(item[0][0]) if item[0][0] in order else len(order), item[1].lineno),
         )
-        file = os.path.basename(original.path)
-        parts = [
-            f'"""{original.name} of {file} in PyTorch.\n\n'
-            "Written by `ganspec port`; report.json beside it says what was compared, and how well\n"
-            "it agreed. The initial values of a new instance are PyTorch's own: load the weights to\n"
-            'have those of the original.\n"""'
-        ]
-        body = [self._text(made, self.sources[key[0]]) for key, made in definitions]
-        build = ast.parse("def build():\n    return 0").body[0]
-        assert isinstance(build, ast.FunctionDef)
-        build.body = [
-            ast.Expr(ast.Constant("Returns: the model as it was ported, with new initial values.")),
-            ast.Return(building),
-        ]
-        code = [written.text(self._used), *(self._text(w) for w in self._wrappers.values()), *body, self._text(build)]
-        whole = "\n\n\n".join(c for c in code if c)
-        imports = [
-            f"import {name}"
-            for name in sorted(self._imports | {n for n in ("math", "itertools") if re.search(rf"\b{n}\.", whole)})
-        ]
-        torch_imports = (
-            (["import torch"] if re.search(r"\btorch\.", whole) else [])
-            + (["from torch import nn"] if re.search(r"\bnn\.", whole) else [])
-            + (["import torch.nn.functional as F"] if re.search(r"\bF\.", whole) else [])
+        text = PortedFile(original.name, os.path.basename(original.path), self.comments).text(
+            imports=self._imports,
+            helpers=written.text(self._used),
+            wrappers=list(self._wrappers.values()),
+            definitions=[(self.place(self.sources[key[0]], made), made) for key, made in definitions],
+            building=building,
         )
-        torch_imports.sort(key=lambda line: (line.startswith("from"), line))
-        text = (
-            "\n\n".join(
-                [
-                    *parts,
-                    *(["\n".join(imports)] if imports else []),
-                    *(["\n".join(torch_imports)] if torch_imports else []),
-                ]
-            )
-            + "\n\n\n"
-            + whole
-            + "\n"
-        )
-        name = _file_name(original.name.rpartition(".")[2])
         return Written(
-            formatted(text),
-            name,
+            text,
+            file_name(original.name.rpartition(".")[2]),
             original.name,
             tuple(sorted(self._refusals.values())),
             tuple(sorted(self._skipped, key=lambda s: (s.file, s.first))),
         )
-
-    def _text(self, made: ast.stmt, source: Source | None = None) -> str:
-        text = ast.unparse(ast.fix_missing_locations(made))
-        text = _COMMENT.sub(lambda m: _wrapped(self._comments[int(m[2])], m[1]), text)
-        text = re.sub(r"(?m)^(\s*# .*)\n\n+(?=\s*(?:def|class|@))", r"\1\n", text)
-        return (
-            f"# {self.place(source, made)}\n{text}"
-            if source is not None and isinstance(made, ast.ClassDef | ast.FunctionDef)
-            else text
-        )
-
-
-def _wrapped(comment: str, indent: str) -> str:
-    """Returns: a comment as lines that are not too long."""
-    lines = textwrap.wrap(comment, WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(f"{indent}# {line}" for line in lines)
-
-
-def _file_name(cls: str) -> str:
-    """Returns: the name of a class as that of a module: sn_convolution2d of SNConvolution2D."""
-    lower = re.sub(r"([0-9])D(?![a-z])", r"\1d", cls)
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", lower).lower()
 
 
 def _is_plain(value: Any) -> bool:
     return type(value) in (bool, int, float, str, type(None)) or (
         isinstance(value, tuple) and all(map(_is_plain, value))
     )
-
-
-def _stored(node: ast.FunctionDef) -> set[str]:
-    """Returns: the names that a function binds."""
-    names: set[str] = set()
-    waiting: list[ast.AST] = list(node.body)
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, ast.FunctionDef | ast.ClassDef):
-            names.add(inner.name)
-            continue
-        if isinstance(inner, ast.Lambda):
-            continue
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-            names.add(inner.id)
-        if isinstance(inner, ast.ExceptHandler) and inner.name:
-            names.add(inner.name)
-        if isinstance(inner, ast.Import | ast.ImportFrom):
-            continue
-        waiting += ast.iter_child_nodes(inner)
-    return names
-
-
-def _without_unused(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Returns: a function's body without assignments of None, torch or a number of sizes to names that nothing reads any more."""
-    read = {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-
-    def unused(statement: ast.stmt) -> bool:
-        if (
-            not isinstance(statement, ast.Assign)
-            or len(statement.targets) != 1
-            or not isinstance(statement.targets[0], ast.Name)
-        ):
-            return False
-        return statement.targets[0].id not in read and ast.unparse(statement.value) in ("None", "torch")
-
-    kept = [s for s in body if not unused(s)]
-    for statement in kept:
-        for field in ("body", "orelse"):
-            if isinstance(statement, ast.If | ast.For | ast.While | ast.With) and getattr(statement, field, None):
-                setattr(
-                    statement,
-                    field,
-                    [s for s in getattr(statement, field) if not unused(s)]
-                    or ([ast.Pass()] if field == "body" else []),
-                )
-    return kept or [ast.Pass()]
-
-
-def _comments_of(text: str) -> dict[int, str]:
-    """Returns: the comments of a source text by their lines."""
-    found = {}
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT and not token.string.startswith("#!"):
-                found[token.start[0]] = token.string.lstrip("#").strip()
-    except (tokenize.TokenError, SyntaxError):
-        pass
-    return {
-        line: comment
-        for line, comment in found.items()
-        if comment and not comment.startswith(("-*-", "type:", "noqa", "pylint"))
-    }
-
-
-def _lines_above(comments: dict[int, str], line: int) -> int:
-    """Returns: how many lines right above a line are comments."""
-    count = 0
-    while line - count - 1 in comments:
-        count += 1
-    return count
-
-
-__all__ = ["Skipped", "Writer", "Written", "chainer", "translate"]
