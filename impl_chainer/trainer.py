@@ -233,7 +233,9 @@ class Trainer:
             # Without a graph a variable of Chainer still asks for gradients, and so would all that is made of it.
             if i not in planned.tracked and not isinstance(value, float):
                 value = self.context.constant(value)
-            if i in planned.leaves:
+            # An output of a network, behind no layer with weights, has no graph though the network is trained.
+            graphless = i in planned.tracked and isinstance(value, Array) and not value.requires_grad
+            if i in planned.leaves or (graphless and planned.nodes[i].op in ("network", "output")):
                 value = Array(value.array, requires_grad=True)
             values.append(value)
         return values

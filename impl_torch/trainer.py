@@ -233,7 +233,9 @@ class Trainer:
             # What an earlier step kept with its graph has none here, nor has what is made of it.
             if i not in planned.tracked and not isinstance(value, float):
                 value = self.context.constant(value)
-            if i in planned.leaves:
+            # An output of a network, behind no layer with weights, has no graph though the network is trained.
+            graphless = i in planned.tracked and isinstance(value, Array) and not value.requires_grad
+            if i in planned.leaves or (graphless and planned.nodes[i].op in ("network", "output")):
                 value = value.detach().requires_grad_()
             values.append(value)
         return values

@@ -74,6 +74,25 @@ def test_what_was_found_once_is_mended(name, tmp_path):
     assert comparison.agrees, comparison.first
 
 
+@pytest.mark.usefixtures("both_backends")
+@pytest.mark.parametrize("feature", ["x", "f"], ids=["the input itself", "behind no weights"])
+def test_a_formula_may_differentiate_by_an_output_that_has_no_weights(feature, tmp_path):
+    (tmp_path / "loss.toml").write_text(
+        'title = "t"\nsource = "none"\n[define]\n"slope(v)" = "mean(grad(D(v).logit, v) ^ 2)"\n'
+        '[losses]\nD = "mean(D(x).logit) + slope(D(x).feature)"\n'
+    )
+    outputs = f'outputs = {{ logit = "l", feature = "{feature}" }}'
+    system = write_system(tmp_path, "loss.toml", {"D": f"x = [1, 2, 2] | {TWO_OUTPUTS} | {outputs}"}, draws="", batch=2)
+    found = crosscheck_system(system, iterations=2)
+    assert found.agrees, found.first
+
+
+TWO_OUTPUTS = (
+    '{ kind = "tanh", name = "f" }, { kind = "flatten" }, '
+    f'{{ kind = "linear", name = "h", units = 3, {NORMAL} }}, {{ kind = "tanh" }}, '
+    f'{{ kind = "linear", name = "l", units = 1, {NORMAL} }}'
+)
+
 # Layers of D whose true gradient is 0 or nearly so: what is left is rounding inside of one layer, and Adam divides it by itself.
 CANCELLING = {
     "pixel norm of one channel": '{ kind = "pixel_norm", epsilon = 1e-12 }, { kind = "flatten" }',

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-for _package in ("torch", "ganspec.impl_chainer.compat", "chainer"):
-    pytest.importorskip(_package)
+pytest.importorskip("torch")
+pytest.importorskip("ganspec.impl_chainer.compat")
+pytest.importorskip("chainer")
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a port can translate, by name, read from the tables of the translation; the guide's lists are written from it."""
+"""The guide's lists of what can be ported: written from the tables of the translation and of the optimisers."""
 
 from __future__ import annotations
 
@@ -9,26 +9,21 @@ BEGIN, END = "<!-- names from the tables: begin -->", "<!-- names from the table
 _WIDTH = 130
 
 
-def supported() -> dict[str, list[str]]:
-    """Returns: the names of what can be translated, sorted, by what they are."""
+def lists() -> dict[str, tuple[str, ...]]:
+    """Returns: the names of what can be ported, by where they stand in Chainer or NumPy."""
     from ganspec.tools.porting.optimizers_written import HOOKS, OPTIMIZERS
-    from ganspec.tools.porting.translating import distributions, functions, links, numpy_tables
+    from ganspec.tools.porting.translating.covered import supported
 
-    return {
-        "Functions (`chainer.functions`)": sorted(functions.FUNCTIONS),
-        "Links (`chainer.links`)": sorted(link.__name__ for link in links.LINKS),
-        "Distributions": sorted(cls.__name__ for cls in distributions.KINDS),
-        "NumPy and CuPy": sorted({*numpy_tables.NUMPY, *numpy_tables.CREATING} - {"random.seed"}),
-        "Draws (`numpy.random`)": sorted(numpy_tables.DRAWS),
-        "Methods of arrays and variables": sorted({*numpy_tables.METHODS, "astype"}),
-        "Optimisers, with their state": sorted(OPTIMIZERS),
-        "Hooks of optimisers": sorted(HOOKS),
+    carried = {
+        "chainer.optimizers, with their state": tuple(sorted(OPTIMIZERS)),
+        "chainer.optimizer_hooks": tuple(sorted(HOOKS)),
     }
+    return {**supported(), **carried}
 
 
 def markdown() -> str:
-    """Returns: the lists as Markdown, a paragraph for each kind."""
-    paragraphs = [f"**{kind}**: {', '.join(names)}." for kind, names in supported().items()]
+    """Returns: the lists as Markdown, a paragraph for each."""
+    paragraphs = [f"**{kind}**: {', '.join(names)}." for kind, names in lists().items()]
     return "\n\n".join(textwrap.fill(text, _WIDTH, break_on_hyphens=False) for text in paragraphs)
 
 

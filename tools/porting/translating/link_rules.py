@@ -100,9 +100,6 @@ def convolution(transposed: bool, dimensions: int | None = None) -> Rule:
         ):
             a.writer.writer.use("_SizedDeconvolution")
             return call("_SizedDeconvolution", required(given), out, ksize, a["outsize"], **keywords)
-        if transposed and n == 2 and any(link.outsize is not None for link in links):  # his code assigns it
-            a.writer.writer.use("_SizedDeconvolution")
-            return call("_SizedDeconvolution", required(given), out, ksize, constant(None), **keywords)
         return (
             call(f"nn.Lazy{name}", out, ksize, **keywords)
             if given is None
