@@ -57,7 +57,7 @@ class Expressions(Calls, Scopes):
         return self.seen(node).is_all(*TENSORS)
 
     def static(self, node: ast.expr) -> tuple[bool, Any]:
-        """Returns: whether an expression is known without a run, a name of the module's or an attribute of one; and what it is."""
+        """Returns: whether an expression is known without a run, as a name of the module's is; and what it is."""
         match node:
             case ast.Name(id=name) if name not in self.local:
                 if name in self.namespace:
