@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a case is one line)
 """Each of Chainer's functions gives what its translation gives: values, gradients, gradients of gradients, in float64."""
 
 from __future__ import annotations

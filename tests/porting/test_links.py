@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a case is one line)
 """Each of Chainer's links gives what its translation gives: values, and gradients of inputs and parameters, twice."""
 
 from __future__ import annotations

@@ -152,7 +152,9 @@ def test_another_class_is_refused_with_what_differs(net, tmp_path) -> None:
     assert refusal(wide) == f"/model.npz: lacks 2 of the model's 18 arrays: more/W, more/b; {other}"
     less = make_net()
     del less.scale
-    assert refusal(less) == f"/model.npz: has 1 array that the model lacks: scale; {other}, or allow it with --allow-extra"
+    assert (
+        refusal(less) == f"/model.npz: has 1 array that the model lacks: scale; {other}, or allow it with --allow-extra"
+    )
     assert read_model(open_snapshot(path), arrays_of(less), allow_extra=True).values.keys() == expected(less).keys()
     stranger = chainer_modules().Chain(head=chainer_modules().links.EmbedID(2, 2))
     assert refusal(stranger) == (

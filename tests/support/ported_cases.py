@@ -269,9 +269,8 @@ def port(cases: Sequence[Case], folder: Path, head: str = "") -> Ported:
     from ganspec.tools.porting.translating.writer import translate
 
     text = (
-        _HEAD
-        + head
-        + "\n\nclass Model(chainer.Chain):\n    def __init__(self):\n        super().__init__()\n        with self.init_scope():\n            pass\n"
+        _HEAD + head + "\n\nclass Model(chainer.Chain):\n    def __init__(self):\n        super().__init__()\n"
+        "        with self.init_scope():\n            pass\n"
     )
     for number, case in enumerate(cases):
         if case.made:

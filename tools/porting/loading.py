@@ -24,7 +24,10 @@ from ganspec.tools.porting.tracing.importing import Importer
 from ganspec.tools.porting.tracing.record import Trace
 
 MOST_TEXT = 10_000  # characters of the arguments
-_ROOTS = {"chainer": "chainer", "F": "chainer.functions", "L": "chainer.links", "np": "numpy", "numpy": "numpy", "initializers": "chainer.initializers"}  # fmt: skip
+_ROOTS = {
+    "chainer": "chainer", "F": "chainer.functions", "L": "chainer.links", "np": "numpy", "numpy": "numpy",
+    "initializers": "chainer.initializers",
+}  # fmt: skip
 
 
 class Original:
@@ -91,7 +94,16 @@ class Original:
         widen(link, np.dtype(dtype))
         return link
 
-    def call(self, link: chainer.Link, inputs: Mapping[str, Any], *, training: bool, dtype: str = "float32", method: str = "", keywords: Mapping[str, Any] | None = None) -> Any:  # fmt: skip
+    def call(
+        self,
+        link: chainer.Link,
+        inputs: Mapping[str, Any],
+        *,
+        training: bool,
+        dtype: str = "float32",
+        method: str = "",
+        keywords: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Call it, or one of its methods.
 
         Args:
@@ -113,7 +125,8 @@ class Original:
         if called is None:
             own = [n for n in _own(type(link)) if not n.startswith("_") and callable(getattr(type(link), n, None))]
             raise PortError(
-                f"{self.place()}: {self.name} has neither __call__ nor forward; name a method with --call: {', '.join(sorted(own))}"
+                f"{self.place()}: {self.name} has neither __call__ nor forward; "
+                f"name a method with --call: {', '.join(sorted(own))}"
             )
         names = _parameters(called)
         further = dict(keywords or {})

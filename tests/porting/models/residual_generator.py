@@ -1,4 +1,4 @@
-"""A generator of forty convolutions, in blocks with a short cut, which is large enough that the time of a port can be measured."""
+"""A generator of forty convolutions, in blocks with a short cut: large enough to measure how long a port takes."""
 
 import chainer
 import chainer.functions as F
@@ -9,7 +9,7 @@ class UpBlock(chainer.Chain):
     """Two convolutions beside one of 1 by 1, on an image that may be made larger."""
 
     def __init__(self, in_channels, out_channels, up=False):
-        super(UpBlock, self).__init__()
+        super().__init__()
         self.up = up
         with self.init_scope():
             self.bn0 = L.BatchNormalization(in_channels)
@@ -31,7 +31,7 @@ class Generator(chainer.Chain):
     """Thirteen blocks: three make the image twice as large."""
 
     def __init__(self, n_hidden=64, ch=32, n_blocks=13):
-        super(Generator, self).__init__()
+        super().__init__()
         self.ch = ch
         with self.init_scope():
             self.l0 = L.Linear(n_hidden, 16 * ch)

@@ -14,7 +14,10 @@ import chainer
 import numpy as np
 
 MOST_THINGS = 64  # different values of one expression that are kept
-_PLAIN = {bool: "number", int: "number", float: "number", type(None): "none", str: "text", tuple: "tuple", list: "list", dict: "dictionary"}  # fmt: skip
+_PLAIN = {
+    bool: "number", int: "number", float: "number", type(None): "none", str: "text", tuple: "tuple", list: "list",
+    dict: "dictionary",
+}  # fmt: skip
 TENSORS = frozenset({"variable", "parameter", "array"})
 
 
@@ -23,8 +26,8 @@ class Seen:
     """What one expression was.
 
     Args:
-        kinds: kinds of its values: "variable", "parameter", "array", "scalar" (of NumPy), "number", "text", "none", "tuple", "list",
-            "dictionary", "link", "function", "class", "module" or "object".
+        kinds: kinds of its values: "variable", "parameter", "array", "scalar" (of NumPy), "number", "text", "none", "tuple",
+            "list", "dictionary", "link", "function", "class", "module" or "object".
         things: its different values, where they are no tensors, lists or dictionaries.
         ndims: numbers of axes, of tensors.
         dtypes: dtypes, of tensors and scalars, by their characters.

@@ -165,9 +165,9 @@ def _create(writer: Expressions, node: ast.Call, name: str) -> ast.expr:
         found = dtype_of(next(iter(results))) if len(results) == 1 else None  # type: ignore[assignment]
     implied = name not in ("arange", "array", "asarray", "full")  # torch makes these of the default dtype
     plain_floats = name in ("array", "asarray") and _all_floats(writer, a)
-    if found is not None and not (is_default(found) and (implied or plain_floats)):
-        if not (name == "arange" and ast.unparse(found) == "torch.int64"):
-            made.keywords.append(ast.keyword("dtype", found))
+    default = is_default(found) and (implied or plain_floats) if found is not None else True
+    if not default and not (name == "arange" and ast.unparse(found) == "torch.int64"):
+        made.keywords.append(ast.keyword("dtype", found))
     return _on_device(writer, made)
 
 

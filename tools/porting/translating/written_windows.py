@@ -38,7 +38,7 @@ def _unpooling(x, ksize, stride, pad, outsize, cover_all):
     if outsize is None:
         less = [n - 1 if cover_all else 0 for n in s]
         outsize = [b * (n - 1) + a - d - 2 * c for n, a, b, c, d in zip(sizes, k, s, p, less, strict=True)]
-    for axis, (n, a, b, c, out) in enumerate(zip(sizes, k, s, p, _pair(outsize, count)), 2):
+    for axis, (n, a, b, c, out) in enumerate(zip(sizes, k, s, p, _pair(outsize, count), strict=True), 2):
         place = b * torch.arange(n, device=x.device)[:, None] + torch.arange(a, device=x.device)
         lines = torch.repeat_interleave(torch.movedim(x, axis, 0), a, dim=0)
         whole = lines.new_zeros(max(b * (n - 1) + a, c + out), *lines.shape[1:]).index_add(0, place.flatten(), lines)
