@@ -87,6 +87,21 @@ def test_a_formula_may_differentiate_by_an_output_that_has_no_weights(feature, t
     assert found.agrees, found.first
 
 
+@pytest.mark.usefixtures("both_backends")
+def test_a_gradient_that_is_0_by_construction_has_layers_behind_it_all_the_same(tmp_path):
+    (tmp_path / "loss.toml").write_text(
+        'title = "t"\nsource = "none"\n[losses]\nD = "mean(D(grad(D(x, y).feature, x), y).logit)"\n'
+    )
+    layers = (  # the output `feature` reads the label alone
+        f'{{ kind = "embedding", name = "e", from = "y", units = 3, weight = "normal(0, 1)" }}, '
+        '{ kind = "flatten", name = "f", from = "x" }, { kind = "concat", from = ["f", "e"] }, '
+        f'{{ kind = "linear", name = "l", units = 1, {NORMAL} }}'
+    )
+    networks = {"D": f'x = [1, 2, 2]\ny = {{ labels = 2 }} | {layers} | outputs = {{ logit = "l", feature = "e" }}'}
+    found = crosscheck_system(write_system(tmp_path, "loss.toml", networks, draws="", batch=2, labels=2), iterations=2)
+    assert found.agrees, found.first
+
+
 TWO_OUTPUTS = (
     '{ kind = "tanh", name = "f" }, { kind = "flatten" }, '
     f'{{ kind = "linear", name = "h", units = 3, {NORMAL} }}, {{ kind = "tanh" }}, '
