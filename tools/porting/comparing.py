@@ -55,6 +55,7 @@ class Comparison:
         if self.his.second is not None and self.port.second is not None:
             self._gradients("second")
         self._states()
+        self._kept()
         return self.found
 
     def _outputs(self) -> None:
@@ -98,6 +99,19 @@ class Comparison:
                 his = np.zeros_like(there) if his is None else his
                 port = np.zeros_like(there) if port is None else port
             self._array(kind, name, his, port, lambda ran, n=name: (getattr(ran, which) or {}).get(n), whole, note)
+
+    def _kept(self) -> None:
+        """Compare what a call does to the inputs and the parameters: nothing mostly, and the same where anything."""
+        for what, his, port in (
+            ("input", self.his.inputs, self.port.inputs),
+            ("", self.his.parameters, self.port.parameters),
+        ):
+            for name in his.keys() & port.keys():
+                same = np.allclose(
+                    his[name], port[name], rtol=1e-4, atol=0, equal_nan=True
+                )  # as in a rounding of float32
+                if his[name].shape != port[name].shape or not same:
+                    self._wrong("state", f"{what} {name}".strip(), "after the call yours and the port's differ")
 
     def _states(self) -> None:
         for path, value in self.his.states.items():

@@ -23,6 +23,7 @@ from ganspec.tools.porting.errors import PortError
 from ganspec.tools.porting.tracing.importing import Importer
 from ganspec.tools.porting.tracing.record import Trace
 
+_CALLABLE = "expected a name of the file itself, a function, link or initialiser of Chainer's, or a dtype"
 MOST_TEXT = 10_000  # characters of the arguments
 _ROOTS = {
     "chainer": "chainer", "F": "chainer.functions", "L": "chainer.links", "np": "numpy", "numpy": "numpy",
@@ -198,12 +199,13 @@ class Original:
         """Returns: the value of an argument: a literal, a dotted name, or a call of one."""
         match node:
             case ast.Call(func=func, args=args, keywords=keywords):
-                return self._value(func)(
-                    *map(self._value, args), **{str(k.arg): self._value(k.value) for k in keywords}
-                )
+                function = self._value(func)
+                if not isinstance(function, type) and not self._is_his(function):
+                    raise PortError(f"--args: {ast.unparse(func)} cannot be called here; {_CALLABLE}")
+                return function(*map(self._value, args), **{str(k.arg): self._value(k.value) for k in keywords})
             case ast.Name(id=name):
                 if name in vars(self.module):
-                    return vars(self.module)[name]
+                    return self._known(vars(self.module)[name], node)
                 if name in ("dict", "list", "tuple", "range", "set"):
                     return getattr(builtins, name)
                 if name in _ROOTS:
@@ -213,7 +215,7 @@ class Original:
                 owner = self._value(value)
                 if attr.startswith("_") or not hasattr(owner, attr):
                     raise PortError(f"--args: {ast.unparse(value)} has no {attr!r}")
-                return getattr(owner, attr)
+                return self._known(getattr(owner, attr), node)
             case ast.List(elts=elements):
                 return [self._value(e) for e in elements]
             case ast.Tuple(elts=elements):
@@ -224,6 +226,28 @@ class Original:
             return ast.literal_eval(node)
         except ValueError:
             raise PortError(f"--args: {ast.unparse(node)!r} is no literal, name or call of a name") from None
+
+    def _is_his(self, value: Any) -> bool:
+        return getattr(value, "__module__", None) in self.importer.sources
+
+    def _known(self, value: Any, node: ast.expr) -> Any:
+        """Returns: what a name stands for.
+
+        Raises:
+            PortError: it is neither of his own, nor one of Chainer's functions, links and initialisers, nor a dtype: text that
+                comes from elsewhere must not reach what else modules import.
+        """
+        if isinstance(value, type):
+            known = self._is_his(value) or issubclass(value, (chainer.Link, chainer.Initializer, np.generic))
+        elif isinstance(value, ModuleType):
+            known = value.__name__ in _ROOTS.values()
+        elif callable(value):
+            known = self._is_his(value) or str(getattr(value, "__module__", "")).startswith("chainer.functions.")
+        else:
+            known = isinstance(value, (bool, int, float, str, tuple, list, dict, np.dtype, type(None)))
+        if not known:
+            raise PortError(f"--args: {ast.unparse(node)} cannot be named here; {_CALLABLE}")
+        return value
 
 
 class _Inputs(chainer.LinkHook):

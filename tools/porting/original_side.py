@@ -91,6 +91,8 @@ class OriginalSide:
             if order:
                 self._differentiate(ran, link, given, found, dtype, order, seed)
         ran.states = read_states(link)
+        ran.inputs = {name: _plain(value) for name, value in given.items()}
+        ran.parameters = {path: np.array(p.array) for path, p in parameters_of(link) if p.array is not None}
         return ran
 
     def _given(self, value: np.ndarray) -> Any:

@@ -133,6 +133,9 @@ class PortSide:
             value = own[keys[path]] if keys.get(path) in own else read_attribute(module, path)
             if value is not MISSING:
                 ran.states[path] = _plain(value)
+        ran.inputs = {name: _plain(value) for name, value in given.items()}
+        trained = {a.chainer_path.strip("/"): a.torch_key for a in self.arrays if a.trained}
+        ran.parameters = {path: _plain(own[key]) for path, key in trained.items() if key in own}
         return ran
 
     def _differentiate(

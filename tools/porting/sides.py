@@ -51,6 +51,8 @@ class Ran:
         why_no_second: why `second` is None, if it was asked for.
         states: arrays that are not trained, after the call, by path; numbers in plain attributes, too.
         functions: names of the functions of Chainer that ran; of PyTorch none.
+        inputs: what the inputs are after the call, by name.
+        parameters: what the parameters are after the call, by path.
     """
 
     outputs: dict[str, Any]
@@ -59,6 +61,8 @@ class Ran:
     why_no_second: str = ""
     states: dict[str, Any] = field(default_factory=dict)
     functions: set[str] = field(default_factory=set)
+    inputs: dict[str, np.ndarray] = field(default_factory=dict)
+    parameters: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def projection(path: str, shape: tuple[int, ...], seed: int, dtype: str) -> np.ndarray:

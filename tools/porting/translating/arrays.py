@@ -98,6 +98,8 @@ def method(writer: Expressions, node: ast.Call) -> ast.expr:
     parameters, rule = METHODS[name]
     a = writer.bind(node, signature(parameters))
     a.put("x", writer.expr(owner))
+    if name == "flatten" and _may_be_changed(writer, owner):
+        return a.fill("x.flatten().clone()")
     if name in ("transpose", "reshape"):
         what = _varied(a, "shape" if name == "reshape" else "axes")
         if what is None:
@@ -126,8 +128,20 @@ def _astype(writer: Expressions, node: ast.Call, owner: ast.expr) -> ast.expr:
         raise Unfit("astype without a dtype")
     x, found = writer.expr(owner), dtype(writer, asked)
     if writer.seen(owner).dtypes <= FLOATS and is_default(found):
-        return x  # floating-point numbers are of the model's precision throughout
+        # Floating-point numbers are of the model's precision throughout; NumPy copies all the same.
+        return filled("x.clone()", x=x) if _may_be_changed(writer, owner) else x
     return filled("x.to(dtype)", x=x, dtype=found)
+
+
+def _may_be_changed(writer: Expressions, owner: ast.expr) -> bool:
+    """Returns: whether a copy of an array matters: it is not a fresh one, and the module changes arrays in place."""
+    fresh = isinstance(owner, ast.BinOp | ast.UnaryOp | ast.Compare) or (
+        isinstance(owner, ast.Call) and not writer.seen(owner.func).is_all("link")
+    )
+    return not fresh and "array" in writer.seen(owner).kinds and any(
+        isinstance(n, ast.AugAssign) or (isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store))
+        for n in ast.walk(writer.source.tree)
+    )  # fmt: skip
 
 
 __all__ = [

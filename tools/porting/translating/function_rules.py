@@ -280,6 +280,11 @@ def crossed_entropy(a: Arguments) -> str:
     return "_softmax_cross_entropy(x, t, normalize, class_weight, ignore_label, reduce)"
 
 
+def extreme(name: str) -> Rule:
+    """The largest or the smallest of an array, of which nothing is differentiated."""
+    return lambda a: over_axes(a, f"torch.{name}(x)", f"torch.{name}(x, dim=axis, keepdim=keepdims)")
+
+
 def larger_or_smaller(name: str, other: str) -> Rule:
     """torch.maximum takes tensors alone."""
 
@@ -287,6 +292,6 @@ def larger_or_smaller(name: str, other: str) -> Rule:
         for one, tensor in (("x1", "x2"), ("x2", "x1")):
             if a.seen(one).kinds and a.seen(one).kinds <= {"number", "scalar"}:
                 return f"torch.clamp({tensor}, {other}={one})"
-        return f"torch.{name}(x1, x2)"
+        return f"_{name}(x1, x2)"
 
     return rule

@@ -29,8 +29,8 @@ FUNCTIONS: dict[str, Rule] = {
     # activations
     "relu": "F.relu(x)", "leaky_relu": "F.leaky_relu(x, slope)", "elu": "F.elu(x, alpha)", "tanh": "torch.tanh(x)",
     "sigmoid": "torch.sigmoid(x)", "softplus": rules.softplus, "softmax": "torch.softmax(x, dim=axis)",
-    "log_softmax": "torch.log_softmax(x, dim=axis)", "hard_sigmoid": "torch.clamp(0.2 * x + 0.5, 0.0, 1.0)",
-    "clipped_relu": "torch.clamp(x, 0.0, z)", "relu6": "torch.clamp(x, 0.0, 6.0)",
+    "log_softmax": "torch.log_softmax(x, dim=axis)", "hard_sigmoid": "F.hardtanh(0.2 * x + 0.5, 0.0, 1.0)",
+    "clipped_relu": "F.hardtanh(x, 0.0, z)", "relu6": "F.relu6(x)",
     "crelu": "torch.cat((F.relu(x), F.relu(-x)), dim=axis)",
     "selu": "_selu(x, alpha, scale)", "swish": "x * torch.sigmoid(beta * x)", "maxout": "_maxout(x, pool_size, axis)",
     "prelu": "torch.where(x > 0, x, _along(W, x, 1) * x)", "lstm": "_lstm(c_prev, x)",
@@ -81,8 +81,7 @@ FUNCTIONS: dict[str, Rule] = {
     "triplet": "_triplet(anchor, positive, negative, margin, reduce)", "accuracy": "_accuracy(y, t, ignore_label)",
     # mathematics
     "sum": rules.reduced("sum"), "mean": rules.mean, "average": rules.mean,
-    "max": lambda a: rules.over_axes(a, "torch.amax(x)", "torch.amax(x, dim=axis, keepdim=keepdims)"),
-    "min": lambda a: rules.over_axes(a, "torch.amin(x)", "torch.amin(x, dim=axis, keepdim=keepdims)"),
+    "max": "_largest(x, axis, keepdims)", "min": "-_largest(-x, axis, keepdims)",
     "argmax": rules.of_one_axis("argmax"), "argmin": rules.of_one_axis("argmin"),
     "prod": "_prod(x, axis, keepdims)", "cumsum": "_cumsum(x, axis)", "cumprod": "_cumprod(x, axis)",
     "logsumexp": lambda a: rules.over_axes(a, "", "torch.logsumexp(x, dim=axis)"),

@@ -31,7 +31,7 @@ def without_initial(writer: Expressions, node: ast.Call, cls: type) -> ast.Call:
     """Returns: L.Linear(n, m, **initial) without the dictionary, where the links show that it had initial values alone."""
     shown = _SHOWN.get(cls)
     plain = ast.copy_location(ast.Call(node.func, node.args, [k for k in node.keywords if k.arg is not None]), node)
-    plain.site = node.site  # type: ignore[attr-defined]
+    plain.site = getattr(node, "site", 0)  # type: ignore[attr-defined]
     if shown is None or len(plain.keywords) == len(node.keywords) or any(isinstance(a, ast.Starred) for a in node.args):
         return node
     a, links = arguments_of(writer, plain, cls), writer.seen(node).things

@@ -11,7 +11,6 @@ import numpy as np
 from ganspec.tools.porting.translating import function_rules as rules
 from ganspec.tools.porting.translating import numpy_rules
 from ganspec.tools.porting.translating.function_rules import Rule
-from ganspec.tools.porting.translating.functions import FUNCTIONS
 
 # Functions of NumPy: parameters, what it is of tensors, and what it is of plain numbers.
 NUMPY: dict[str, tuple[str, Rule, str]] = {
@@ -43,8 +42,8 @@ NUMPY: dict[str, tuple[str, Rule, str]] = {
     "sum": ("x, axis=None, keepdims=False", rules.reduced("sum"), "sum(x)"),
     "mean": ("x, axis=None, keepdims=False", rules.reduced("mean"), ""),
     "prod": ("x, axis=None, keepdims=False", "_prod(x, axis, keepdims)", "math.prod(x)"),
-    "max": ("x, axis=None, keepdims=False", FUNCTIONS["max"], "max(x)"),
-    "min": ("x, axis=None, keepdims=False", FUNCTIONS["min"], "min(x)"),
+    "max": ("x, axis=None, keepdims=False", rules.extreme("amax"), "max(x)"),
+    "min": ("x, axis=None, keepdims=False", rules.extreme("amin"), "min(x)"),
     "argmax": ("x, axis=None", rules.of_one_axis("argmax"), ""), "argmin": ("x, axis=None", rules.of_one_axis("argmin"), ""),
     "cumsum": ("x, axis=None", "_cumsum(x, axis)", "list(itertools.accumulate(x))"),
     "linalg.inv": ("x", "torch.linalg.inv(x)", ""), "linalg.det": ("x", "torch.linalg.det(x)", ""),
@@ -58,8 +57,8 @@ NUMPY: dict[str, tuple[str, Rule, str]] = {
     "logical_and": ("a, b", "torch.logical_and(a, b)", ""), "logical_not": ("a", "torch.logical_not(a)", ""),
     "logical_or": ("a, b", "torch.logical_or(a, b)", ""), "isscalar": ("x", "not torch.is_tensor(x)", ""),
     "sinh": ("x", "torch.sinh(x)", "math.sinh(x)"), "cosh": ("x", "torch.cosh(x)", "math.cosh(x)"),
-    "amax": ("x, axis=None, keepdims=False", FUNCTIONS["max"], "max(x)"),
-    "amin": ("x, axis=None, keepdims=False", FUNCTIONS["min"], "min(x)"),
+    "amax": ("x, axis=None, keepdims=False", rules.extreme("amax"), "max(x)"),
+    "amin": ("x, axis=None, keepdims=False", rules.extreme("amin"), "min(x)"),
     "logical_xor": ("a, b", "torch.logical_xor(a, b)", ""), "arcsin": ("x", "torch.asin(x)", "math.asin(x)"),
     "arccos": ("x", "torch.acos(x)", "math.acos(x)"), "arctan": ("x", "torch.atan(x)", "math.atan(x)"),
     "arctan2": ("a, b", "torch.atan2(a, b)", "math.atan2(a, b)"), "exp2": ("x", "torch.exp2(x)", "2 ** x"),
@@ -130,7 +129,7 @@ ATTRIBUTES = {
 METHODS: dict[str, tuple[str, Rule]] = {
     "reshape": ("*shape", "x.reshape(shape)"), "transpose": ("*axes", ""),
     "sum": ("axis=None, keepdims=False", rules.reduced("sum")), "mean": ("axis=None, keepdims=False", rules.reduced("mean")),
-    "max": ("axis=None, keepdims=False", FUNCTIONS["max"]), "min": ("axis=None, keepdims=False", FUNCTIONS["min"]),
+    "max": ("axis=None, keepdims=False", rules.extreme("amax")), "min": ("axis=None, keepdims=False", rules.extreme("amin")),
     "argmax": ("axis=None", rules.of_one_axis("argmax")),
     "argmin": ("axis=None", rules.of_one_axis("argmin")), "prod": ("axis=None, keepdims=False", "_prod(x, axis, keepdims)"),
     "cumsum": ("axis=None", "_cumsum(x, axis)"), "dot": ("b", "_dot(x, b)"),

@@ -72,7 +72,7 @@ class PortedFile:
 
 
 def _named(module: str, text: str) -> bool:
-    return re.search(rf"\b{module}\.", text) is not None
+    return re.search(rf"(?<![\w.]){module}\.", text) is not None
 
 
 def file_name(cls: str) -> str:

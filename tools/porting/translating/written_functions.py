@@ -47,10 +47,28 @@ def _selu(x, alpha, scale):
     return scale * F.elu(x, alpha)
 
 
+def _largest(x, axis, keepdims):
+    """The largest along axes. Each of several equal ones has the slope 1, as in Chainer; torch's own share it."""
+    axes = _axes(axis, x)
+    y = torch.amax(x.detach(), dim=axes, keepdim=True)
+    slopes = torch.where(x == y, x - x.detach(), torch.zeros_like(x))
+    return torch.amax(x.detach(), dim=axes, keepdim=keepdims) + torch.sum(slopes, dim=axes, keepdim=keepdims)
+
+
+def _maximum(a, b):
+    """The larger. Of equal numbers the first has the slope 1, as in Chainer; torch's own share it."""
+    return torch.where(a >= b, a, b)
+
+
+def _minimum(a, b):
+    """The smaller. Of equal numbers the first has the slope 1, as in Chainer; torch's own share it."""
+    return torch.where(a <= b, a, b)
+
+
 def _maxout(x, pool_size, axis):
     """The largest of each pool_size consecutive channels."""
     shape = (*x.shape[:axis], x.shape[axis] // pool_size, pool_size, *x.shape[axis + 1 :])
-    return torch.amax(x.reshape(shape), dim=axis + 1)
+    return _largest(x.reshape(shape), axis + 1, False)
 
 
 def _lstm(c, x):

@@ -65,7 +65,7 @@ def _huber_loss(x, t, delta, reduce):
 def _contrastive(x0, x1, y, margin, reduce):
     """Pulls pairs of label 1 together, and pushes others apart up to a margin."""
     squared = torch.sum(torch.square(x0 - x1), dim=1)
-    far = torch.square(F.relu(margin - torch.sqrt(squared)))
+    far = torch.square(F.relu(margin - torch.linalg.vector_norm(x0 - x1, dim=1)))
     return _reduced((y * squared + (1 - y) * far) * 0.5, reduce)
 
 

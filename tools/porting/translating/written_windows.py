@@ -95,8 +95,7 @@ def _local_response_normalization(x, n, k, alpha, beta):
 
 def _normalize(x, eps, axis):
     """x / (|x| + eps); torch's own takes the larger of both."""
-    norm = torch.sqrt(torch.sum(torch.square(x), dim=axis, keepdim=True))
-    return x / (norm + eps)
+    return x / (torch.linalg.vector_norm(x, dim=axis, keepdim=True) + eps)
 
 
 def _batch_normalization(x, gamma, beta, eps, running_mean, running_var, decay):
