@@ -11,8 +11,9 @@ from ganspec.tools.conformance.backward import needed_gradients
 pytest.importorskip("torch")
 
 import torch
-from support.conformance import gan_torch
 from torch import nn
+
+from support.conformance import gan_torch
 
 LABELS = 10
 
