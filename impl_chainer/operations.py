@@ -29,7 +29,7 @@ def gradient(of: Array, to: Array, create_graph: bool) -> Array:
     ones = Array(of.xp.ones_like(of.array), requires_grad=False)
     (result,) = chainer.grad([of], [to], grad_outputs=[ones], enable_double_backprop=create_graph)
     if result is None:  # an output of a network that does not read this input
-        return Array(to.xp.zeros_like(to.array), requires_grad=False)
+        return Array(to.xp.zeros_like(to.array), requires_grad=create_graph)
     return (
         result if create_graph else Array(result.array, requires_grad=False)
     )  # else its readers would ask for gradients

@@ -26,7 +26,7 @@ def norm(a: Array, stabiliser: float) -> Array:
 def gradient(of: Array, to: Array, create_graph: bool) -> Array:
     """The gradient of the sum of `of` with respect to `to`; with `create_graph` it can be differentiated again."""
     if not of.requires_grad:  # an output of a network that does not read this input
-        return torch.zeros_like(to)
+        return torch.zeros_like(to, requires_grad=create_graph)
     ones = torch.ones_like(of)
     # `materialize_grads`: zeros where another part of the formula has a graph, and this one does not reach `to`.
     (result,) = torch.autograd.grad(

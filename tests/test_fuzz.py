@@ -31,7 +31,7 @@ from ganspec.tools.fuzzing.systems import problems, systems
 from ganspec.tools.fuzzing.writing import MAIN
 from support.accepted_keys import keys_of_layer
 from support.programs import here
-from support.tiny_systems import NORMAL, write_system
+from support.tiny_systems import NORMAL, critic, write_system
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
@@ -83,6 +83,32 @@ def test_a_formula_may_differentiate_by_an_output_that_has_no_weights(feature, t
     )
     outputs = f'outputs = {{ logit = "l", feature = "{feature}" }}'
     system = write_system(tmp_path, "loss.toml", {"D": f"x = [1, 2, 2] | {TWO_OUTPUTS} | {outputs}"}, draws="", batch=2)
+    found = crosscheck_system(system, iterations=2)
+    assert found.agrees, found.first
+
+
+@pytest.mark.usefixtures("both_backends")
+def test_a_gradient_that_is_0_by_construction_has_layers_behind_it_all_the_same(tmp_path):
+    (tmp_path / "loss.toml").write_text(
+        'title = "t"\nsource = "none"\n[losses]\nD = "mean(D(grad(D(x, y).feature, x), y).logit)"\n'
+    )
+    layers = (  # the output `feature` reads the label alone
+        f'{{ kind = "embedding", name = "e", from = "y", units = 3, weight = "normal(0, 1)" }}, '
+        '{ kind = "flatten", name = "f", from = "x" }, { kind = "concat", from = ["f", "e"] }, '
+        f'{{ kind = "linear", name = "l", units = 1, {NORMAL} }}'
+    )
+    networks = {"D": f'x = [1, 2, 2]\ny = {{ labels = 2 }} | {layers} | outputs = {{ logit = "l", feature = "e" }}'}
+    found = crosscheck_system(write_system(tmp_path, "loss.toml", networks, draws="", batch=2, labels=2), iterations=2)
+    assert found.agrees, found.first
+
+
+@pytest.mark.usefixtures("both_backends")
+def test_a_gate_whose_bound_is_what_it_reads_stops_those_that_are_compared(tmp_path):
+    (tmp_path / "loss.toml").write_text(
+        'title = "t"\nsource = "none"\n[draws]\nu = { sample = "0.5", shape = [2] }\n[losses]\nD = "mean(D(x)) * 0 + mean(u)"\n'
+    )
+    steps = '[[steps]]\nupdate = ["D"]\nrepeat = 2\nuntil = { report = "loss_D", above = 0.49999999999999994 }'
+    system = write_system(tmp_path, "loss.toml", {"D": critic()}, draws="", steps=steps)
     found = crosscheck_system(system, iterations=2)
     assert found.agrees, found.first
 

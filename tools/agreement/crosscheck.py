@@ -150,6 +150,8 @@ def _lockstep(
         recording.forget()
         batches.clear()
         for turn in zip_longest(*(given.witness.repeats() for given in everyone)):
+            if not any(turn[: len(compared)]):
+                break  # one that is moved alone goes on: what its gate reads is at the bound, but for rounding
             place = Place(iteration, *(turn[0] or (None, None)))
             if not _same_turn(judge, settings.names, place, turn):
                 return bundle  # one repeats a step and another does not: from here on nothing can be compared

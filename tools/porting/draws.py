@@ -125,7 +125,7 @@ class Tape:
         Raises:
             DrawError: his model draws nothing more there, or another shape or distribution.
         """
-        while self.left and self.left[0].dropped == 0.0 and request.family != "bernoulli":
+        while self.left and self.left[0].dropped == 0.0 and (request.family, request.a) != ("bernoulli", 1.0):
             self.left.pop(0)  # nothing is dropped: PyTorch does not draw for that
         if not self.left:
             raise DrawError(f"{request}: draw {self._count + 1}, but your model draws {self._count} times")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,12 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 import numpy as np
 
-from ganspec.tools.porting.tracing.compiling import GONE, MODES, Source
+from ganspec.tools.porting.tracing.compiling import Source
 from ganspec.tools.porting.tracing.record import TENSORS, Seen
 from ganspec.tools.porting.translating import arrays, distributions, functions, links
-from ganspec.tools.porting.translating.arguments import Arguments, Unfit
+from ganspec.tools.porting.translating.arguments import Unfit
+from ganspec.tools.porting.translating.calls import Calls
+from ganspec.tools.porting.translating.scopes import Scopes
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ RESERVED = ("torch", "nn", "F", "math")  # names that the ported file uses itsel
 _NEVER = Seen()
 
 
-class Expressions:
+class Expressions(Calls, Scopes):
     """Translates the expressions of one function of his, or of a module's outermost level.
 
     Args:
@@ -56,7 +57,7 @@ class Expressions:
         return self.seen(node).is_all(*TENSORS)
 
     def static(self, node: ast.expr) -> tuple[bool, Any]:
-        """Returns: whether an expression is a name of the module's, or an attribute of one, that is known without a run; and what it is."""
+        """Returns: whether an expression is known without a run, as a name of the module's is; and what it is."""
         match node:
             case ast.Name(id=name) if name not in self.local:
                 if name in self.namespace:
@@ -250,54 +251,6 @@ class Expressions:
         self.writer.skip(self.source, node)
         return self.not_ported(node)
 
-    def _lambda(self, node: ast.Lambda) -> ast.expr:
-        inner = self.inside(node.args)
-        return ast.Lambda(inner.arguments(node.args), inner._if_ran(node.body))
-
-    def inside(self, parameters: ast.arguments, own: str = "") -> Expressions:
-        """Returns: the translation of a function inside this one."""
-        named = {
-            a.arg
-            for a in [
-                *parameters.posonlyargs,
-                *parameters.args,
-                *parameters.kwonlyargs,
-                parameters.vararg,
-                parameters.kwarg,
-            ]
-            if a
-        }
-        inner = Expressions(self.writer, self.source, self.namespace, self.local | named, own or self.own)
-        inner.tensors, inner.moded = list(self.tensors), self.moded
-        return inner
-
-    def arguments(self, parameters: ast.arguments) -> ast.arguments:
-        """Translate the parameters of a function: their defaults, and no annotations."""
-
-        def plain(parameter: ast.arg | None) -> ast.arg | None:
-            return ast.arg(self.renamed(parameter.arg)) if parameter else None
-
-        return ast.arguments(
-            posonlyargs=[plain(a) for a in parameters.posonlyargs], args=[plain(a) for a in parameters.args], vararg=plain(parameters.vararg),
-            kwonlyargs=[plain(a) for a in parameters.kwonlyargs], kw_defaults=[d and self.expr(d) for d in parameters.kw_defaults],
-            kwarg=plain(parameters.kwarg), defaults=[self.expr(d) for d in parameters.defaults],
-        )  # fmt: skip
-
-    def _comprehension(self, node: Any) -> ast.expr:
-        inner = Expressions(self.writer, self.source, self.namespace, set(self.local), self.own)
-        inner.tensors, inner.moded = self.tensors, self.moded
-        for generator in node.generators:
-            inner.local |= {n.id for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
-        new = type(node)(
-            **{
-                f: inner._if_ran(v) if isinstance(v, ast.expr) else [inner._generic(g) for g in v]
-                for f, v in ast.iter_fields(node)
-            }
-        )
-        return new
-
-    _listcomp = _setcomp = _dictcomp = _generatorexp = _comprehension
-
     def _binop(self, node: ast.BinOp) -> ast.expr:
         if isinstance(node.op, ast.Mod) and self.seen(node.left).kinds & TENSORS:
             return call("torch.remainder", self.expr(node.left), self.expr(node.right))
@@ -308,87 +261,3 @@ class Expressions:
         if names <= self.local and not any(isinstance(n, ast.Call) for n in ast.walk(node)):
             return node
         return self.refuse(node, "an f-string that computes", "compute the value before")
-
-    # Calls.
-
-    def _call(self, node: ast.Call) -> ast.expr:
-        if (
-            isinstance(node.func, ast.Attribute)
-            and isinstance(node.func.value, ast.Call)
-            and getattr(node.func.value.func, "id", "") == "super"
-        ):
-            name = "forward" if node.func.attr == "__call__" else node.func.attr
-            return ast.Call(
-                filled(f"super().{name}"), [self.expr(a) for a in node.args], [self._generic(k) for k in node.keywords]
-            )
-        callee = self.seen(node.func)
-        if (
-            isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("__getattribute__", "__getattr__")
-            and len(node.args) == 1
-        ):
-            return call("getattr", self.expr(node.func.value), self.expr(node.args[0]))
-        if isinstance(node.func, ast.Attribute) and self.seen(node.func.value).kinds & TENSORS:
-            return arrays.method(self, node)
-        if isinstance(node.func, ast.Attribute) and self.seen(node.func.value).is_all("scalar"):
-            return arrays.scalar_method(self, node)
-        if isinstance(node.func, ast.Attribute) and distributions.are(self.seen(node.func.value).things):
-            return distributions.method(self, node)
-        known, target = self.static(node.func)
-        if not known:
-            target = self._target(callee)
-        if not self.seen(node).count and not isinstance(target, type) and target is None:
-            return self.not_run(node)
-        if target is not None and (found := self._known_call(node, target)) is not None:
-            return found
-        if callee.is_all("link"):
-            return links.called(self, node)
-        if isinstance(node.func, ast.Attribute) and self.seen(node.func.value).is_all("link"):
-            return links.method(self, node)
-        return self.plain_call(node)
-
-    def _target(self, callee: Seen) -> Any:
-        """Returns: what a callee that is read from a variable always was, if it is a class or a function of a library."""
-        things = {id(getattr(t, "__func__", t)): t for t in callee.things}
-        if len(things) != 1 or not callee.kinds <= {"function", "class", "object"}:
-            return None
-        thing = next(iter(things.values()))
-        if arrays.is_numpys(thing) or thing in (chainer.cuda.get_array_module,):
-            return thing
-        return thing if isinstance(thing, type) and thing.__module__.startswith("chainer.") else None
-
-    def _known_call(self, node: ast.Call, target: Any) -> ast.expr | None:
-        """Translate the call of something that is known; None where it is translated as any other call."""
-        if found := arrays.call_of(self, node, target):
-            return found
-        if isinstance(target, type) and target.__module__.startswith("chainer."):
-            return links.construct(self, node, target)
-        if functions.is_chainers(target):
-            return functions.translate(self, node, target)
-        return None
-
-    def plain_call(self, node: ast.Call) -> ast.expr:
-        """Translate a call whose function and arguments keep their form."""
-        for keyword in node.keywords:
-            if keyword.arg in MODES and keyword.arg == "volatile":
-                raise Unfit("volatile= has no counterpart here", "leave it out: torch.no_grad() does it for the caller")
-        made = ast.Call(self.expr(node.func), *links.with_sizes(self, node))
-        if self.writer.reads_mode(self.static(node.func)[1]):
-            made.keywords.append(ast.keyword("training", self.training(node)))
-        return made
-
-    def bind(self, node: ast.Call, signature: inspect.Signature, called: Any = None) -> Arguments:
-        """Returns: the arguments of a call, those that Chainer 1 had left out."""
-        kept = [k for k in node.keywords if k.arg not in MODES + GONE or k.arg in signature.parameters]
-        a = Arguments(self, ast.Call(node.func, node.args, kept), signature, called)
-        a.node = node
-        return a
-
-    def mode(self, node: ast.Call) -> ast.expr:
-        """Returns: the expression of training mode for a call, which Chainer 1's keywords may give."""
-        for keyword in node.keywords:
-            if keyword.arg == "train":
-                return self.expr(keyword.value)
-            if keyword.arg == "test":
-                return ast.UnaryOp(ast.Not(), self.expr(keyword.value))
-        return self.training(node)

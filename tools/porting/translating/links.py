@@ -22,11 +22,9 @@ from ganspec.tools.porting.translating.link_rules import (
     LAYERS,
     Rule,
     as_module,
-    as_tuple,
     batch_norm_class,
-    inputs_of,
-    shape_of,
 )
+from ganspec.tools.porting.translating.link_sizes import parameter, with_sizes
 from ganspec.tools.porting.translating.templates import call, constant, filled
 
 if TYPE_CHECKING:
@@ -160,7 +158,7 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     if issubclass(cls, chainer.Initializer):
         return constant(None)
     if cls is chainer.Parameter:
-        return _parameter(writer, node)
+        return parameter(writer, node)
     if cls in (chainer.ChainList, chainer.Sequential):
         return _listed(writer, node, cls)
     if not issubclass(cls, chainer.Link):
@@ -184,35 +182,6 @@ def construct(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:
     made = ruled(rule, arguments_of(writer, node, cls), writer.seen(node).things)
     writer.writer.use_in(made)
     return made
-
-
-_INPUT_AXIS = {L.Linear: 1, L.Convolution2D: 1, L.ConvolutionND: 1, L.Deconvolution2D: 0, L.DeconvolutionND: 0}
-
-
-def with_sizes(writer: Expressions, node: ast.Call) -> tuple[list[ast.expr], list[ast.keyword]]:
-    """Translate the arguments of a link's construction; where they leave the input's size open, it is put in."""
-    made, keywords = [writer.expr(a) for a in node.args], [writer._generic(k) for k in node.keywords]
-    things = writer.seen(node).things
-    axes = {axis for t in things for cls, axis in _INPUT_AXIS.items() if isinstance(t, cls)}
-    if len(axes) != 1:
-        return made, keywords
-    size = inputs_of(things, shape_of("W", axes.pop()))
-    if size is None:
-        return made, keywords
-    if len(made) == 1 and not isinstance(made[0], ast.Starred) and all(type(t) is L.Linear for t in things):
-        outs = {t.W.shape[0] for t in things}  # one number is the output's size
-        if outs <= set(writer.seen(node.args[0]).things) | {getattr(node.args[0], "value", None)}:
-            return [size, *made], keywords
-    if made and _is_none(writer, node.args[0]):
-        made[0] = size
-    for keyword, own in zip(keywords, node.keywords, strict=True):
-        if own.arg in ("in_size", "in_channels") and _is_none(writer, own.value):
-            keyword.value = size
-    return made, keywords
-
-
-def _is_none(writer: Expressions, node: ast.expr) -> bool:
-    return (isinstance(node, ast.Constant) and node.value is None) or writer.seen(node).is_all("none")
 
 
 def superclass(writer: Expressions, node: ast.Call, cls: type, links: list[Any]) -> ast.Call:
@@ -282,27 +251,6 @@ _MODULES = {
     L.LayerNormalization: "nn.LayerNorm", L.GroupNormalization: "nn.GroupNorm", L.DilatedConvolution2D: "nn.Conv2d",
     L.PReLU: "_PReLU",
 }  # fmt: skip
-
-
-def _parameter(writer: Expressions, node: ast.Call) -> ast.expr:
-    a = writer.bind(node, inspect.signature(chainer.Parameter))
-    arrays = [p for p in writer.seen(node).things if p.array is not None]
-    if a.seen("initializer").is_all("array"):
-        return filled("nn.Parameter(value)", value=a["initializer"])
-    if a.value("shape") is None and a.seen("shape").is_all("none"):
-        if isinstance(a.value("initializer"), int | float):
-            return filled("nn.Parameter(torch.tensor(value))", value=constant(float(a.value("initializer"))))
-        shapes = {p.shape for p in arrays}
-        if len(shapes) != 1:
-            raise Unfit("a parameter without a shape", "give its shape")
-        shape: ast.expr = constant(shapes.pop())
-    else:
-        shape = as_tuple(a, a["shape"])
-    if isinstance(a.value("initializer"), int | float):
-        return filled(
-            "nn.Parameter(torch.full(shape, value))", shape=shape, value=constant(float(a.value("initializer")))
-        )
-    return filled("nn.Parameter(torch.zeros(shape))", shape=shape)
 
 
 def _listed(writer: Expressions, node: ast.Call, cls: type) -> ast.expr:

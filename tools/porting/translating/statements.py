@@ -13,6 +13,8 @@ import chainer
 from ganspec.tools.porting.tracing.record import TENSORS
 from ganspec.tools.porting.translating import links
 from ganspec.tools.porting.translating.arguments import Unfit
+from ganspec.tools.porting.translating.constructors import Constructors
+from ganspec.tools.porting.translating.contexts import Contexts
 from ganspec.tools.porting.translating.expressions import Expressions
 from ganspec.tools.porting.translating.link_methods import settles_initial_values
 from ganspec.tools.porting.translating.templates import call, constant, filled
@@ -21,7 +23,7 @@ _LIBRARIES = ("chainer", "chainermn", "chainerx", "numpy", "cupy", "six", "__fut
 _HARMLESS = (ast.Pass, ast.Continue, ast.Break)
 
 
-class Statements:
+class Statements(Constructors, Contexts):
     """Translates the statements of one function or class of his.
 
     Args:
@@ -103,56 +105,6 @@ class Statements:
         ):
             return [ast.Assign([ast.Attribute(made.args[0], made.args[1].value, ast.Store())], made.args[2], lineno=0)]
         return [ast.Expr(made)]
-
-    def _initialisation(self, node: ast.Call) -> list[ast.stmt] | None:
-        """Translate `super().__init__(...)` and `Chain.__init__(self, ...)`; None for anything else."""
-        func = node.func
-        if not isinstance(func, ast.Attribute) or func.attr != "__init__" or self.owner is None:
-            return None
-        of_super = isinstance(func.value, ast.Call) and getattr(func.value.func, "id", "") == "super"
-        things = self.within.seen(func).things
-        functions = {getattr(t, "__func__", t) for t in things}
-        if len(functions) > 1:
-            raise Unfit("which class's constructor this calls differs", "construct one class at a time")
-        function = functions.pop() if functions else None
-        module, cls = str(getattr(function, "__module__", "")), _class_of(function)
-        arguments = node.args if of_super else node.args[1:]
-        own = self.within.own
-        if cls is None or not module.startswith("chainer."):
-            if cls is object or module in ("", "builtins"):
-                return [ast.Expr(filled("super().__init__()"))]
-            made = [self.within.expr(a) for a in arguments], [self.within._generic(k) for k in node.keywords]
-            return [ast.Expr(ast.Call(filled("super().__init__"), *made))]
-        node = ast.copy_location(ast.Call(func, arguments, node.keywords), node)
-        if cls in (chainer.Link, chainer.Chain):
-            base = next((b for b in self.owner.__mro__ if b in links.LINKS), None)
-            if base is None:
-                return self._with_links(node, own)
-        if cls is chainer.ChainList or cls is chainer.Sequential:
-            made_list = links._listed(self.within, node, cls)
-            assert isinstance(made_list, ast.Call)
-            return [ast.Expr(ast.Call(filled("super().__init__"), made_list.args, []))]
-        instances = [t for t in self.writer.instances if isinstance(t, self.owner)]
-        return [ast.Expr(links.superclass(self.within, node, cls, instances))]
-
-    def _with_links(self, node: ast.Call, own: str) -> list[ast.stmt]:
-        """super().__init__(l1=L.Linear(...)) names the links as keywords."""
-        made: list[ast.stmt] = [ast.Expr(filled("super().__init__()"))]
-        for keyword in node.keywords:
-            value = self.within.expr(keyword.value)
-            if self.within.seen(keyword.value).is_all("tuple", "number"):  # Link.__init__(W=shape) makes a parameter
-                shape = value if self.within.seen(keyword.value).is_all("tuple") else ast.Tuple([value], ast.Load())
-                value = filled("nn.Parameter(torch.zeros(shape))", shape=shape)
-            if keyword.arg is None:
-                loop = ast.parse(f"for name, link in __links__.items():\n    {own}.add_module(name, link)").body[0]
-                assert isinstance(loop, ast.For)
-                loop.iter = filled("links.items()", links=value)
-                made.append(loop)
-            else:
-                made.append(
-                    ast.Assign([ast.Attribute(ast.Name(own, ast.Load()), keyword.arg, ast.Store())], value, lineno=0)
-                )
-        return made
 
     def _assign(self, node: ast.Assign) -> list[ast.stmt]:
         if len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
@@ -264,52 +216,6 @@ class Statements:
             )
         ]
 
-    def _with(self, node: ast.With) -> list[ast.stmt]:
-        kept = []
-        for item in node.items:
-            context = item.context_expr
-            if (
-                isinstance(context, ast.Call)
-                and isinstance(context.func, ast.Attribute)
-                and context.func.attr == "init_scope"
-            ):
-                continue
-            things = self.within.seen(context.func if isinstance(context, ast.Call) else context).things
-            names = {getattr(t, "__name__", type(t).__name__) for t in things}
-            if names & {
-                "get_device",
-                "get_device_from_id",
-                "get_device_from_array",
-                "using_device",
-                "Device",
-                "DummyDeviceType",
-                "CpuDevice",
-            }:
-                continue
-            if names == {"no_backprop_mode"}:
-                kept.append(ast.withitem(call("torch.no_grad")))
-            elif names == {"force_backprop_mode"}:
-                kept.append(ast.withitem(call("torch.enable_grad")))
-            elif (
-                names == {"using_config"}
-                and isinstance(context, ast.Call)
-                and self._setting(context) == ("enable_backprop", False)
-            ):
-                kept.append(ast.withitem(call("torch.no_grad")))
-            elif names == {"using_config"}:
-                raise Unfit(
-                    "chainer.using_config inside of a model has no counterpart",
-                    "call the part with .eval(), or leave it to the caller",
-                )
-            else:
-                kept.append(self.within._generic(item))
-        body = self.block(node.body)
-        return [ast.With(kept, body, lineno=0)] if kept else body
-
-    def _setting(self, node: ast.Call) -> tuple[Any, Any]:
-        values = [a.value if isinstance(a, ast.Constant) else self.within.seen(a).only for a in node.args]
-        return (values[0], values[1]) if len(values) == 2 else (None, None)
-
     def _import(self, node: ast.Import | ast.ImportFrom) -> list[ast.stmt]:
         return []  # what is used of it is imported by the ported file
 
@@ -342,16 +248,6 @@ def _lines(value: Any) -> list[str]:
     return [line.strip() for line in value.strip().splitlines() if line.strip()] if isinstance(value, str) else []
 
 
-def _class_of(function: Any) -> type | None:
-    """Returns: the class of Chainer's whose constructor a function is."""
-    name = str(getattr(function, "__qualname__", "")).rpartition(".")[0]
-    import sys
-
-    module = sys.modules.get(str(getattr(function, "__module__", "")))
-    found = getattr(module, name, None) if module and name else None
-    return found if isinstance(found, type) else None
-
-
 def _not_run(place: str) -> ast.stmt:
     text = f"{place} was not run when this was ported"
     return ast.Raise(call("NotImplementedError", constant(text)), None)
@@ -360,7 +256,9 @@ def _not_run(place: str) -> ast.stmt:
 def _raises_plainly(node: ast.stmt) -> bool:
     return isinstance(node, ast.Raise) and node.exc is not None and all(
         isinstance(n, ast.Raise | ast.Call | ast.Constant | ast.Name | ast.expr_context) for n in ast.walk(node)
-    ) and not any(isinstance(n, ast.Name) and not n.id.endswith("Error") and n.id != "Exception" for n in ast.walk(node))  # fmt: skip
+    ) and not any(
+        isinstance(n, ast.Name) and not n.id.endswith("Error") and n.id != "Exception" for n in ast.walk(node)
+    )  # fmt: skip
 
 
 def _returns_plainly(node: ast.stmt) -> bool:
