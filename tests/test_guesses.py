@@ -10,6 +10,7 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.spec.parts.optimizers import Adam, Clip, RMSProp
+from ganspec.tools.agreement.guesses import guess
 from support.guess_cases import (
     IMAGES,
     RANDOM,
@@ -69,6 +70,29 @@ ANYTHING = {
 def test_of_anything(name):
     right, wrong, words = ANYTHING[name]
     assert words in said(plain(right), wrong)
+
+
+def test_weight_decay_is_told_where_one_coefficient_holds_for_the_whole_network():
+    w, right = SQUARE[:1], 0.1 * ROWS[:1]
+    others = [(IMAGES, 0.2 * IMAGES[::-1]), (SQUARE[0], ROWS[0])]
+
+    def told(*changes):
+        found = tuple((p, g, g + change * p) for (p, g), change in zip(others, changes, strict=True))
+        return said(quantity_case("parameter gradient", right, inputs=(w,), others=found), right + 0.003 * w)
+
+    assert told(0.003, 0.003) == "weight decay: 0.003 times the parameter is added to its gradient"
+    assert "weight decay" in told(0.003, 0.0), "of a vector none is taken"
+    assert told(0.0, 0.0) == told(0.004, 0.003) == told(0.003, 0.004) == ""
+
+
+def test_what_is_0_is_told_as_far_as_it_is_known():
+    assert said(quantity_case("report", 0.7), 0.0) == ""
+    assert said(quantity_case("layer", ROWS), 0 * ROWS) == "it is 0 everywhere"
+    assert said(quantity_case("moment", ROWS), 0 * ROWS) == "it is 0 everywhere: never computed"
+    labels = np.array([3, 1, 4, 1, 5, 9])
+    case = quantity_case("draw", labels)
+    case = replace(case, quantity=replace(case.quantity, value=labels))
+    assert guess(replace(case, found=0 * labels)) == "all are 0: constant labels are given"
 
 
 def test_a_gradient_of_0_and_a_value_of_the_time_before():

@@ -79,6 +79,8 @@ def _case(
     # Two roundings more, for a guess is recomputed in yet another order.
     case = Case(system, quantity, found.value, 2 * d.allowance, fade=system.at(d.place.iteration)[1])
     known = _Known(system, quantity, records[right], state)
+    if quantity.kind in ("parameter", "parameter gradient"):
+        case = replace(case, others=known.others(records[wrong]))
     if quantity.kind == "layer":
         return known.of_layer(case, draws)
     if quantity.kind in ("parameter", "moment"):
@@ -161,6 +163,20 @@ class _Known:
         """Returns: the parameter whose gradient the quantity is."""
         network, _, path = self.quantity.name.partition(" by ")[2].partition("/")
         return self._parameter(network, path)
+
+    def others(self, found: Record) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]:
+        """Returns: each other parameter of the network before, with its value or gradient here and as another witness has it."""
+        start = self.quantity.name.partition("/")[0] + "/"
+        network = start.removesuffix("/").rpartition(" ")[2]
+        return tuple(
+            (self._parameter(network, path), q.value, found[key].value)
+            for key, q in self.record.items()
+            if q.kind == self.quantity.kind
+            and q.name.startswith(start)
+            and q.name != self.quantity.name
+            and key in found
+            if f"parameters/{network}/{(path := q.name.removeprefix(start))}" in self.state.arrays
+        )
 
     def whole_gradient(self) -> float:
         """Returns: the norm of all gradients of the loss whose gradient the quantity is."""

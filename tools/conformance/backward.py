@@ -11,7 +11,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ganspec.spec.plan.graph import NON_DIFFERENTIABLE
+from ganspec.spec.plan.plan import StepPlan
+from ganspec.spec.system import Stage
+
 Key = tuple[int, str]  # a network's node of the plan, and a layer
+
+
+def needed_gradients(plan: StepPlan, stage: Stage) -> set[Key]:
+    """Find the layers' values whose gradient is of use: it flows on to a parameter that moves, or to a variable of a formula.
+
+    No other gradient has to be computed: in G's step the embedding of the labels in D has one only where D's parameters are
+    differentiated by the way, and thrown away.
+
+    Args:
+        plan: plan of the step.
+        stage: stage of growth.
+
+    Returns: network node and layer of each.
+    """
+    variables = {node.inputs[1] for node in plan.nodes if node.op == "grad"}
+    flows: list[bool] = []  # by node of the plan
+    found: set[Key] = set()
+    for i, node in enumerate(plan.nodes):
+        through = node.op not in NON_DIFFERENTIABLE and any(flows[j] for j in node.inputs)
+        trained = node.op == "network" and (node.value in plan.step.update or i in plan.trained_later)
+        kept = node.op == "kept" and node.value.network in plan.step.update
+        flows.append(through or trained or kept or i in variables)
+        if node.op == "network":
+            architecture = stage.networks[node.value]
+            inner = {name for name, j in zip(architecture.inputs, node.inputs, strict=True) if flows[j]}
+            for layer in architecture.layers:
+                if (trained and layer.parameters) or not inner.isdisjoint(layer.inputs):
+                    inner.add(layer.name)
+                    found.add((i, layer.name))
+    return found
 
 
 @dataclass(frozen=True)

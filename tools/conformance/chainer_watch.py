@@ -56,7 +56,8 @@ class Links(chainer.LinkHook):  # type: ignore[misc]
     def forward_preprocess(self, args: Any) -> None:
         if id(args.link) in self.networks:
             given = [a for a in (*args.args, *args.kwargs.values()) if hasattr(a, "shape")]
-            self.observer.enter(self.networks[id(args.link)], [self.to_numpy(a) for a in given])
+            arrays, recorded = [self.to_numpy(a) for a in given], chainer.config.enable_backprop
+            self.observer.enter(self.networks[id(args.link)], arrays, recorded=recorded)
 
     def forward_postprocess(self, args: Any) -> None:
         if id(args.link) in self.networks:

@@ -19,6 +19,7 @@ from ganspec.tools.agreement.report import Comparison
 from ganspec.tools.conformance import arguments
 from ganspec.tools.conformance.conventions import Conventions, alternatives, read_conventions
 from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.looks import Looks
 from ganspec.tools.conformance.mapping import match_arrays
 from ganspec.tools.conformance.reachable import Reachable
 from ganspec.tools.conformance.report import OURS, YOURS, ConformanceReport
@@ -111,9 +112,7 @@ def compare(
     with side.borrowed(), _random_state_kept():
         restore = reachable.snapshot()
         try:
-            found, judge = run(asked, side, reachable, declared)
-            if judge.first is not None and judge.first.difference.kind in LAYERS:
-                found, judge = _without_layers(asked, side, reachable, declared, restore, (found, judge))
+            found, judge = _compared(asked, side, reachable, declared, restore)
             suggestion = ""
             if judge.first is not None and suggest and not _on_trial():
                 suggestion = _suggestion(asked, side, reachable, declared, restore, judge)
@@ -155,6 +154,49 @@ def match_all(system: System, side: Side, mapping: Mapping[str, Mapping[str, str
                 + (f"; {hint}" if hint else "")
             )
     side.check({n: match_arrays(system.networks[n], side.held(n), mapping.get(n), n) for n in side.modules})
+
+
+def _compared(
+    asked: Asked, side: Side, reachable: Reachable, declared: Conventions, restore: Callable[[], None]
+) -> tuple[list[str], Judge]:
+    """Compare, and where something differs leave out what may make no difference: inner layers, and looks.
+
+    Returns: notes and the judge of the comparison that agrees; of that which leaves out nothing but layers where none does.
+
+    Raises:
+        ConformanceError: the code cannot be compared.
+    """
+    try:
+        found, judge = run(asked, side, reachable, declared)
+        if judge.first is not None and judge.first.difference.kind in LAYERS:
+            found, judge = _without_layers(asked, side, reachable, declared, restore, (found, judge))
+    except ConformanceError:
+        agreeing = _without_looks(asked, side, reachable, declared, restore)
+        if agreeing is None:
+            raise
+        return agreeing
+    if judge.first is None:
+        return found, judge
+    return _without_looks(asked, side, reachable, declared, restore) or (found, judge)
+
+
+def _without_looks(
+    asked: Asked, side: Side, reachable: Reachable, declared: Conventions, restore: Callable[[], None]
+) -> tuple[list[str], Judge] | None:
+    """Compare again without the evaluations that code makes only to look, if there may be such.
+
+    Returns: notes and the judge, if everything agrees then and all evaluations of the spec's were made; else None.
+    """
+    if not asked.looks.found or asked.looks.left_out:
+        return None
+    restore()
+    again = replace(asked, looks=Looks(left_out=True))
+    try:
+        notes, judge = _compared(again, side, reachable, declared, restore)
+    except ConformanceError:
+        return None
+    agrees = judge.first is None and again.looks.found and not again.looks.missed
+    return ([*notes, again.looks.note], judge) if agrees else None
 
 
 def _without_layers(

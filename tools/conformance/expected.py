@@ -23,6 +23,7 @@ from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Place, Quantity
 from ganspec.tools.agreement.rounding import Rounding
 from ganspec.tools.agreement.witnesses import behind_layers
+from ganspec.tools.conformance.backward import needed_gradients
 
 # Runs that are moved by one rounding. A user waits for each; in float32, where Adam divides rounding by rounding, one is too few.
 MOVED = {"float64": 1, "float32": 3}
@@ -134,7 +135,11 @@ class _Run:
         named = Names(self.system, place)
         layers = self._numpy(result.layers)
         forward = [*named.forward(self._numpy(dict(enumerate(result.values))), layers)]
-        behind = behind_layers(result, layers, self._numpy(result.layer_gradients))
+        useful = needed_gradients(result.plan, named.stage)
+        behind = {
+            loss: {i: {n: g for n, g in each.items() if (i, n) in useful} for i, each in nodes.items()}
+            for loss, nodes in behind_layers(result, layers, self._numpy(result.layer_gradients)).items()
+        }
         self.trainer.update(result)
         after = self.state = self.trainer.state()  # the update moves no statistics
         statistics, *moved = (

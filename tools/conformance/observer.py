@@ -20,6 +20,7 @@ from ganspec.tools.conformance.draws import Request, Tape
 from ganspec.tools.conformance.errors import ConformanceError, calling_line
 from ganspec.tools.conformance.expected import Repeat, order_of
 from ganspec.tools.conformance.kept import Kept
+from ganspec.tools.conformance.looks import Looks
 from ganspec.tools.conformance.recognition import (
     Evaluation,
     distance,
@@ -43,6 +44,7 @@ class Observer:
         repeats: what the spec's own training computes in this iteration.
         tape: its draws.
         blind: whether nothing but draws is seen, for the code is plain NumPy.
+        looks: evaluations that the code may make only to look.
         kept: what the code computes.
     """
 
@@ -50,6 +52,7 @@ class Observer:
     repeats: Sequence[Repeat]
     tape: Tape
     blind: bool = False
+    looks: Looks = field(default_factory=Looks)
     kept: Kept = field(init=False)
     current: int = 0
     failure: ConformanceError | None = None
@@ -79,16 +82,16 @@ class Observer:
 
     # Evaluations of networks, and what happens inside.
 
-    def enter(self, network: str, inputs: Sequence[np.ndarray]) -> None:
-        """A network is evaluated."""
+    def enter(self, network: str, inputs: Sequence[np.ndarray], *, recorded: bool = True) -> None:
+        """A network is evaluated; `recorded` is whether for gradients."""
         self.before(network, False)
+        theirs = self.kept.records[self.current] if self.repeat is not None else {}
+        place = (self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here(), theirs)
+        if not recorded and self.looks.is_one(*place):
+            self._evaluations.append(Evaluation(network, None))
+            return
         self._any = True
-        self._evaluations.append(
-            recognised(
-                self.repeat, self.system.run.batch, self.tape.stage, network, inputs, self._made_here(),
-                self.kept.records[self.current] if self.repeat is not None else {},
-            )
-        )  # fmt: skip
+        self._evaluations.append(recognised(*place))
         evaluation = self._evaluations[-1]
         if evaluation.nodes is None or evaluation.again or self.repeat is None:
             return
@@ -271,6 +274,7 @@ class Observer:
         """The iteration is over. Raises: ConformanceError: the spec would go on."""
         if self.failure is not None:
             raise self.failure
+        self.looks.end(self.steps, {n: [i for m, i in self._made if m == n] for n in range(len(self.steps))})
         if self.blind:
             missed = self.tape.missed(len(self.steps) - 1)
             if missed:

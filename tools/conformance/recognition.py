@@ -73,7 +73,7 @@ def recognised(
     again = False
     for number in range(max(1, parts)):
         given = [a[number * batch : (number + 1) * batch] for a in inputs] if parts > 1 else list(inputs)
-        distances = {i: _input_distance(repeat, stage, i, given, theirs) for i in nodes}
+        distances = {i: input_distance(repeat, stage, i, given, theirs) for i in nodes}
         left = [i for i in nodes if i not in made and i not in found]
         known = [i for i in nodes if i not in left and distances[i] < _SAME]
         if known and not any(distances[i] < _SAME for i in left):
@@ -86,7 +86,8 @@ def recognised(
     return Evaluation(network, tuple(found), again)
 
 
-def _input_distance(repeat: Repeat, stage: Stage, node: int, given: Sequence[np.ndarray], theirs: Record) -> float:
+def input_distance(repeat: Repeat, stage: Stage, node: int, given: Sequence[np.ndarray], theirs: Record) -> float:
+    """Returns: the relative distance of what a network is given from what an evaluation of the plan reads."""
     distances = []
     for k, values in enumerate(given[: len(repeat.plan.nodes[node].inputs)]):
         quantity = input_of(repeat, stage, node, k)

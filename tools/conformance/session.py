@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ganspec.tools.conformance.conventions import Conventions
 from ganspec.tools.conformance.draws import Tape
 from ganspec.tools.conformance.errors import ConformanceError, line_in
 from ganspec.tools.conformance.expected import Expected
+from ganspec.tools.conformance.looks import Looks
 from ganspec.tools.conformance.numpy_random import ReplayedGenerator, ReplayedState
 from ganspec.tools.conformance.observer import Observer
 from ganspec.tools.conformance.parameters import Parameters
@@ -41,6 +42,7 @@ class Asked:
         feed: function that makes the function which gives batches; None for random images.
         streams: function that makes the streams of a seed.
         inner: whether layers are compared whose value is not what their network gives.
+        looks: evaluations that the code may make only to look, gathered, and left out if it says so.
     """
 
     system: System
@@ -54,6 +56,7 @@ class Asked:
     feed: Callable[[], Callable[[], Any]] | None = None
     streams: Callable[[int], Streams] = Streams
     inner: bool = True
+    looks: Looks = field(default_factory=Looks)
 
 
 def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions) -> tuple[list[str], Judge]:
@@ -82,7 +85,7 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
         repeats = expected.iterate(iteration)
         places = [(r.place.step, r.place.repeat) for r in repeats if r.place.step is not None]
         tape = Tape(system, asked.seed, iteration, places, conventions, asked.streams)  # type: ignore[arg-type]
-        observer = Observer(system, repeats, tape, side.blind)
+        observer = Observer(system, repeats, tape, side.blind, asked.looks)
         stopped: ConformanceError | None = None
         try:
             returned = _train(asked, side, reachable, observer, feed)

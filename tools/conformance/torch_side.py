@@ -172,9 +172,8 @@ class TorchSide:
 
     def _before(self, observer: Observer, network: str) -> Any:
         def hook(module: Any, args: Any, kwargs: Any) -> None:
-            observer.enter(
-                network, [self.to_numpy(a) for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
-            )
+            given = [self.to_numpy(a) for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor)]
+            observer.enter(network, given, recorded=torch.is_grad_enabled())
 
         return uncompiled(hook)
 

@@ -38,7 +38,8 @@ def changes(loss: Loss, network: str) -> Iterator[tuple[str, Loss]]:
         for i, (sign, term) in enumerate(terms):
             said = render(term)
             rest = [*terms[:i], *terms[i + 1 :]]
-            yield f"{said} is missing from the loss of {network}", changed(whole, _sum(rest))
+            why = ", or 0 there, as a penalty on one side can be" if i in penal else ""
+            yield f"{said} is missing from the loss of {network}{why}", changed(whole, _sum(rest))
             turned = [*terms[:i], (-sign, term), *terms[i + 1 :]]
             yield f"{said} has the wrong sign in the loss of {network}", changed(whole, _sum(turned))
             for factor, words in ((2.0, "counts twice"), (0.5, "is halved")):

@@ -18,9 +18,16 @@ def sign(case: Case) -> Candidates:
 
 
 def nothing(case: Case) -> Candidates:
-    if case.right.shape == case.wrong.shape:
-        what = "no gradient arrives: the graph is cut by a detach, or is not kept for a second derivative"
-        yield what if "gradient" in case.quantity.kind else "it is 0 everywhere: never computed", 0.0 * case.right
+    if case.right.shape != case.wrong.shape or (case.right.size == 1 and "gradient" not in case.quantity.kind):
+        return  # a single number may well be 0, such as a penalty on one side only
+    if "gradient" in case.quantity.kind:
+        cause = "no gradient arrives: the graph is cut by a detach, or is not kept for a second derivative"
+    elif case.quantity.value.dtype.kind in "iu":
+        cause = "all are 0: constant labels are given"
+    else:
+        computed_later = case.quantity.kind in ("moment", "statistic", "average")
+        cause = "it is 0 everywhere" + (": never computed" if computed_later else "")
+    yield cause, 0.0 * case.right
 
 
 def named_ratio(case: Case) -> Candidates:

@@ -36,6 +36,8 @@ class Case:
         update: of an update the optimiser's definition, its count of updates (from 1) and learning rate; else None.
         whole: of a parameter's gradient the norm of the gradients by all parameters of the network; else 0.
         earlier: value of the same quantity in the iteration or repeat before, where it is known.
+        others: of a parameter or its gradient, for each other parameter of the network that both witnesses have: the parameter
+            before, the right value, and what was found.
     """
 
     system: System
@@ -53,6 +55,7 @@ class Case:
     update: tuple[Any, int, float] | None = None
     whole: float = 0.0
     earlier: np.ndarray | None = None
+    others: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...] = ()
 
     @property
     def right(self) -> np.ndarray:
@@ -91,6 +94,32 @@ def fitted(factor: np.ndarray, target: np.ndarray) -> float:
     """Returns: the number c for which c times `factor` is nearest to `target`; 0 where the factor is 0."""
     square = float((factor * factor).sum())
     return float((factor * target).sum()) / square if square else 0.0
+
+
+def decays(case: Case, decay: float, share: float = 0.1) -> bool:
+    """Tell whether the network's other parameters differ by a multiple of themselves, too.
+
+    What weight decay adds to one vector may be added by something else: the missing gradient of a weight's norm, too, is a
+    multiple of a weight with one row.
+
+    Args:
+        case: what is known of one parameter, or of its gradient.
+        decay: the multiple.
+        share: share of a difference that may be left unexplained.
+
+    Returns: whether each weight differs so, and each vector such as a bias so or not at all.
+    """
+    for p, right, wrong in ((np.asarray(a, np.float64) for a in other) for other in case.others):
+        allowed = case.tolerance * max(
+            1.0, float(np.linalg.norm(right)) / max(float(np.linalg.norm(case.right)), 1e-300)
+        )
+        if right.shape != wrong.shape:
+            return False
+        apart = float(np.linalg.norm(wrong - right))
+        left = float(np.linalg.norm(wrong - right - decay * p))
+        if left > max(allowed, share * apart) and (p.ndim > 1 or apart > allowed):
+            return False
+    return True
 
 
 Candidates = Iterator[tuple[str, np.ndarray]]  # a cause, in words for the user, and what it would have given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number
+from ganspec.tools.agreement.guesses.case import Candidates, Case, decays, fitted, number
 
 _FEW = 3  # numbers, to which a constant can be fitted
 
@@ -16,6 +16,7 @@ def weight_decay(case: Case) -> Candidates:
         case.wrong.shape == p.shape == case.right.shape
         and p.size >= _FEW
         and (decay := fitted(p, case.wrong - case.right))
+        and decays(case, decay)
     ):
         yield f"weight decay: {number(decay)} times the parameter is added to its gradient", case.right + decay * p
 
