@@ -52,7 +52,7 @@ class Replay(TorchDispatchMode):
         given = _given(func, args, kwargs)
         text, line = _call(name, given), calling_line()
         if name not in _OPERATORS:
-            known = "rand, randn, randint, uniform_, normal_, bernoulli_, random_ and dropout are"
+            known = "rand, randn, randint, uniform_, normal_, bernoulli_, exponential_, random_ and dropout are"
             raise self.fail(f"{line}: torch's operator {func} draws numbers that cannot be replayed; {known}")
         template = _template(name, given)
         if template.device.type not in ("cpu", self.device.type):
