@@ -219,3 +219,13 @@ def test_a_link_used_twice_has_one_value(tmp_path) -> None:
     np.savez(tmp_path / "m.npz", **(arrays | {"b/W": arrays["b/W"] + 1}))
     with pytest.raises(CarryError, match="a/W and b/W differ, which are one array in the class"):
         read(tmp_path / "m.npz", link)
+
+
+@pytest.mark.parametrize("dtype", ["c8", "i4", "U3"])
+def test_arrays_of_another_kind_are_refused_by_name(dtype, net, tmp_path) -> None:
+    arrays = expected(net)
+    first = next(a.chainer_path for a in arrays_of(net) if a.trained)
+    with (tmp_path / "model.npz").open("wb") as file:
+        np.savez(file, **{**arrays, first: np.zeros(arrays[first].shape, dtype)})
+    with pytest.raises(CarryError, match=f"{first} is of the dtype .*, expected floating-point numbers"):
+        read(tmp_path / "model.npz", net)

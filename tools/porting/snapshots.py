@@ -67,6 +67,14 @@ def read_model(
         notes.append(_OLD_STATISTICS)
     for array in arrays:
         value, first = values[array.chainer_path], values[array.same_as]
+        wanted = "f" if array.trained else "fiub"
+        if array.torch_key is not None and value.dtype.kind not in wanted:
+            what = "floating-point numbers" if array.trained else "real numbers"
+            raise CarryError(
+                f"{printable(array.chainer_path)} is of the dtype {value.dtype}, expected {what}",
+                file.path,
+                "give the snapshot as Chainer wrote it",
+            )
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             notes.append(f"{array.chainer_path} has a value that is not finite; it is carried as it is")
         if value.tobytes() != first.tobytes():
