@@ -1,7 +1,11 @@
 """The executable definition: what a system computes, in plain NumPy float64, written to be read.
 
     jets         numbers with derivatives along two directions
-    layers       the kinds of layer
+    layers       the kinds of layer, those with weights here
+    normalising  norms, and what compares samples
+    activations  functions of each number
+    shaping      layers that move, join and reduce numbers
+    mode         how a network is evaluated
     functions    the functions of formulas
     meanings     which expressions mean the same, and so are one value
     evaluations  what is remembered of an evaluation of a network, and of a gradient

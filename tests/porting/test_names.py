@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ganspec.tools.porting.carry_errors import CarryError
-from ganspec.tools.porting.names import LAYER_NAMES, arrays_of, layer_name, values_of
+from ganspec.tools.porting.names import LAYER_NAMES, arrays_of, values_of
 from support.old_models import chainer_modules, make_net
 
 
@@ -235,14 +235,3 @@ def test_a_name_that_a_module_of_torch_has_itself_ends_with_a_line(both_backends
     chainer = chainer_modules()
     link = chainer.Chain(half=chainer.links.EmbedID(2, 2), l=chainer.links.EmbedID(2, 2))
     assert keys(link) == {"half/W": "half_.weight", "l/W": "l.weight"}
-
-
-def test_the_names_are_those_that_the_translation_writes(both_backends) -> None:
-    from ganspec.tools.porting.translating.links import renamed
-
-    L = chainer_modules().links
-    classes = [
-        value for value in vars(L).values() if inspect.isclass(value) and issubclass(value, chainer_modules().Link)
-    ]
-    for name in {"W", "b", *(name for names in LAYER_NAMES.values() for name in names)}:
-        assert {c: layer_name(c, name) for c in classes} == {c: renamed(c, name) for c in classes}

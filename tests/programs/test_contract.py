@@ -13,7 +13,7 @@ from ganspec.tools.programs import options
 
 @pytest.mark.parametrize("name", command.PROGRAMS)
 def test_every_program_is_a_module_with_add_arguments_and_run(name, capsys):
-    program = importlib.import_module(f"ganspec.tools.programs.{name}")
+    program = importlib.import_module(f"ganspec.tools.programs.{name.replace('-', '_')}")
     assert callable(program.add_arguments)
     assert callable(program.run)
     with pytest.raises(SystemExit) as stopped:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ast
-import builtins
 import contextlib
-import importlib
 import inspect
 import os
 from collections.abc import Iterator, Mapping
-from types import ModuleType
 from typing import Any
 
 import ganspec.impl_chainer.compat  # noqa: F401
@@ -20,15 +17,9 @@ import numpy as np
 
 from ganspec.spec.text.errors import did_you_mean
 from ganspec.tools.porting.errors import PortError
+from ganspec.tools.porting.given_arguments import GivenArguments, parsed
 from ganspec.tools.porting.tracing.importing import Importer
 from ganspec.tools.porting.tracing.record import Trace
-
-_CALLABLE = "expected a name of the file itself, a function, link or initialiser of Chainer's, or a dtype"
-MOST_TEXT = 10_000  # characters of the arguments
-_ROOTS = {
-    "chainer": "chainer", "F": "chainer.functions", "L": "chainer.links", "np": "numpy", "numpy": "numpy",
-    "initializers": "chainer.initializers",
-}  # fmt: skip
 
 
 class Original:
@@ -57,8 +48,8 @@ class Original:
         self.importer = Importer([os.path.dirname(self.path), *sources], old_names)
         self.module = self.importer.load(path)
         self.cls = self._found()
-        self.arguments = _parsed(arguments)
-        self.link: chainer.Link | None = None
+        self.arguments = parsed(arguments)
+        self._given = GivenArguments(self.path, self.module, self.importer.sources)
 
     @property
     def trace(self) -> Trace:
@@ -75,8 +66,8 @@ class Original:
             PortError: the arguments do not fit, or the constructor failed.
         """
         with self.running(dtype):
-            values = [self._value(a) for a in self.arguments.args]
-            keywords = {str(k.arg): self._value(k.value) for k in self.arguments.keywords}
+            values = [self._given.value(a) for a in self.arguments.args]
+            keywords = {str(k.arg): self._given.value(k.value) for k in self.arguments.keywords}
             try:
                 inspect.signature(self.cls).bind(*values, **keywords)
             except TypeError as error:
@@ -195,60 +186,6 @@ class Original:
             )
         return value
 
-    def _value(self, node: ast.expr) -> Any:
-        """Returns: the value of an argument: a literal, a dotted name, or a call of one."""
-        match node:
-            case ast.Call(func=func, args=args, keywords=keywords):
-                function = self._value(func)
-                if not isinstance(function, type) and not self._is_his(function):
-                    raise PortError(f"--args: {ast.unparse(func)} cannot be called here; {_CALLABLE}")
-                return function(*map(self._value, args), **{str(k.arg): self._value(k.value) for k in keywords})
-            case ast.Name(id=name):
-                if name in vars(self.module):
-                    return self._known(vars(self.module)[name], node)
-                if name in ("dict", "list", "tuple", "range", "set"):
-                    return getattr(builtins, name)
-                if name in _ROOTS:
-                    return importlib.import_module(_ROOTS[name])
-                raise PortError(f"--args: {name!r} is neither a name of {self.path} nor one of {', '.join(_ROOTS)}")
-            case ast.Attribute(value=value, attr=attr):
-                owner = self._value(value)
-                if attr.startswith("_") or not hasattr(owner, attr):
-                    raise PortError(f"--args: {ast.unparse(value)} has no {attr!r}")
-                return self._known(getattr(owner, attr), node)
-            case ast.List(elts=elements):
-                return [self._value(e) for e in elements]
-            case ast.Tuple(elts=elements):
-                return tuple(self._value(e) for e in elements)
-            case ast.Dict(keys=keys, values=values):
-                return {self._value(k): self._value(v) for k, v in zip(keys, values, strict=True) if k is not None}
-        try:
-            return ast.literal_eval(node)
-        except ValueError:
-            raise PortError(f"--args: {ast.unparse(node)!r} is no literal, name or call of a name") from None
-
-    def _is_his(self, value: Any) -> bool:
-        return getattr(value, "__module__", None) in self.importer.sources
-
-    def _known(self, value: Any, node: ast.expr) -> Any:
-        """Returns: what a name stands for.
-
-        Raises:
-            PortError: it is neither of his own, nor one of Chainer's functions, links and initialisers, nor a dtype: text that
-                comes from elsewhere must not reach what else modules import.
-        """
-        if isinstance(value, type):
-            known = self._is_his(value) or issubclass(value, (chainer.Link, chainer.Initializer, np.generic))
-        elif isinstance(value, ModuleType):
-            known = value.__name__ in _ROOTS.values()
-        elif callable(value):
-            known = self._is_his(value) or str(getattr(value, "__module__", "")).startswith("chainer.functions.")
-        else:
-            known = isinstance(value, (bool, int, float, str, tuple, list, dict, np.dtype, type(None)))
-        if not known:
-            raise PortError(f"--args: {ast.unparse(node)} cannot be named here; {_CALLABLE}")
-        return value
-
 
 class _Inputs(chainer.LinkHook):
     """Records what each link is called with."""
@@ -291,20 +228,6 @@ def widen(link: chainer.Link, dtype: np.dtype) -> None:
             child._highprec_dtype = dtype
 
 
-def _parsed(text: str) -> ast.Call:
-    if len(text) > MOST_TEXT:
-        raise PortError(f"--args: {len(text)} characters; at most {MOST_TEXT} are read")
-    try:
-        tree = ast.parse(f"f({text}\n)", mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise PortError(f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}") from None
-    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
-        raise PortError(f"--args: expected arguments as in Python, such as '128, ch=512', found {text!r}")
-    if any(isinstance(a, ast.Starred) for a in tree.args) or any(k.arg is None for k in tree.keywords):
-        raise PortError("--args: * and ** cannot be used here")
-    return tree
-
-
 def _own(cls: type) -> set[str]:
     """Returns: names that a class or a base of his own has, Chainer's own classes left out."""
     return {name for c in cls.__mro__ if not c.__module__.startswith("chainer.") for name in vars(c)}
@@ -315,9 +238,3 @@ def _parameters(function: Any) -> list[str]:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
         return []
-
-
-def chainer_module(link: Any) -> ModuleType | None:
-    """Returns: the module of a link's class, where that is Chainer's own."""
-    module = inspect.getmodule(type(link))
-    return module if module is not None and module.__name__.startswith("chainer.") else None

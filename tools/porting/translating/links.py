@@ -12,6 +12,7 @@ import ganspec.impl_chainer.compat  # noqa: F401
 import chainer
 import chainer.links as L
 
+from ganspec.tools.porting.names import layer_name
 from ganspec.tools.porting.tracing.compiling import MODES
 from ganspec.tools.porting.translating import distributions
 from ganspec.tools.porting.translating.arguments import UNKNOWN, Unfit
@@ -30,14 +31,6 @@ from ganspec.tools.porting.translating.templates import call, constant, filled
 if TYPE_CHECKING:
     from ganspec.tools.porting.translating.expressions import Expressions
 
-# Names of parameters and statistics that PyTorch's layers have otherwise, by Chainer's class.
-_WEIGHT, _SCALE = {"W": "weight", "b": "bias"}, {"gamma": "weight", "beta": "bias"}
-RENAMED: dict[type, dict[str, str]] = {
-    L.Linear: _WEIGHT, L.Convolution2D: _WEIGHT, L.ConvolutionND: _WEIGHT, L.Deconvolution2D: _WEIGHT, L.DeconvolutionND: _WEIGHT,
-    L.DilatedConvolution2D: _WEIGHT, L.DepthwiseConvolution2D: _WEIGHT, L.EmbedID: _WEIGHT, L.PReLU: _WEIGHT,
-    L.BatchNormalization: {**_SCALE, "avg_mean": "running_mean", "avg_var": "running_var", "N": "num_batches_tracked"},
-    L.LayerNormalization: _SCALE, L.GroupNormalization: _SCALE,
-}  # fmt: skip
 _ATTRIBUTES: dict[type, dict[str, str]] = {
     L.Convolution2D: {
         "stride": "stride",
@@ -52,14 +45,6 @@ _ATTRIBUTES: dict[type, dict[str, str]] = {
     L.EmbedID: {"ignore_label": "padding_idx"},
     L.BatchNormalization: {"eps": "eps"},
 }
-
-
-def renamed(cls: type, name: str) -> str:
-    """Returns: the name that an array of a link of a class has in the ported module."""
-    for base in cls.__mro__:
-        if base in RENAMED:
-            return RENAMED[base].get(name, name)
-    return name
 
 
 def taken(name: str) -> bool:
@@ -98,7 +83,7 @@ def attribute(writer: Expressions, node: ast.Attribute) -> ast.expr:
         return filled("next(own.parameters()).device", own=owner)
     if node.attr == "forward" and classes:
         return ast.Attribute(owner, writer.writer.definitions.method_name(classes[0], "forward"), node.ctx)
-    names = {renamed(c, node.attr) for c in classes}
+    names = {layer_name(c, node.attr) for c in classes}
     if names == {node.attr}:
         names = {
             next((t[node.attr] for b, t in _ATTRIBUTES.items() if issubclass(c, b) and node.attr in t), node.attr)
@@ -282,6 +267,5 @@ __all__ = [
     "class_value",
     "construct",
     "method",
-    "renamed",
     "superclass",
 ]

@@ -16,7 +16,8 @@ import ganspec.impl_chainer.compat  # noqa: F401
 # isort: split
 
 from ganspec.tools.porting.errors import Refusal
-from ganspec.tools.porting.loading import _ROOTS, Original
+from ganspec.tools.porting.given_arguments import ROOTS
+from ganspec.tools.porting.loading import Original
 from ganspec.tools.porting.tracing.compiling import Source
 from ganspec.tools.porting.translating import functions, written
 from ganspec.tools.porting.translating.arguments import Unfit
@@ -227,7 +228,7 @@ class Writer:
         original = self.original
         source = self.sources[original.module.__name__]
         top = Expressions(
-            self, source, {**{r: sys.modules[m] for r, m in _ROOTS.items()}, **vars(original.module)}, set()
+            self, source, {**{r: sys.modules[m] for r, m in ROOTS.items()}, **vars(original.module)}, set()
         )
         cls = self.definition(original.cls, source, source.tree)  # type: ignore[arg-type]
         building = ast.Call(
