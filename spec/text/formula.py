@@ -132,11 +132,12 @@ def parse(text: str) -> Expression:
 def _levels(tree: Expression) -> int:
     levels, level = 0, [tree]
     while level:
-        levels, level = levels + 1, [child for node in level for child in _children(node)]
+        levels, level = levels + 1, [child for node in level for child in parts(node)]
     return levels
 
 
-def _children(tree: Expression) -> tuple[Expression, ...]:
+def parts(tree: Expression) -> tuple[Expression, ...]:
+    """Returns: the formulas directly inside a formula."""
     match tree:
         case Negative(operand):
             return (operand,)

@@ -15,6 +15,8 @@ import chainer
 import chainer.links as L
 import numpy as np
 
+from ganspec.tools.conformance.chainer_arrays import replaced
+
 _TYPES = {
     "ReLU": "relu",
     "Tanh": "tanh",
@@ -84,11 +86,8 @@ class Lifting:
             self._take(function, inputs, outputs)
             return outputs
 
-        chainer.FunctionNode.apply = apply
-        try:
+        with replaced(chainer.FunctionNode, "apply", apply):
             yield
-        finally:
-            chainer.FunctionNode.apply = original
 
     def _take(self, function: Any, inputs: Any, outputs: Any) -> None:
         kind = type(function).__name__

@@ -13,6 +13,7 @@ import chainer
 import chainer.links as L
 import numpy as np
 
+from ganspec.tools.conformance.chainer_arrays import replaced
 from ganspec.tools.porting.allowance import Movement
 from ganspec.tools.porting.draws import Recorder
 from ganspec.tools.porting.inputs import nested
@@ -245,8 +246,5 @@ def moving(movement: Movement) -> Iterator[None]:
                 y.array = movement.array(y.array)
         return outputs
 
-    chainer.FunctionNode.apply = apply
-    try:
+    with replaced(chainer.FunctionNode, "apply", apply):
         yield
-    finally:
-        chainer.FunctionNode.apply = original

@@ -23,7 +23,7 @@ import chainer
 import numpy as np
 
 from ganspec.spec.system import System
-from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output
+from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Number, Output, parts
 from ganspec.spec.training.state import initial_state
 from ganspec.tools.conformance.errors import is_library, line_in
 from ganspec.tools.conformance.reachable import Reachable
@@ -35,7 +35,6 @@ from ganspec.tools.updaters.lockstep import match_networks, run_update
 from ganspec.tools.updaters.old_chainer import old_chainer
 from ganspec.tools.updaters.recording import Recording
 from ganspec.tools.updaters.side import UpdaterSide
-from ganspec.tools.updaters.trees import parts
 
 ITERATIONS = 6  # that are recorded: enough to tell how a carried number moves
 _FAR = 1e3  # a value of a carried number that any bounds would cut

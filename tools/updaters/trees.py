@@ -4,21 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Output
-
-
-def parts(tree: Expression) -> tuple[Expression, ...]:
-    """Returns: the formulas directly inside a formula."""
-    match tree:
-        case Negative(operand):
-            return (operand,)
-        case Binary(_, left, right):
-            return (left, right)
-        case Call(_, arguments):
-            return arguments
-        case Output(of):
-            return (of,)
-    return ()
+from ganspec.spec.text.formula import Binary, Call, Expression, Name, Negative, Output, parts
 
 
 def walk(tree: Expression) -> Iterator[Expression]:

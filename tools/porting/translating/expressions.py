@@ -52,10 +52,6 @@ class Expressions(Calls, Scopes):
         """Returns: what an expression was when it ran."""
         return self.writer.trace.seen.get(getattr(node, "site", 0), _NEVER)
 
-    def was_tensor(self, node: ast.AST) -> bool:
-        """Returns: whether an expression was always a variable, a parameter or an array."""
-        return self.seen(node).is_all(*TENSORS)
-
     def static(self, node: ast.expr) -> tuple[bool, Any]:
         """Returns: whether an expression is known without a run, as a name of the module's is; and what it is."""
         match node:
