@@ -28,8 +28,8 @@ FLOORS = {
         "text", "layers", "parts", "network", "plan", "checks", "merging", "system", "description", "training", "reference",
     ],
     "tools": [
-        "errors", "processes", "backends", "data", "baselines", "sampling", "pictures", "agreement", "reporting", "fuzzing",
-        "vectors", "conformance", "porting", "updaters", "run", "programs", "__main__",
+        "errors", "processes", "backends", "data", "baselines", "sampling", "pictures", "quality", "exporting", "agreement",
+        "reporting", "fuzzing", "vectors", "conformance", "porting", "updaters", "run", "programs", "__main__",
     ],
 }  # fmt: skip
 

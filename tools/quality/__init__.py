@@ -1,0 +1,1 @@
+"""How good images are: FID and its like, by protocols that are recorded with each figure."""
