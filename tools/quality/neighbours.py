@@ -1,7 +1,7 @@
 """Precision, recall, density and coverage: whether samples lie among images and images among samples, by nearest neighbours.
 
-The features of images are x_1, ..., x_N, those of samples y_1, ..., y_M. Let r_k(x_i) be the distance from x_i to the k-th nearest
-of the other x, and s_k(y_j) likewise among the y. Then, with [...] = 1 where it holds, and k = 3:
+The features of images are x_1, ..., x_N, those of samples y_1, ..., y_M. Let r_k(x_i) be the distance from x_i to the k-th
+nearest of the other x, and s_k(y_j) likewise among the y. Then, with [...] = 1 where it holds, and k = 3:
 
     precision = 1/M sum_j [|y_j - x_i| <= r_k(x_i) for some i]
     recall    = 1/N sum_i [|x_i - y_j| <= s_k(y_j) for some j]

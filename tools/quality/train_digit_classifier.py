@@ -5,9 +5,10 @@
 FOLDER has the four files of MNIST (LeCun et al. 1998). The 60,000 training images train it; the 10,000 test images, which are
 the digits that ship with ganspec, are only counted at the end: the classifier has never seen what a run by default trains on.
 
-Every epoch shows each training image once, in batches, each of which is moved by -2 to 2 pixels along either axis. Adam follows the
-mean of the cross entropy, -log softmax(logits)[y], at a learning rate that falls as half a cosine. All that is random comes from
-the spec's streams. The same machine with the same PyTorch gives the same file; another one, whose sums round differently, a like one.
+Every epoch shows each training image once, in batches, each of which is moved by -2 to 2 pixels along either axis. Adam follows
+the mean of the cross entropy, -log softmax(logits)[y], at a learning rate that falls as half a cosine. All that is random comes
+from the spec's streams. The same machine with the same PyTorch gives the same file; another one, whose sums round differently,
+gives a file that is as good.
 """
 
 from __future__ import annotations
