@@ -56,7 +56,7 @@ def unknown_part(tree: Expression, names: Iterable[str]) -> FormulaError | None:
         tree: formula of numbers, names, + - * / ^, sqrt and floor.
         names: names that it may use.
 
-    Returns: what is wrong with the first name, function or output of a network that arithmetic does not have; None if there is none.
+    Returns: what is wrong with the first name, function or output of a network that arithmetic does not have; None without one.
     """
     match tree:
         case Name(name) if name not in names:
