@@ -75,6 +75,15 @@ _CHECKS: dict[str, Callable[[Any], _Complaint]] = {  # what resuming reads
 }
 
 
+def _flag(value: Any) -> _Complaint:
+    return None if isinstance(value, bool) else "expected true or false"
+
+
+_OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have besides
+    "tensorboard": _flag,
+}
+
+
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Write the record of a run, whole or not at all.
 
@@ -118,7 +127,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         )
     if found != FORMAT:
         raise RunError(f"{path}: is not the record of a run of this version ({FORMAT})")
-    for key, check in _CHECKS.items():
+    for key, check in (_CHECKS | {key: check for key, check in _OPTIONAL.items() if key in record}).items():
         if key not in record:
             raise RunError(f"{path}: is damaged: the key '{key}' is missing; put it back, or start a new run")
         if complaint := check(record[key]):
