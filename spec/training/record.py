@@ -23,6 +23,7 @@ _OLDER = ("ganspec run 1",)
 _MAX_BYTES = 10_000_000  # of run.json; that of the largest system has under 100 kB
 _MAX_TEXT = 5_000  # characters of a name or path
 _MAX_SETTINGS = 1_000
+_MAX_CLASSES = 30_000  # names of classes of the data, as many as `tools/data/bounds.py` admits
 
 
 class RunError(Exception):
@@ -75,11 +76,17 @@ _CHECKS: dict[str, Callable[[Any], _Complaint]] = {  # what resuming reads
 }
 
 
+def _classes(value: Any) -> _Complaint:
+    right = isinstance(value, list) and 0 < len(value) <= _MAX_CLASSES and all(map(_is_text, value))
+    return None if right else f"expected a list of 1 to {_MAX_CLASSES:,} texts, the names of the classes"
+
+
 def _flag(value: Any) -> _Complaint:
     return None if isinstance(value, bool) else "expected true or false"
 
 
 _OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have besides
+    "classes": _classes,
     "tensorboard": _flag,
 }
 

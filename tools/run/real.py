@@ -19,9 +19,9 @@ def real_images(feed: Feed, rows: int, columns: int, classes: int | None) -> np.
         feed: source of the images and their labels.
         rows: rows of the grid.
         columns: images in each row.
-        classes: number of labels of a conditional G: row r then has images of the label r modulo this, as samples have; else None.
+        classes: number of labels of a conditional G: row r has images of the label r modulo this, like the samples; else None.
 
-    Returns: pixels, uint8 (rows * columns, height, width, channels). A place is grey where the data, or a label, has too few images.
+    Returns: pixels, uint8 (rows * columns, height, width, channels); grey where the data, or a label, has too few images.
     """
     order = feed.streams.permutation("samples/real", Position(), len(feed.images))
     count = rows * columns
