@@ -23,7 +23,7 @@ from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.options import DRAWS, DTYPES
 from ganspec.tools import backends
-from ganspec.tools.data import Dataset, download
+from ganspec.tools.data import Cache, Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
@@ -35,7 +35,7 @@ from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
-from ganspec.tools.run.reading import load_for
+from ganspec.tools.run.reading import cache_at, load_for, processors
 from ganspec.tools.run.resume import FIXED, resume
 from ganspec.tools.sampling.latents import draw_of
 
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--download-to", type=Path, metavar="DIR", help="where data sets are kept; default: a cache folder"
     )
+    shared.add_cache(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; default: runs/SYSTEM-BACKEND-NNN")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--iterations", type=shared.positive, metavar="N", help="train up to this iteration in all")
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         # What training needs: framework, data, state.
         backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
         path = _data(arguments, system, folder)
-        data = load_for(system, path)
+        data = load_for(system, path, *_reading(arguments))
         state, record = resume(system, folder, options, data) if folder else (None, None)
         feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
         numbers = {key: options[key] for key in ("dtype", "device", "draws")}
@@ -183,6 +184,12 @@ def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | Non
     return None
 
 
+def _reading(arguments: argparse.Namespace) -> tuple[Cache | None, int]:
+    """Returns: where decoded images are kept, and the number of processes that decode them."""
+    always = arguments.cache or arguments.cache_to is not None
+    return cache_at(arguments.cache_to, always=always, look_only=arguments.dry_run), arguments.jobs or processors()
+
+
 class _NoDataYet(UserError):
     """There are no data. Training needs some; a dry run goes on without."""
 
@@ -228,11 +235,15 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
     # On which data, from which state.
     backends.load(options["backend"], to_train=True)
     try:
-        data: Dataset | None = load_for(system, _data(arguments, system, folder))
+        data: Dataset | None = load_for(system, _data(arguments, system, folder), *_reading(arguments))
+    except NotCached as missing:
+        data = missing.outline  # one image in every place; nothing is decoded for a rehearsal
+        print(missing)
     except _NoDataYet as error:
         data = None
         print(f"data: none yet: {error}")
-    state, record = resume(system, folder, options, data) if folder else (None, None)
+    known = data if data is None or data.fingerprint else None
+    state, record = resume(system, folder, options, known) if folder else (None, None)
     feed = None
     if data is not None:
         print("\n".join([f"data: {data.source}", *rehearsal.data_lines(data, system)]))
