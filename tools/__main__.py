@@ -23,6 +23,7 @@ PROGRAMS = {
     "systems": "list the systems there are",
     "show": "print a system: sources, networks, formulas, schedule, plan, every number",
     "train": "train a system",
+    "report": "write a training run as one HTML page",
     "sample": "draw images from a trained generator",
     "interpolate": "walk from sample to sample of a trained generator",
     "manifold": "draw a square of what a trained generator makes",
