@@ -13,7 +13,7 @@ class Optimizer:
     """What every optimiser holds.
 
     `moments` are vectors like the parameters' own, by name; `updates` is the number of updates done; `learning_rate` is that of
-    the next one.
+    the next one, before a schedule multiplies it.
 
     Args:
         definition: definition of the optimiser, from `spec.parts.optimizers`.
@@ -27,12 +27,13 @@ class Optimizer:
         self.learning_rate = definition.learning_rate
         self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
         """Move the parameters one step, in place; the gradient stays as it is.
 
         Args:
             parameters, gradient: vectors of all of the network's parameters.
             parts: the ranges of them that take part in this update.
+            factor: what the learning rate is multiplied by in this update.
         """
         raise NotImplementedError
 
@@ -40,10 +41,10 @@ class Optimizer:
 class Adam(Optimizer):
     """Adam in either definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
         beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
         self.updates += 1
-        size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
+        size, epsilon = self.definition.step_size(self.updates, self.learning_rate * factor)
         for start, end in parts:
             m, v, g = (a.array[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
             m *= beta1
@@ -62,7 +63,7 @@ class Adam(Optimizer):
 class RMSProp(Optimizer):
     """RMSProp in every definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         xp = gradient.xp
         self.updates += 1
@@ -71,7 +72,7 @@ class RMSProp(Optimizer):
             v *= decay
             v += (1.0 - decay) * (g * g)
             root = xp.sqrt(v + epsilon) if place == "inside" else xp.sqrt(v) + epsilon
-            step = g * self.learning_rate
+            step = g * (self.learning_rate * factor)
             step /= root
             parameters.array[start:end] -= step
 

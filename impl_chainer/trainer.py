@@ -145,9 +145,10 @@ class Trainer:
         self.reports |= recorded
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
-            network = self.networks[name]
+            network, factor = self.networks[name], self.system.rate_factor(name, self.iteration)
+            parts = self._parts[self.system.at(self.iteration)[0]][name]
             with self._moving():
-                network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
+                network.optimizer.update(network.vector, gradient, parts, factor)
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
@@ -209,7 +210,7 @@ class Trainer:
 
     @property
     def learning_rates(self) -> dict[str, float]:
-        """The learning rate of each trained network, now."""
+        """The learning rate of each trained network, now, before a schedule multiplies it."""
         return {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers}
 
     def scale_learning_rates(self, decay: Decay) -> None:

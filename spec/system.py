@@ -132,6 +132,11 @@ class System:
         """Returns: the stage of an iteration, and the part of that stage that is over, from 0 to 1, for layers that fade."""
         return self.growth.at(iteration, self.run.batch) if self.growth else (0, 0.0)
 
+    def rate_factor(self, network: str, iteration: int) -> float:
+        """Returns: what a network's learning rate is multiplied by in an iteration, counted from 0; 1 without a schedule."""
+        schedule = self.optimizers[network].learning_rate_schedule
+        return schedule.factor(iteration) if schedule else 1.0
+
 
 def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = False) -> System:
     """Read a system, its variant and everything it mentions, and check all of it.

@@ -4,22 +4,25 @@ Frameworks disagree on what "Adam" and "RMSProp" are. PyTorch's Adam adds epsilo
 Keras' before it; TensorFlow 1's RMSProp adds epsilon inside the square root and starts its accumulator at 1. So the definition
 is a key, and both backends implement all definitions.
 
-Every optimiser has `learning_rate`, and optionally `clip`; a system that changes the `kind` of its base keeps these two.
+Every optimiser has `learning_rate`, and optionally `learning_rate_schedule` and `clip`; a system that changes the `kind` of its
+base keeps these three.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Protocol
 
+from ganspec.spec.parts.learning_rates import LearningRateSchedule, read_learning_rate_schedule
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
 
 ADAM_PLACES = ("corrected", "uncorrected")
 RMSPROP_PLACES = ("outside", "inside")
 CLIP_TIMES = ("before", "after")
-SHARED = ("learning_rate", "clip")  # keys that every kind has
+SHARED = ("learning_rate", "learning_rate_schedule", "clip")  # keys that every kind has
+_TABLES = ("learning_rate_schedule", "clip")  # those of them that are tables, as those of networks are
 _FEW = 2  # wrong keys are each noted; more of them come from another kind, and are noted together
 
 
@@ -60,6 +63,9 @@ class Optimizer(Protocol):
     @property
     def clip(self) -> Clip | None: ...
 
+    @property
+    def learning_rate_schedule(self) -> LearningRateSchedule | None: ...
+
     def moments(self) -> dict[str, Moment]:
         """Returns: the moments, by the names that checkpoints use."""
 
@@ -82,6 +88,7 @@ class Adam:
     beta2: float
     epsilon: float
     epsilon_place: str
+    learning_rate_schedule: LearningRateSchedule | None = None
 
     kind: ClassVar[str] = "adam"
 
@@ -110,6 +117,7 @@ class RMSProp:
     start: float
     epsilon: float
     epsilon_place: str
+    learning_rate_schedule: LearningRateSchedule | None = None
 
     kind: ClassVar[str] = "rmsprop"
 
@@ -128,7 +136,7 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
     """
     # Tell the tables of networks from the shared keys.
     networks = list(networks)
-    own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n != "clip")}
+    own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n not in _TABLES)}
     shared = {k: v for k, v in table.data.items() if k not in own}
     for n in own:
         if n not in networks:
@@ -163,6 +171,7 @@ def read_optimizer(table: Table, kind_key: str) -> Optimizer:
     if table.data.get("kind") != kind or _is_of_another_kind(table, kind, kind_key):
         return Adam(0.0, None, 0.0, 0.0, 1.0, ADAM_PLACES[0])
     optimizer = KINDS[kind].read(table, table.number("learning_rate", least=0), _clip(table))
+    optimizer = replace(optimizer, learning_rate_schedule=read_learning_rate_schedule(table))
     table.close()
     return optimizer
 
@@ -213,7 +222,7 @@ class OptimizerKind(NamedTuple):
         numbers: keys that it has besides those of every kind, each with a value that messages show as an example.
     """
 
-    read: Callable[[Table, float, Clip | None], Optimizer]
+    read: Callable[[Table, float, Clip | None], Adam | RMSProp]
     numbers: Mapping[str, str]
 
 

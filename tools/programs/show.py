@@ -64,9 +64,12 @@ def lines(system: System) -> list[str]:
         shape = format_shape(symbol.shape) if symbol.dtype == "float" else "a label"
         text.append(f"  {name} ~ {what}, {shape} per sample")
     text += ["", "optimisers"]
+    apart = ("clip", "learning_rate_schedule")
     for name, optimizer in system.optimizers.items():
-        numbers = (f"{key} = {value}" for key, value in vars(optimizer).items() if key != "clip")
+        numbers = (f"{key} = {value}" for key, value in vars(optimizer).items() if key not in apart)
         text.append(f"  {name}: {optimizer.kind}, {', '.join(numbers)}")
+        if schedule := optimizer.learning_rate_schedule:
+            text.append(f"  {name}: {schedule}")
         if clip := optimizer.clip:
             when = "after each update" if clip.when == "after" else "before each step that updates it"
             text.append(f"  {name}: every parameter is clipped to [{-clip.bound:g}, {clip.bound:g}] {when}")

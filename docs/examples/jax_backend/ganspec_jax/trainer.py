@@ -136,7 +136,8 @@ class Trainer:
         carried = {f"carried/{name}": recorded[name] for name in result.plan.carried}
         self.arrays |= carried | {f"reports/{n}": a for n, a in recorded.items() if f"reports/{n}" in self.arrays}
         for network, gradients in result.gradients.items():
-            definition, rate = self.system.optimizers[network], self.learning_rates[network]
+            definition = self.system.optimizers[network]
+            rate = self.learning_rates[network] * self.system.rate_factor(network, self.iteration)
             self.updates[network] += 1
             layers = self._stage.networks[network].layers  # parameters of other stages of growth take no part
             paths = [f"{layer.name}/{parameter.name}" for layer in layers for parameter in layer.parameters]
