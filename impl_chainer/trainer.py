@@ -43,7 +43,7 @@ class Trainer:
         seed: seed of all random numbers.
         state: state to start from; None for the initial state of the seed.
         dtype: "float32" or "float64".
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
             source of one's own, such as `spec.training.draws.RecordedDraws`.
         factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ganspec.spec.training.batches import in_native_order
-from ganspec.spec.training.options import DEVICES, DTYPES, check_choice
+from ganspec.spec.training.options import DTYPES, check_choice, check_device, missing_device
 
 Array = torch.Tensor
 
@@ -23,7 +23,7 @@ class ArrayContext:
     """Where arrays live, and in which precision.
 
     Args:
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         dtype: "float32" or "float64".
 
     Raises:
@@ -35,10 +35,11 @@ class ArrayContext:
     dtype: str
 
     def __post_init__(self) -> None:
-        check_choice("device", self.device, DEVICES)
+        check_device(self.device)
         check_choice("dtype", self.dtype, DTYPES)
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of PyTorch")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if missing := missing_device("PyTorch", self.device, count, "install a CUDA build of PyTorch"):
+            raise DeviceError(missing)
 
     @property
     def floating(self) -> torch.dtype:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ganspec.spec.training.options import DEVICES, MAX_SEED
+from ganspec.spec.training.options import DEVICES, MAX_SEED, is_device
 from ganspec.spec.training.protocol import REFERENCE, training_backends
 from ganspec.tools import backends
 
@@ -27,6 +27,17 @@ def seed(text: str) -> int:
         argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
     """
     return _whole(text, 0, MAX_SEED)
+
+
+def device(text: str) -> str:
+    """Returns: the device that an option says.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
+    """
+    if not is_device(text):
+        raise argparse.ArgumentTypeError(f"expected {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, found {text[:40]!r}")
+    return text
 
 
 def add_set(parser: argparse.ArgumentParser, of: str = "the system") -> None:
@@ -53,7 +64,13 @@ def add_backend(parser: argparse.ArgumentParser, default: str | None = None, *, 
 
 def add_device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> None:
     """Add --device; with the default None, the program settles what holds without it."""
-    parser.add_argument("--device", choices=DEVICES, default=default, help="default: cpu")
+    parser.add_argument(
+        "--device",
+        type=device,
+        metavar="DEVICE",
+        default=default,
+        help="cpu, cuda, or cuda:N for the N-th GPU from 0; default: cpu",
+    )
 
 
 def add_seed(parser: argparse.ArgumentParser, default: int | None = 0) -> None:

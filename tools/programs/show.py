@@ -123,6 +123,11 @@ def _run(system: System) -> list[str]:
         f"  samples every {run.samples_every:,} iterations{since}{later}, {run.grid[0]} rows of {run.grid[1]}",
         f"  a checkpoint every {run.checkpoint_every:,}; plots show means of {run.moving_average:,}",
     ]
+    if keep := run.keep:
+        further = [f"those of every {keep.every:,} iterations"] * bool(keep.every) + [f"the best {keep.best}"] * bool(
+            keep.best
+        )
+        text.append(f"  of the checkpoints are kept: {' and '.join([f'the newest {keep.last}', *further])}")
     if manifold:
         text.append(
             f"  with the samples, the manifold of G: {manifold.side}x{manifold.side} quantiles of its latent, "

@@ -33,6 +33,7 @@ from ganspec.tools.run.album import Album
 from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
+from ganspec.tools.run.keeping import check_best
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
 from ganspec.tools.run.resume import FIXED, resume
@@ -119,6 +120,7 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")
     system = load_system(name, settings)
+    check_best(system.run.keep)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")
     image = system.networks["G"].output_shape(next(iter(system.networks["G"].outputs)))

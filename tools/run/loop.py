@@ -197,7 +197,7 @@ class Training:
         except NotFiniteError as error:
             reason = f"{error.array} has a value that is not finite after iteration {state.iteration}"
             raise _Stop(reason) from None
-        self.folder.drop_old_checkpoints()
+        self.folder.drop_old_checkpoints(self.system.run.keep)
         self.saved = state.iteration
 
     def _checkpoint_path(self) -> Path:

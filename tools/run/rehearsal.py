@@ -174,10 +174,10 @@ def _peak(options: dict[str, Any]) -> str:
     else:
         unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
         text = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20:,.0f} MiB at most (resident, data included)"
-    if options["device"] != "cuda":
+    if options["device"] == "cpu":
         return text
     if options["backend"] == "torch":
-        size = importlib.import_module("torch").cuda.max_memory_reserved()
+        size = importlib.import_module("torch").cuda.max_memory_reserved(options["device"])
     else:
         size = importlib.import_module("cupy").get_default_memory_pool().total_bytes()
     return f"{text}; {size / 2**20:,.0f} MiB on the GPU"
