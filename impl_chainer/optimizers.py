@@ -27,13 +27,12 @@ class Optimizer:
         self.learning_rate = definition.learning_rate
         self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         """Move the parameters one step, in place; the gradient stays as it is.
 
         Args:
             parameters, gradient: vectors of all of the network's parameters.
             parts: the ranges of them that take part in this update.
-            factor: what the learning rate is multiplied by in this update.
         """
         raise NotImplementedError
 
@@ -41,10 +40,10 @@ class Optimizer:
 class Adam(Optimizer):
     """Adam in either definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
         self.updates += 1
-        size, epsilon = self.definition.step_size(self.updates, self.learning_rate * factor)
+        size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
         for start, end in parts:
             m, v, g = (a.array[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
             m *= beta1
@@ -63,7 +62,7 @@ class Adam(Optimizer):
 class RMSProp(Optimizer):
     """RMSProp in every definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         xp = gradient.xp
         self.updates += 1
@@ -72,7 +71,7 @@ class RMSProp(Optimizer):
             v *= decay
             v += (1.0 - decay) * (g * g)
             root = xp.sqrt(v + epsilon) if place == "inside" else xp.sqrt(v) + epsilon
-            step = g * (self.learning_rate * factor)
+            step = g * self.learning_rate
             step /= root
             parameters.array[start:end] -= step
 

@@ -148,7 +148,7 @@ class Trainer:
             network, factor = self.networks[name], self.system.rate_factor(name, self.iteration)
             parts = self._parts[self.system.at(self.iteration)[0]][name]
             with self._moving():
-                network.optimizer.update(network.vector, gradient, parts, factor)
+                network.update(gradient, parts, factor)
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 

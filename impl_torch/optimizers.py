@@ -29,13 +29,12 @@ class Optimizer:
         self.learning_rate = definition.learning_rate
         self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         """Move the parameters one step, in place; the gradient stays as it is.
 
         Args:
             parameters, gradient: vectors of all of the network's parameters.
             parts: the ranges of them that take part in this update.
-            factor: what the learning rate is multiplied by in this update.
         """
         raise NotImplementedError
 
@@ -43,10 +42,10 @@ class Optimizer:
 class Adam(Optimizer):
     """Adam in either definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2 = self.definition.beta1, self.definition.beta2
         self.updates += 1
-        size, epsilon = self.definition.step_size(self.updates, self.learning_rate * factor)
+        size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
         for start, end in parts:
             m, v, g = (a[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
             m.mul_(beta1).add_(g, alpha=1.0 - beta1)
@@ -57,14 +56,14 @@ class Adam(Optimizer):
 class RMSProp(Optimizer):
     """RMSProp in every definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts, factor: float = 1.0) -> None:
+    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         self.updates += 1
         for start, end in parts:
             v, g = self.moments["v"][start:end], gradient[start:end]
             v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
             root = v.add(epsilon).sqrt_() if place == "inside" else v.sqrt().add_(epsilon)
-            parameters[start:end].addcdiv_(g, root, value=-self.learning_rate * factor)
+            parameters[start:end].addcdiv_(g, root, value=-self.learning_rate)
 
 
 KINDS = {"adam": Adam, "rmsprop": RMSProp}

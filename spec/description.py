@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganspec.spec.network.architecture import Architecture
-from ganspec.spec.parts.optimizers import Optimizer
 from ganspec.spec.parts.settings import Growth
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import printable
@@ -62,7 +61,7 @@ def describe(system: System) -> dict[str, Any]:
             for name, symbol in system.symbols.items()
             if name in system.draws
         },
-        "optimizers": {name: _optimizer(o) for name, o in system.optimizers.items()},
+        "optimizers": {name: _optimizer(system, name) for name in system.optimizers},
         "averages": dict(system.averages),
         "growth": _growth(system.growth) if system.growth else None,
         "learning_rate_decay": vars(system.decay) if system.decay else None,
@@ -92,10 +91,10 @@ def _growth(growth: Growth) -> dict[str, Any]:
     return {"stages": growth.stages, "images": growth.images} | ({"start": start} if any(start.values()) else {})
 
 
-def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
-    clip, schedule = optimizer.clip, optimizer.learning_rate_schedule
+def _optimizer(system: System, name: str) -> dict[str, Any]:
+    optimizer, schedule = system.optimizers[name], system.learning_rate_schedules.get(name)
+    clip = optimizer.clip
     numbers = {"kind": optimizer.kind, **vars(optimizer), "clip": vars(clip) if clip else None}
-    del numbers["learning_rate_schedule"]
     # A schedule that there is not is absent, as it is in the records of older runs.
     return numbers | ({"learning_rate_schedule": schedule.as_data()} if schedule else {})
 

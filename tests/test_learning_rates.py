@@ -188,5 +188,4 @@ def with_plain_rates(update):
 
 
 def without_schedules(system):
-    plain = {n: replace(o, learning_rate_schedule=None) for n, o in system.optimizers.items()}
-    return replace(system, optimizers=plain)
+    return replace(system, learning_rate_schedules={})

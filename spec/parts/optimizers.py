@@ -11,7 +11,7 @@ base keeps these three.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
 from ganspec.spec.parts.learning_rates import LearningRateSchedule, read_learning_rate_schedule
@@ -63,9 +63,6 @@ class Optimizer(Protocol):
     @property
     def clip(self) -> Clip | None: ...
 
-    @property
-    def learning_rate_schedule(self) -> LearningRateSchedule | None: ...
-
     def moments(self) -> dict[str, Moment]:
         """Returns: the moments, by the names that checkpoints use."""
 
@@ -88,7 +85,6 @@ class Adam:
     beta2: float
     epsilon: float
     epsilon_place: str
-    learning_rate_schedule: LearningRateSchedule | None = None
 
     kind: ClassVar[str] = "adam"
 
@@ -117,7 +113,6 @@ class RMSProp:
     start: float
     epsilon: float
     epsilon_place: str
-    learning_rate_schedule: LearningRateSchedule | None = None
 
     kind: ClassVar[str] = "rmsprop"
 
@@ -125,14 +120,16 @@ class RMSProp:
         return {"v": Moment(self.start, 2)}
 
 
-def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimizer]:
+def read_optimizers(
+    table: Table, networks: Iterable[str]
+) -> tuple[dict[str, Optimizer], dict[str, LearningRateSchedule]]:
     """Read a system's `[optimizers]`; keys beside the networks' names are shared by all networks.
 
     Args:
         table: table to read.
         networks: names of the networks that are trained.
 
-    Returns: each network's optimiser.
+    Returns: each network's optimiser, and the schedule of its learning rate where it has one.
     """
     # Tell the tables of networks from the shared keys.
     networks = list(networks)
@@ -142,7 +139,7 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
         if n not in networks:
             table.note(n, f"there is no network '{n}' to train: {expected_one_of(networks)}", did_you_mean(n, networks))
     # Lay each network's keys over the shared ones.
-    optimizers = {}
+    optimizers, schedules = {}, {}
     for n in networks:
         keys = own.get(n, {})
         merged = {**shared, **keys} if isinstance(keys, dict) else keys
@@ -150,30 +147,33 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
             merged = {k: v for k, v in shared.items() if k in SHARED} | keys  # another kind has other numbers
         key = table.path(n) if n in own else table.key
         kind_key = key if isinstance(keys, dict) and "kind" in keys else table.key
-        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems, table.scope), kind_key)
+        whole = Table(merged, table.file, key, table.problems, table.scope)
+        optimizers[n], schedule = read_optimizer(whole, kind_key)
+        if schedule is not None:
+            schedules[n] = schedule
     overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
     for k in overridden:
         table.note(k, "every network has its own value, so this one changes nothing")
-    return optimizers
+    return optimizers, schedules
 
 
-def read_optimizer(table: Table, kind_key: str) -> Optimizer:
+def read_optimizer(table: Table, kind_key: str) -> tuple[Optimizer, LearningRateSchedule | None]:
     """Read one optimiser.
 
     Args:
         table: shared keys of `[optimizers]` and those of one network.
         kind_key: dotted path of the table in which the kind is written.
 
-    Returns: the optimiser; after a problem, one that is only good for finding more problems.
+    Returns: the optimiser, and the schedule of its learning rate; after a problem, what is only good for finding more problems.
     """
     kind = Table(table.data, table.file, kind_key, table.problems).choice("kind", KINDS)
     table.read.add("kind")
     if table.data.get("kind") != kind or _is_of_another_kind(table, kind, kind_key):
-        return Adam(0.0, None, 0.0, 0.0, 1.0, ADAM_PLACES[0])
+        return Adam(0.0, None, 0.0, 0.0, 1.0, ADAM_PLACES[0]), None
     optimizer = KINDS[kind].read(table, table.number("learning_rate", least=0), _clip(table))
-    optimizer = replace(optimizer, learning_rate_schedule=read_learning_rate_schedule(table))
+    schedule = read_learning_rate_schedule(table)
     table.close()
-    return optimizer
+    return optimizer, schedule
 
 
 def _is_of_another_kind(table: Table, kind: str, kind_key: str) -> bool:
@@ -222,7 +222,7 @@ class OptimizerKind(NamedTuple):
         numbers: keys that it has besides those of every kind, each with a value that messages show as an example.
     """
 
-    read: Callable[[Table, float, Clip | None], Adam | RMSProp]
+    read: Callable[[Table, float, Clip | None], Optimizer]
     numbers: Mapping[str, str]
 
 

@@ -64,12 +64,11 @@ def lines(system: System) -> list[str]:
         shape = format_shape(symbol.shape) if symbol.dtype == "float" else "a label"
         text.append(f"  {name} ~ {what}, {shape} per sample")
     text += ["", "optimisers"]
-    apart = ("clip", "learning_rate_schedule")
     for name, optimizer in system.optimizers.items():
-        numbers = (f"{key} = {value}" for key, value in vars(optimizer).items() if key not in apart)
+        numbers = (f"{key} = {value}" for key, value in vars(optimizer).items() if key != "clip")
         text.append(f"  {name}: {optimizer.kind}, {', '.join(numbers)}")
-        if schedule := optimizer.learning_rate_schedule:
-            text.append(f"  {name}: {schedule}")
+        if name in system.learning_rate_schedules:
+            text.append(f"  {name}: {system.learning_rate_schedules[name]}")
         if clip := optimizer.clip:
             when = "after each update" if clip.when == "after" else "before each step that updates it"
             text.append(f"  {name}: every parameter is clipped to [{-clip.bound:g}, {clip.bound:g}] {when}")

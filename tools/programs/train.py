@@ -21,6 +21,7 @@ from ganspec.spec.description import describe
 from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
+from ganspec.spec.training.changes import changes
 from ganspec.spec.training.options import DRAWS, DTYPES
 from ganspec.tools import backends
 from ganspec.tools.data import Dataset, download, embedded_digits, load
@@ -36,7 +37,7 @@ from ganspec.tools.run.folder import RunFolder, new_folder
 from ganspec.tools.run.keeping import check_best
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
-from ganspec.tools.run.resume import FIXED, resume
+from ganspec.tools.run.resume import FIXED, change_lines, resume
 from ganspec.tools.sampling.latents import draw_of
 
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
@@ -68,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=Path,
         metavar="DIR",
-        help="go on with the run in this folder, with its backend and data unless others are given; --set may change what does "
-        "not change the numbers, such as run.samples_every or run.epochs",
+        help="go on with the run in this folder, with its backend and data unless others are given; --set may change the length "
+        "of the run, what is shown of it, and numbers of the optimisers, such as optimizers.learning_rate",
     )
     parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
     parser.add_argument(
@@ -103,9 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
             folder = opened.enter_context(RunFolder.create(out, _record(arguments, system, options, path, data)))
         else:
             assert state is not None
+            assert record is not None
+            made = changes(record.description, describe(system))
             changed = {"backend": options["backend"], "device": options["device"], "data": str(path) if path else ""}
             session = {"iteration": state.iteration, **changed, "settings": arguments.set}
+            session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
+            print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         album = Album(system, folder, trainer, options["seed"])
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)

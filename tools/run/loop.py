@@ -57,7 +57,7 @@ class Training:
         self.to_numpy = backends.load(options["backend"]).to_numpy
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
         # Where learning rates change, those in force are logged, too, and from then on to the end of the run.
-        changing = system.decay or any(o.learning_rate_schedule for o in system.optimizers.values())
+        changing = system.decay or system.learning_rate_schedules
         logged = record is not None and any(name.startswith(_RATE) for name in folder.log.columns())
         self.rates = list(system.optimizers) if changing or logged else []
         self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
