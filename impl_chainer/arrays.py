@@ -8,7 +8,7 @@ from typing import Any
 import chainer
 import numpy as np
 
-from ganspec.spec.training.options import DTYPES, check_choice, check_device, device_number, missing_device
+from ganspec.spec.training.options import DTYPES, PRECISIONS, check_choice, check_device, device_number, missing_device
 
 Array = chainer.Variable
 
@@ -24,18 +24,24 @@ class ArrayContext:
     Args:
         device: "cpu", "cuda" or "cuda:N".
         dtype: "float32" or "float64".
+        precision: "full".
 
     Raises:
-        ValueError: there is no such device or dtype.
+        ValueError: there is no such device, dtype or precision.
+        NotImplementedError: the precision is "bf16".
         DeviceError: the device is not there.
     """
 
     device: str
     dtype: str
+    precision: str = PRECISIONS[0]
 
     def __post_init__(self) -> None:
         check_device(self.device)
         check_choice("dtype", self.dtype, DTYPES)
+        check_choice("precision", self.precision, PRECISIONS)
+        if self.precision == "bf16":
+            raise NotImplementedError("Chainer has no precision bf16: NumPy and CuPy have no bfloat16; use PyTorch")
         cuda = chainer.backends.cuda
         count = cuda.cupy.cuda.runtime.getDeviceCount() if cuda.available else 0
         if missing := missing_device("Chainer", self.device, count, "install CuPy for your CUDA"):

@@ -7,6 +7,7 @@ import re
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "cuda:N")  # "cuda" is the device that the framework takes by itself
 DRAWS = ("host", "device")
+PRECISIONS = ("full", "bf16")  # of products of matrices and of convolutions: that of the dtype, or bfloat16
 MAX_SEED = 2**63 - 1
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ganspec.spec.description import describe
 from ganspec.spec.system import System, load_system
@@ -25,11 +26,13 @@ class Run:
         system: system that is trained.
         state: state in the checkpoint that was read.
         dtype: "float32" or "float64".
+        record: what `run.json` says: backend, seed and the like.
     """
 
     system: System
     state: TrainingState
     dtype: str
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_run(folder: Path, iteration: int | None = None) -> Run:
@@ -58,7 +61,7 @@ def read_run(folder: Path, iteration: int | None = None) -> Run:
     # An optimiser's numbers may have been changed when the run was resumed: they make no other weights of these.
     if changed := fixed_differences(written.description, describe(system)):
         raise RunError(f"{folder}: its system, {record['system']}, has changed since: {'; '.join(changed)}")
-    return Run(system, state, record["dtype"])
+    return Run(system, state, record["dtype"], record)
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:

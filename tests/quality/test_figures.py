@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ganspec.tools.errors import UserError
@@ -26,6 +26,7 @@ ANY = some.builds(
 )
 
 
+@settings(max_examples=20)
 @given(some.lists(some.lists(ANY, max_size=3), max_size=3))
 def test_figures_are_read_as_they_were_appended(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[Figure]]

@@ -19,6 +19,9 @@ class Feed:
     data. Images left over at its end, fewer than a batch, are not shown in it ("drop"), or begin a batch that the next epoch
     completes ("wrap").
 
+    With `flip`, each image of a batch is mirrored, left to right, with probability 1/2. One bit of the stream "data/flip" at the
+    number of the batch decides for each, so that it depends on the seed and on the image's place in the run alone.
+
     Args:
         system: system whose batch size, range of values and keys of [data] apply.
         data: images, uint8 or float in [0, 1], and labels.
@@ -48,6 +51,7 @@ class Feed:
         # An epoch has so many images: all, or those of its whole batches.
         whole = len(data.images) // self.batch * self.batch
         self.images_per_epoch = whole if system.data.leftover == "drop" else len(data.images)
+        self.flip = system.data.flip
         self.first_in_order = system.data.first_pass == "in_order"
         self._orders: dict[int, np.ndarray] = {}  # of the epochs that the newest batch is from
 
@@ -62,10 +66,14 @@ class Feed:
 
     def __call__(self) -> dict[str, np.ndarray]:
         """Returns: "x", (batch, channels, height, width) in the system's range, and "y", (batch,), where it has labels."""
-        start = self.batches * self.batch
+        number, start = self.batches, self.batches * self.batch
         chosen = self._chosen(start, start + self.batch)
         self.batches += 1
-        x = self.images[chosen].astype(self.dtype)
+        pixels = self.images[chosen]
+        if self.flip:
+            mirrored = self.streams.mask(0.5, "data/flip", Position(number), (self.batch,))
+            pixels[mirrored] = pixels[mirrored, :, :, ::-1]
+        x = pixels.astype(self.dtype)
         x *= self.scale
         x += self.low
         return {"x": x} if self.labels is None else {"x": x, "y": self.labels[chosen]}

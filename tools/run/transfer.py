@@ -25,6 +25,7 @@ from ganspec.tools.errors import UserError
 
 WEIGHTS = ("trained", "averaged")
 _KINDS = ("parameters", "statistics")
+_PREFIXES = tuple(f"{kind}/" for kind in _KINDS)
 _MAX_LINES = 40  # about what was left out
 
 
@@ -101,7 +102,7 @@ def weights_of(
     except (RunError, CheckpointError) as error:
         raise UserError(str(error)) from None
     state, given = initial_state(system, seed), _given(other, weights)
-    wanted = [name for name in array_shapes(system) if name.startswith(tuple(f"{kind}/" for kind in _KINDS))]
+    wanted = [name for name in array_shapes(system) if name.startswith(_PREFIXES)]
     taken = [name for name in wanted if name in given and given[name].shape == state.arrays[name].shape]
     left = _left_out({name: state.arrays[name] for name in wanted}, given)
     if not any(name.startswith("parameters/") for name in taken):
@@ -120,7 +121,7 @@ def weights_of(
 
 def _given(state: TrainingState, weights: str) -> dict[str, np.ndarray]:
     """Returns: the parameters and statistics of a state by name; of a network with an average that, if it is asked for."""
-    given = {name: a for name, a in state.arrays.items() if name.partition("/")[0] in _KINDS}
+    given = {name: a for name, a in state.arrays.items() if name.startswith(_PREFIXES) and name.count("/") > 1}
     if weights == "averaged":
         given |= {
             name: average
@@ -133,7 +134,9 @@ def _given(state: TrainingState, weights: str) -> dict[str, np.ndarray]:
 def _start_averages(system: System, state: TrainingState) -> None:
     for network in system.averages:
         for kind in _KINDS:
-            state.arrays |= {f"averages/{network}/{path}": a.copy() for path, a in state.of(f"{kind}/{network}").items()}
+            state.arrays |= {
+                f"averages/{network}/{path}": a.copy() for path, a in state.of(f"{kind}/{network}").items()
+            }
 
 
 def _left_out(wanted: dict[str, np.ndarray], given: dict[str, np.ndarray]) -> list[str]:
