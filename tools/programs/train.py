@@ -21,7 +21,8 @@ from ganspec.spec.description import describe
 from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
-from ganspec.spec.training.options import DRAWS, DTYPES
+from ganspec.spec.training.changes import changes
+from ganspec.spec.training.options import DRAWS, DTYPES, PRECISIONS
 from ganspec.tools import backends
 from ganspec.tools.data import Cache, Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
@@ -33,10 +34,12 @@ from ganspec.tools.run.album import Album
 from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
+from ganspec.tools.run.keeping import check_best
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
 from ganspec.tools.run.reading import cache_at, load_for, processors
-from ganspec.tools.run.resume import FIXED, resume
+from ganspec.tools.run.resume import FIXED, change_lines, resume
+from ganspec.tools.run.transfer import WEIGHTS, Transfer, weights_of
 from ganspec.tools.sampling.latents import draw_of
 
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
@@ -69,9 +72,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=Path,
         metavar="DIR",
-        help="go on with the run in this folder, with its backend and data unless others are given; --set may change what does "
-        "not change the numbers, such as run.samples_every or run.epochs",
+        help="go on with the run in this folder, with its backend and data unless others are given; --set may change the length "
+        "of the run, what is shown of it, and numbers of the optimisers, such as optimizers.learning_rate",
     )
+    shared.add_init(parser)
+    parser.add_argument(
+        "--precision", choices=PRECISIONS,
+        help="bf16: PyTorch's products of matrices and convolutions in bfloat16, outside of what is proved; default: full",
+    )  # fmt: skip
     parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
     parser.add_argument(
         "--tensorboard", action=argparse.BooleanOptionalAction,
@@ -92,30 +100,37 @@ def run(arguments: argparse.Namespace) -> int:
             folder = opened.enter_context(RunFolder.open_existing(arguments.resume, to_train=not arguments.dry_run))
         system = _system(arguments, folder)
         options = _options(arguments, folder)
+        transfer = _transfer(arguments, system, options, folder)
         if arguments.dry_run:
-            return _dry_run(arguments, system, options, folder)
+            return _dry_run(arguments, system, options, folder, transfer)
         board = tensorboard.recorded(arguments.tensorboard, folder.record if folder else {})
         # What training needs: framework, data, state.
         backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
         path = _data(arguments, system, folder)
         data = load_for(system, path, *_reading(arguments))
-        state, record = resume(system, folder, options, data) if folder else (None, None)
+        start = transfer.state if transfer else None
+        state, record = resume(system, folder, options, data) if folder else (start, None)
         feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
-        numbers = {key: options[key] for key in ("dtype", "device", "draws")}
+        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
         # Nothing is wrong any more, so that the folder may be made or changed.
         if folder is None:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
-            folder = opened.enter_context(
-                RunFolder.create(out, _record(arguments, system, options, path, data) | board)
-            )
+            content = _record(arguments, system, options, path, data) | board
+            content |= {"init_from": transfer.record()} if transfer else {}
+            folder = opened.enter_context(RunFolder.create(out, content))
         else:
             assert state is not None
+            assert record is not None
+            made = changes(record.description, describe(system))
             changed = {"backend": options["backend"], "device": options["device"], "data": str(path) if path else ""}
             changed |= board
             session = {"iteration": state.iteration, **changed, "settings": arguments.set}
+            session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
+            print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
+        print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
         album = Album(system, folder, trainer, options["seed"])
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
         return training.train(_end(arguments, system))
@@ -129,6 +144,7 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")
     system = load_system(name, settings)
+    check_best(system.run.keep)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")
     image = system.networks["G"].output_shape(next(iter(system.networks["G"].outputs)))
@@ -153,7 +169,45 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
                 )
         if arguments.out:
             raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
+    # A precision is recorded only where it is special, so that other runs stay as they were.
+    before = folder.record.get("precision", PRECISIONS[0]) if folder else arguments.precision or PRECISIONS[0]
+    if folder and arguments.precision not in (None, before):
+        raise UserError(f"{folder.path}: was started with --precision {before}, which resuming cannot change")
+    if before != PRECISIONS[0]:
+        if options["backend"] != "torch":
+            raise UserError(
+                f"--precision {before} is PyTorch's alone: NumPy and CuPy have no bfloat16; use --backend torch"
+            )
+        if options["dtype"] != "float32":
+            raise UserError(f"--precision {before} goes with --dtype float32; leave out one of them")
+        options["precision"] = before
     return options
+
+
+def _transfer(
+    arguments: argparse.Namespace, system: System, options: dict[str, Any], folder: RunFolder | None
+) -> Transfer | None:
+    """Returns: the weights of another run to start with, if that was asked for."""
+    given, weights, checkpoint = arguments.init_from, arguments.init_weights, arguments.init_checkpoint
+    if given is None:
+        if weights is not None or checkpoint is not None:
+            raise UserError(
+                "--init-weights and --init-checkpoint say which weights --init-from RUN takes; give that, too"
+            )
+        return None
+    if folder is not None:
+        raise UserError(
+            "--init-from and --resume exclude each other: a run that goes on has weights; leave out one of them"
+        )
+    return weights_of(system, options["seed"], options["dtype"], given, weights or WEIGHTS[0], checkpoint)
+
+
+def _special(options: dict[str, Any], transfer: Transfer | None) -> list[str]:
+    """Returns: what is to be told of a run because most runs are not so."""
+    lines = transfer.lines() if transfer else []
+    if "precision" in options:
+        lines.append(f"precision {options['precision']}: outside of what is proved, that backends compute the same")
+    return lines
 
 
 def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Path | None:
@@ -222,7 +276,13 @@ def _end(arguments: argparse.Namespace, system: System) -> End:
     return End(system.run.iterations or math.inf, system.run.epochs or math.inf)
 
 
-def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, Any], folder: RunFolder | None) -> int:
+def _dry_run(
+    arguments: argparse.Namespace,
+    system: System,
+    options: dict[str, Any],
+    folder: RunFolder | None,
+    transfer: Transfer | None,
+) -> int:
     """Print what training would do and cost; nothing is written, fetched or locked."""
     # What would be done.
     end = _end(arguments, system)
@@ -243,7 +303,8 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
         data = None
         print(f"data: none yet: {error}")
     known = data if data is None or data.fingerprint else None
-    state, record = resume(system, folder, options, known) if folder else (None, None)
+    state, record = resume(system, folder, options, known) if folder else (transfer.state if transfer else None, None)
+    print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
     feed = None
     if data is not None:
         print("\n".join([f"data: {data.source}", *rehearsal.data_lines(data, system)]))

@@ -20,6 +20,7 @@ from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.progress import Bar, End
 
+_RATE = "learning_rate_"  # and the name of a network: a column of the log
 _FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU, each of which waits for it
 
 
@@ -56,9 +57,11 @@ class Training:
         self.options, self.data = options, data
         self.to_numpy = backends.load(options["backend"]).to_numpy
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
-        # A decay must be visible: where there is one, the learning rates in force are logged, too.
-        self.rates = list(system.optimizers) if system.decay else []
-        self.columns = ("iteration", "epoch", *self.reports, *(f"learning_rate_{name}" for name in self.rates))
+        # Where learning rates change, those in force are logged, too, and from then on to the end of the run.
+        changing = system.decay or system.learning_rate_schedules
+        logged = record is not None and any(name.startswith(_RATE) for name in folder.log.columns())
+        self.rates = list(system.optimizers) if changing or logged else []
+        self.columns = ("iteration", "epoch", *self.reports, *(_RATE + name for name in self.rates))
         self.board: tensorboard.Board | None = None
         self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
         self.pending: list[tuple[int, int, dict[str, Any]]] = []
@@ -82,7 +85,7 @@ class Training:
         try:
             with _interrupts() as interrupted, bar:
                 # What came after the checkpoint is dropped, and made again.
-                self.folder.log.open(self.columns, start)
+                self.folder.log.open(self.columns, start, {_RATE + name for name in self.rates})
                 self.folder.drop_later_pictures(start)
                 if self.folder.record.get(tensorboard.FOLDER):
                     self.board = self.album.board = tensorboard.Board(self.folder, start)
@@ -148,8 +151,10 @@ class Training:
                 self.folder.log.append(rows)
                 self.pending.clear()
                 raise _Stop(f"{' and '.join(bad)} in iteration {iteration}")
-            # Learning rates change at the end of an epoch only, and no row is pending then: these were in force.
-            rates = (self.trainer.learning_rates[name] for name in self.rates)
+            # They decay at the end of an epoch only, and no row is pending then: these, times the schedule, were in force.
+            rates = (
+                self.trainer.learning_rates[name] * self.system.rate_factor(name, iteration - 1) for name in self.rates
+            )
             rows.append((iteration, epoch, *(values.get(name, "") for name in self.reports), *rates))
             # What the learning-rate decay watches.
             if (decay := self.system.decay) and decay.watch in values:
@@ -200,7 +205,7 @@ class Training:
         except NotFiniteError as error:
             reason = f"{error.array} has a value that is not finite after iteration {state.iteration}"
             raise _Stop(reason) from None
-        self.folder.drop_old_checkpoints()
+        self.folder.drop_old_checkpoints(self.system.run.keep)
         self.saved = state.iteration
 
     def _settle_board(self) -> None:
