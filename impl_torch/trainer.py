@@ -237,19 +237,16 @@ class Trainer:
 
     def _evaluate(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
         values: list[Any] = [None] * len(planned.nodes)
-        if self.ranks is None:
+
+        def finish(i: int) -> Any:
+            values[i] = self._finished(i, planned, at, values, layers)
+            return values[i]
+
+        if self.ranks is not None:
+            self.ranks.fill(values, planned, finish)
+        else:
             for i in range(len(values)):
-                values[i] = self._finished(i, planned, at, values, layers)
-            return values
-        # What several processes exchange at once comes last, and then what is made of it.
-        exchange = self.ranks.exchange(planned)
-        for i in exchange.early:
-            values[i] = self._finished(i, planned, at, values, layers)
-        parts = [self._finished(i, planned, at, values, layers) for i in exchange.totals]
-        for i, total in zip(exchange.totals, self.ranks.together(planned, parts), strict=True):
-            values[i] = total
-        for i in exchange.late:
-            values[i] = self._finished(i, planned, at, values, layers)
+                finish(i)
         return values
 
     def _finished(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
