@@ -33,7 +33,8 @@ def together(launch: Launch, backend: str | None) -> Iterator[Together]:
     Yields: the processes. Where there are several, those but the first are silent.
 
     Raises:
-        UserError: a process failed; it is the same in all of them, and only the first may say it.
+        UserError: this process cannot join, or fails, and is the only one.
+        SystemExit: one of several processes failed, and it was said; its code is the same in all of them.
     """
     if not launch.starter:
         yield Together()
@@ -66,9 +67,10 @@ def _end(ranks: Together, error: BaseException) -> NoReturn:
         except Exception as another:  # while it was told
             error = another
         else:
-            ranks.group.leave()
             if ranks.leads:
-                raise told from None
+                say(str(told))
+            ranks.group.exchange("")  # torchrun ends the first process, silent or not, when another one has failed
+            ranks.group.leave()
             raise SystemExit(told.code) from None
     code = getattr(error, "code", FAILED)
     if ranks.group.is_lost(error) and not is_out_of_memory(error):
