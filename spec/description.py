@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganspec.spec.network.architecture import Architecture
-from ganspec.spec.parts.settings import Growth
+from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import printable
 from ganspec.spec.text.formula import render
@@ -76,6 +76,7 @@ def describe(system: System) -> dict[str, Any]:
             "skip_grey": system.data.skip_grey,
             "leftover": system.data.leftover,
             "first_pass": system.data.first_pass,
+            **_data_options(system.data),
         },
         "batch": system.run.batch,
     }
@@ -86,6 +87,11 @@ def differences(old: Any, new: Any) -> list[str]:
     lines = list(_differences(old, new, ""))
     rest = len(lines) - MAX_LINES
     return lines[:MAX_LINES] + ([f"... and {rest} more"] if rest > 0 else [])
+
+
+def _data_options(data: Data) -> dict[str, Any]:
+    """Returns: the keys of [data] that change something only where they are stated; older records lack them."""
+    return ({} if data.crop == "none" else {"crop": data.crop}) | ({"flip": True} if data.flip else {})
 
 
 def _growth(growth: Growth) -> dict[str, Any]:

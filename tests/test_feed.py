@@ -187,3 +187,53 @@ def test_a_batch_of_all_images_is_given_and_a_larger_one_refused():
     with pytest.raises(UserError) as error:
         feed(3, 4, leftover="drop", first_pass="shuffled")
     assert str(error.value) == "numbers: 3 images are fewer than one batch of 4; give more, or --set run.batch=3"
+
+
+def flipped(seed=0, batch=4, batches=0, count=12, **keys):
+    """Returns: a feed of images 1x2 whose left pixel is their number and whose right one is 255 where nothing is mirrored."""
+    system = replace(
+        SYSTEM,
+        run=replace(SYSTEM.run, batch=batch),
+        data=replace(SYSTEM.data, range=(0.0, 255.0), **{"flip": True, "first_pass": "shuffled", **keys}),
+    )
+    images = np.full((count, 1, 1, 2), 255, np.uint8)
+    images[:, 0, 0, 0] = np.arange(count)
+    return Feed(system, Dataset(images, np.arange(count) % 10, "numbers", ""), seed, "float64", batches)
+
+
+def mirrored(batch):
+    rows = np.rint(batch["x"][:, 0, 0]).astype(int)
+    assert np.array_equal(rows.max(axis=1), np.full(len(rows), 255)), "a mirrored image has the same pixels"
+    assert np.array_equal(rows.min(axis=1) % 10, batch["y"]), "and the same label"
+    return (rows[:, 0] == 255).tolist(), rows.min(axis=1).tolist()
+
+
+@given(seed=st.integers(0, 99), batches=st.integers(0, 20))
+def test_mirroring_goes_on_from_any_place_and_changes_no_order(seed, batches):
+    whole, plain = flipped(seed), flipped(seed, flip=False)
+    shown = [mirrored(whole()) for _ in range(batches + 3)]
+    assert [order for _, order in shown] == [mirrored(plain())[1] for _ in range(batches + 3)]
+    resumed = flipped(seed, batches=batches)
+    assert [mirrored(resumed()) for _ in range(3)] == shown[batches:]
+    assert np.array_equal(resumed.images[:, 0, 0, 1], np.full(12, 255)), "the data stay as they are"
+
+
+def test_each_image_is_mirrored_half_of_the_time_and_never_without_flip():
+    given_out, plain = flipped(seed=3, batch=12), flipped(seed=3, batch=12, flip=False)
+    counts = np.zeros(12)
+    for _ in range(400):
+        decided, order = mirrored(given_out())
+        counts[order] += decided
+        assert not any(mirrored(plain())[0])
+    # 400 fair coins: five standard deviations are 50, and 4800 of them 173.
+    assert np.abs(counts - 200).max() < 50
+    assert abs(counts.sum() - 2400) < 173
+
+
+def test_which_images_are_mirrored_is_that_of_every_run_before():
+    given_out = flipped(seed=5, batch=8)
+    assert ["".join("-M"[there] for there in mirrored(given_out())[0]) for _ in range(4)] == FLIPS
+
+
+# Written down once, as ORDERS was.
+FLIPS = ["--M--MMM", "MMM-M-M-", "---M-MM-", "MMM-M-M-"]

@@ -14,6 +14,7 @@ EMBEDDED = ("digits",)
 DATASETS = ("mnist", "cifar10", "lfw")
 LEFTOVERS = ("drop", "wrap")
 FIRST_PASSES = ("shuffled", "in_order")
+CROPS = ("none", "centre")
 MAX_STAGES = 64  # of growth; the papers here have under 20
 MAX_GRID = 10_000  # samples in one picture
 MAX_SIDE = 100  # of a manifold: ten thousand images per label
@@ -34,6 +35,9 @@ class Data:
         leftover: treatment of the images at an epoch's end that are fewer than a batch: they are not shown ("drop"), or the
             first images of the next epoch complete the batch ("wrap").
         first_pass: order of the images in the first epoch: "shuffled" as in later ones, or "in_order", as the data has them.
+        crop: what is cut off before `fit`: nothing ("none"), or all but the largest part in the centre that has the ratio of
+            height to width of `shape` ("centre").
+        flip: whether each image is shown mirrored, left to right, with probability 1/2.
     """
 
     shape: tuple[int, int, int]
@@ -45,6 +49,8 @@ class Data:
     dataset: str
     leftover: str
     first_pass: str
+    crop: str = "none"
+    flip: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,8 @@ def read_data(table: Table) -> Data:
         table.choice("dataset", DATASETS) if "dataset" in table else "",
         table.choice("leftover", LEFTOVERS, "drop"),
         table.choice("first_pass", FIRST_PASSES, "shuffled"),
+        table.choice("crop", CROPS, "none"),
+        table.flag("flip", False),
     )
     table.read |= {"embedded", "dataset"}
     table.close()

@@ -23,6 +23,7 @@ _OLDER = ("ganspec run 1",)
 _MAX_BYTES = 10_000_000  # of run.json; that of the largest system has under 100 kB
 _MAX_TEXT = 5_000  # characters of a name or path
 _MAX_SETTINGS = 1_000
+_MAX_CLASSES = 30_000  # names of classes of the data, as many as `tools/data/bounds.py` admits
 
 
 class RunError(Exception):
@@ -75,6 +76,16 @@ _CHECKS: dict[str, Callable[[Any], _Complaint]] = {  # what resuming reads
 }
 
 
+def _classes(value: Any) -> _Complaint:
+    right = isinstance(value, list) and 0 < len(value) <= _MAX_CLASSES and all(map(_is_text, value))
+    return None if right else f"expected a list of 1 to {_MAX_CLASSES:,} texts, the names of the classes"
+
+
+_OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have besides
+    "classes": _classes,
+}
+
+
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Write the record of a run, whole or not at all.
 
@@ -118,7 +129,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         )
     if found != FORMAT:
         raise RunError(f"{path}: is not the record of a run of this version ({FORMAT})")
-    for key, check in _CHECKS.items():
+    for key, check in (_CHECKS | {key: check for key, check in _OPTIONAL.items() if key in record}).items():
         if key not in record:
             raise RunError(f"{path}: is damaged: the key '{key}' is missing; put it back, or start a new run")
         if complaint := check(record[key]):

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ganspec.spec.description import describe, differences
 from ganspec.spec.system import System, load_system
@@ -24,11 +25,13 @@ class Run:
         system: system that is trained.
         state: state in the checkpoint that was read.
         dtype: "float32" or "float64".
+        record: what `run.json` says: backend, seed and the like.
     """
 
     system: System
     state: TrainingState
     dtype: str
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_run(folder: Path, iteration: int | None = None) -> Run:
@@ -56,7 +59,7 @@ def read_run(folder: Path, iteration: int | None = None) -> Run:
     state, written = read_checkpoint(found[chosen], array_shapes(system))
     if changed := differences(written.description, describe(system)):
         raise RunError(f"{folder}: its system, {record['system']}, has changed since: {'; '.join(changed)}")
-    return Run(system, state, record["dtype"])
+    return Run(system, state, record["dtype"], record)
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,6 +38,30 @@ def test_pad_centres_the_image_among_zeros(images, below, right):
 @given(images=st.one_of(BYTES, FLOATS), fit=st.sampled_from(fitting.FITS))
 def test_every_fit_leaves_the_right_shape_alone(images, fit):
     np.testing.assert_array_equal(fitting.fitted(images, images.shape[1:], fit), images)
+
+
+@quick
+@given(images=st.one_of(BYTES, FLOATS), height=SIZES, width=SIZES)
+def test_the_centre_is_the_largest_part_of_the_wanted_ratio(images, height, width):
+    # White everywhere and black outside of the centre, by the definition with fractions.
+    channels, high, wide = images.shape[1:]
+    kept = min(high, Fraction(wide * height, width)), min(wide, Fraction(high * width, height))
+    kept = [max(1, math.floor(side)) for side in kept]
+    top, left = ((side - inner) // 2 for side, inner in zip((high, wide), kept, strict=True))
+    centre = images[:, :, top : top + kept[0], left : left + kept[1]]
+    shape = (channels, height, width)
+    found = fitting.fitted(images, shape, "resize", "centre")
+    np.testing.assert_array_equal(found, fitting.fitted(np.ascontiguousarray(centre), shape, "resize"))
+    assert found.flags.c_contiguous
+
+
+def test_the_centre_of_a_square_is_cut_at_both_sides_and_an_odd_column_on_the_right():
+    image = np.arange(3 * 8, dtype=np.uint8).reshape(1, 1, 3, 8)
+    np.testing.assert_array_equal(fitting.fitted(image, (1, 3, 3), "exact", "centre"), image[..., 2:5])
+    np.testing.assert_array_equal(fitting.fitted(image, (1, 3, 4), "exact", "centre"), image[..., 2:6])
+    upright = image.transpose(0, 1, 3, 2)
+    np.testing.assert_array_equal(fitting.fitted(upright, (1, 3, 3), "exact", "centre"), upright[:, :, 2:5])
+    np.testing.assert_array_equal(fitting.fitted(image, (1, 4, 4), "pad", "centre")[..., :3, :3], image[..., 2:5])
 
 
 @quick

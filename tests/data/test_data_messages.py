@@ -140,6 +140,9 @@ REQUESTS = {
     "two channels wanted": {"shape": (2, 5, 7)},
     "fit misspelt": {"fit": "resise"},
     "fit unknown": {"fit": "crop"},
+    "crop unknown": {"crop": "center"},
+    "centre of another size": {"shape": (1, 4, 4), "crop": "centre"},
+    "centre larger than wanted by padding": {"shape": (1, 4, 4), "fit": "pad", "crop": "centre"},
     "shape of two": {"shape": (28, 28)},
     "shape with zero": {"shape": (1, 0, 7)},
     "skip_grey of grey": {"skip_grey": True},
@@ -225,7 +228,9 @@ def test_batches_that_change_meanwhile_are_told(write, tmp_path, monkeypatch):
     path = tmp_path / "given"
     path.write_bytes(write.tar({"test_batch": published(*CIFAR)}))
     members, walks = data.archives.members, iter([1, 0])
-    monkeypatch.setattr(data.archives, "members", lambda *what: itertools.islice(members(*what), next(walks)))
+    monkeypatch.setattr(
+        data.archives, "members", lambda *what, **more: itertools.islice(members(*what, **more), next(walks))
+    )
     assert message(path) == GOLDEN["batches change"].strip()
 
 
@@ -270,7 +275,9 @@ def test_archive_that_changes_meanwhile_is_told(write, some, tmp_path, monkeypat
     path = tmp_path / "given"
     path.write_bytes(write.tar(write.pictures_of(some)))
     members, walks = data.archives.members, iter([3, 2])
-    monkeypatch.setattr(data.archives, "members", lambda *what: itertools.islice(members(*what), next(walks)))
+    monkeypatch.setattr(
+        data.archives, "members", lambda *what, **more: itertools.islice(members(*what, **more), next(walks))
+    )
     assert message(path) == GOLDEN["archive changes"].strip()
 
 

@@ -39,16 +39,25 @@ class Dataset:
         source: line for the run's record that says what was read and how it was fitted.
         fingerprint: SHA-256 in hex over dtype, shape and bytes of images and labels. Two data sets with the same
             fingerprint are the same, wherever they are stored; a resumed run compares it.
+        classes: names of the classes where folders were read as classes, else None; a label is the index of one.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     source: str
     fingerprint: str
+    classes: tuple[str, ...] | None = None
 
 
 def load(
-    path: str | Path, *, shape: tuple[int, int, int], fit: str, skip_grey: bool = False, progress: bool = False
+    path: str | Path,
+    *,
+    shape: tuple[int, int, int],
+    fit: str,
+    skip_grey: bool = False,
+    crop: str = "none",
+    labels: int = 0,
+    progress: bool = False,
 ) -> Dataset:
     """Read a data set and bring its images to one shape.
 
@@ -62,6 +71,9 @@ def load(
         fit: "exact", "pad" or "resize"; `tools.data.fitting` says how.
         skip_grey: whether images without colour (one channel, or three equal ones) are left out, as keras_BEGAN did
             with LFW. Only where three channels are wanted.
+        crop: what is cut off before that: nothing, "none", or all but the centre, "centre"; `tools.data.fitting` says how.
+        labels: number of classes that a folder or archive of pictures shall have, one folder for each; `tools.data.labelled`
+            says how. With 0 folders mean nothing, and pictures have no labels. Other formats bring their labels in any case.
         progress: whether a bar is shown on stderr while pictures are decoded, if stderr is a terminal and it takes long.
 
     Returns:
@@ -74,13 +86,14 @@ def load(
     path = Path(path)
     file = path
     try:
-        _refuse_request(shape, fit, skip_grey)
+        _refuse_request(shape, fit, crop, skip_grey)
         inside = None
         if os.path.isdir(path):
             file = idx.find_idx(path) or path
         elif not os.path.lexists(path):
             file, inside = _split(path)
-        images, labels, described = _read(file, inside, fitting.Wanted(tuple(shape), fit, skip_grey, progress))
+        wanted = fitting.Wanted(tuple(shape), fit, skip_grey, progress, crop, labels)
+        images, found, described, classes = _read(file, inside, wanted)
     except DataError as error:
         error.path = error.path or file
         raise
@@ -93,8 +106,10 @@ def load(
             "does not fit into memory", "a data set that fits", "ask for smaller images, or take a part", path=file
         ) from error
     result = f"{counted(len(images), 'image')} {bounds.format_sizes(images.shape[1:])} {images.dtype}, fit {fit}"
+    if crop != "none":
+        result += f", crop {crop}"
     source = f"{printable(str(file))}: {described}; {result}"
-    return Dataset(images, labels, source, _fingerprint(images, labels))
+    return Dataset(images, found, source, _fingerprint(images, found), classes)
 
 
 def embedded_digits() -> Path:
@@ -116,8 +131,7 @@ def _split(path: Path) -> tuple[Path, str | None]:
     return path, None
 
 
-def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """Read images as wanted, labels, and a line that says what was read."""
+def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> fitting.FittedImages:
     if os.path.isdir(path):
         batches = cifar.find_in_folder(path)
         if batches is None:
@@ -134,31 +148,34 @@ def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> tuple[np.nd
         elif kind == "zip" and archives.is_npz(handle):
             images, labels, described = arrays.read_npz(handle, wanted.shape)
         else:
-            names = [name for name, _ in archives.members(handle, kind, gzipped)]
+            folders: set[str] = set()
+            names = [name for name, _ in archives.members(handle, kind, gzipped, folders=folders)]
             batches = cifar.find(names, inside)
             if batches is None:  # pictures differ in size, so each is fitted as it is read
-                return pictures.read_archive(handle, kind, gzipped, names, wanted)
+                return pictures.read_archive(handle, kind, gzipped, names, folders, wanted)
             images, labels, described = cifar.read_archive(handle, kind, gzipped, batches)
     return _fitted(images, labels, described, wanted)
 
 
 def _fitted(
     images: np.ndarray, labels: np.ndarray | None, described: str, wanted: fitting.Wanted
-) -> tuple[np.ndarray, np.ndarray | None, str]:
+) -> fitting.FittedImages:
     if wanted.skip_grey:
         images, labels, described = pictures.select(~pictures.is_grey(images), images, labels, described)
-    return fitting.fitted(images, wanted.shape, wanted.fit), labels, described
+    return fitting.FittedImages(fitting.fitted(images, wanted.shape, wanted.fit, wanted.crop), labels, described)
 
 
-def _refuse_request(shape: tuple[int, int, int], fit: str, skip_grey: bool) -> None:
+def _refuse_request(shape: tuple[int, int, int], fit: str, crop: str, skip_grey: bool) -> None:
     if len(shape) != 3 or any(not isinstance(size, int) or size < 1 for size in shape):
         raise DataError(
             f"cannot be read as {shape!r}", "shape: (channels, height, width), integers from 1", "correct the shape"
         )
-    if fit not in fitting.FITS:
-        close = difflib.get_close_matches(str(fit), fitting.FITS, 1)
-        remedy = f"did you mean {close[0]!r}?" if close else "choose one of them"
-        raise DataError(f"cannot be fitted by {fit!r}", f"fit: one of {', '.join(fitting.FITS)}", remedy)
+    for name, given, valid in (("fit", fit, fitting.FITS), ("crop", crop, fitting.CROPS)):
+        if given not in valid:
+            close = difflib.get_close_matches(str(given), valid, 1)
+            remedy = f"did you mean {close[0]!r}?" if close else "choose one of them"
+            verb = "fitted" if name == "fit" else "cropped"
+            raise DataError(f"cannot be {verb} by {given!r}", f"{name}: one of {', '.join(valid)}", remedy)
     if skip_grey and shape[0] != 3:
         raise DataError(
             f"cannot be read as {bounds.format_sizes(shape)} without its grey images",

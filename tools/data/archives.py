@@ -37,7 +37,9 @@ _ZIP_TYPES = {
 }  # fmt: skip
 
 
-def members(handle: BinaryIO, kind: str, gzipped: bool, thing: str = "picture") -> Iterator[Member]:
+def members(
+    handle: BinaryIO, kind: str, gzipped: bool, thing: str = "picture", folders: set[str] | None = None
+) -> Iterator[Member]:
     """Walk over the files of an archive, from its start.
 
     Args:
@@ -45,6 +47,7 @@ def members(handle: BinaryIO, kind: str, gzipped: bool, thing: str = "picture") 
         kind: "tar" or "zip", as `detect.kind_of` says.
         gzipped: whether the tar is compressed with gzip.
         thing: sort of file that will be read, "picture" or "batch"; each sort has its own largest size.
+        folders: set to which the names of folders are added that have entries of their own.
 
     Yields:
         the name of each file and a function that reads it, to be called before the next file is requested.
@@ -53,7 +56,8 @@ def members(handle: BinaryIO, kind: str, gzipped: bool, thing: str = "picture") 
         DataError: the archive is damaged, too large, or holds what no data set holds.
     """
     handle.seek(0)
-    return _tar_members(handle, gzipped, thing) if kind == "tar" else _zip_members(handle, thing)
+    folders = set() if folders is None else folders
+    return _tar_members(handle, gzipped, thing, folders) if kind == "tar" else _zip_members(handle, thing, folders)
 
 
 def is_npz(handle: BinaryIO) -> bool:
@@ -98,7 +102,7 @@ class _TarHeader(tarfile.TarInfo):
     _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
 
 
-def _tar_members(handle: BinaryIO, gzipped: bool, thing: str) -> Iterator[Member]:
+def _tar_members(handle: BinaryIO, gzipped: bool, thing: str, folders: set[str]) -> Iterator[Member]:
     with damage_reported("a tar archive"):
         stream = bounds.Limited(gzip.GzipFile(fileobj=handle) if gzipped else handle)
         archive = tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarHeader)  # noqa: SIM115 (holds no file of its own)
@@ -113,6 +117,7 @@ def _tar_members(handle: BinaryIO, gzipped: bool, thing: str) -> Iterator[Member
         if header.issparse():
             _refuse(name, "is a sparse file")
         if header.isdir():
+            folders.add(name)
             continue
         if not header.isreg():
             _refuse(name, f"is {_TAR_TYPES.get(header.type, 'of an unknown type')}")
@@ -129,10 +134,11 @@ def _read_tar(archive: tarfile.TarFile, header: tarfile.TarInfo, thing: str) -> 
         return archive.extractfile(header).read()
 
 
-def _zip_members(handle: BinaryIO, thing: str) -> Iterator[Member]:
+def _zip_members(handle: BinaryIO, thing: str, folders: set[str]) -> Iterator[Member]:
     with damage_reported("a zip archive"):
         archive = zipfile.ZipFile(handle)
         infos = checked_zip(archive)
+        folders.update(info.filename for info in archive.infolist() if info.is_dir())
     for info in infos:
         yield info.filename, lambda info=info: _read_zip(archive, info, thing)
 

@@ -27,6 +27,10 @@ MAX_IMAGES = 2_000_000
 # An archive holds folders and notes besides its images (LFW: 13,233 images, 5,749 folders).
 MAX_MEMBERS = 2 * MAX_IMAGES
 
+# Classes, one for each folder: ImageNet-21k has 21,841. Their names go into the run's record, as JSON.
+MAX_CLASSES = 30_000
+MAX_CLASS_TEXT = 4_000_000
+
 # One compressed picture: a lossless photograph of the size below stays under it.
 MAX_PICTURE_BYTES = 256 * 2**20
 

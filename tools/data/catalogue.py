@@ -17,14 +17,14 @@ class Published:
     Args:
         name: file name on disk.
         size: exact number of bytes; no more are accepted from a server.
-        md5: MD5 in hex.
+        md5: MD5 in hex, None where it has not been published; then SHA-256 has.
         sha256: SHA-256 in hex, None where it has not been published.
         urls: addresses, tried in this order.
     """
 
     name: str
     size: int
-    md5: str
+    md5: str | None
     sha256: str | None
     urls: tuple[str, ...]
 

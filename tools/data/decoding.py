@@ -45,7 +45,7 @@ def decoded(data: bytes, wanted: Wanted) -> np.ndarray:
                 _refuse_header(picture)
                 if not wanted.skip_grey:
                     channels = 1 if picture.mode in _GREY_MODES else 3
-                    refuse_misfit((channels, picture.height, picture.width), wanted.shape, wanted.fit)
+                    refuse_misfit((channels, picture.height, picture.width), wanted.shape, wanted.fit, wanted.crop)
                 return _as_array(picture)
     except (DataError, MemoryError):
         raise

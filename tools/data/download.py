@@ -51,16 +51,33 @@ def download(name: str, folder: str | Path | None = None, *, progress: bool = Fa
         )
     known = CATALOGUE[name]
     target = (cache_folder() if folder is None else Path(folder)) / name
-    path = target
+    for file in known.files:
+        download_file(file, target, progress=progress)
+    return target / known.read if known.read else target
+
+
+def download_file(file: Published, folder: Path, *, progress: bool = False) -> Path:
+    """Fetch one published file, unless it has been fetched before, as `download` does.
+
+    Args:
+        file: file to fetch.
+        folder: folder into which it goes, made if necessary.
+        progress: whether a bar is shown.
+
+    Returns: the path of the file.
+
+    Raises:
+        DataError: as `download` raises it.
+    """
+    path = folder
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        for file in known.files:
-            path = target / file.name
-            with _bar(file, progress) as report:
-                _fetch(file, path, report)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / file.name
+        with _bar(file, progress) as report:
+            _fetch(file, path, report)
     except OSError as error:
         raise unwritable(path, error) from error
-    return target / known.read if known.read else target
+    return path
 
 
 def cache_folder() -> Path:
@@ -193,7 +210,9 @@ def _wrong(file: Published, handle: BinaryIO) -> str | None:
     if size != file.size:
         return f"{size:,} bytes"
     handle.seek(0)
-    digests = {"MD5": (hashlib.md5(usedforsecurity=False), file.md5)}
+    digests = {}
+    if file.md5 is not None:
+        digests["MD5"] = (hashlib.md5(usedforsecurity=False), file.md5)
     if file.sha256 is not None:
         digests["SHA-256"] = (hashlib.sha256(), file.sha256)
     while piece := handle.read(_CHUNK):
@@ -206,7 +225,8 @@ def _wrong(file: Published, handle: BinaryIO) -> str | None:
 
 
 def _described(file: Published) -> str:
-    return f"{file.size:,} bytes with MD5 {file.md5}"
+    checksum = f"MD5 {file.md5}" if file.md5 is not None else f"SHA-256 {file.sha256}"
+    return f"{file.size:,} bytes with {checksum}"
 
 
 def _forget(path: Path, *others: Path) -> None:

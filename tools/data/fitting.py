@@ -7,6 +7,14 @@ the same bytes:
   point; for floats 0.299 R + 0.587 G + 0.114 B;
 - grey to colour: the grey in all three channels.
 
+Then, with crop="centre", all is cut off but the largest part in the centre that has the wanted ratio of height to width. If the
+image is h high and w wide, and H and W are wanted, that part is
+
+    w H div W  high and w wide          where h W > w H (the image is too high),
+    h high and  h W div H  wide         otherwise,
+
+at least 1 (div is division without remainder); an odd row or column is cut off at the bottom or the right.
+
 Then the size, by `fit`:
 
 - "exact": it must be right already;
@@ -20,6 +28,7 @@ Then the size, by `fit`:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +37,7 @@ from ganspec.tools.data import bounds
 from ganspec.tools.data.errors import DataError
 
 FITS = ("exact", "pad", "resize")
+CROPS = ("none", "centre")
 _LUMA = np.array([19595, 38470, 7471], np.uint32)
 _LUMA_FLOAT = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK = 512  # images at a time: the sums of uint8 values need four bytes per value
@@ -42,12 +52,32 @@ class Wanted:
         fit: way to get there, one of `FITS`.
         skip_grey: whether the images without colour are left out.
         progress: whether a bar is shown on stderr while pictures are read, if stderr is a terminal.
+        crop: what is cut off before, one of `CROPS`.
+        labels: number of classes, each a folder; 0 where folders mean nothing.
     """
 
     shape: tuple[int, int, int]
     fit: str
     skip_grey: bool = False
     progress: bool = False
+    crop: str = "none"
+    labels: int = 0
+
+
+class FittedImages(NamedTuple):
+    """The images of a data set, as they are wanted.
+
+    Args:
+        images: uint8, or float32 in 0..1, (n, *shape).
+        labels: int64 (n,), or None.
+        described: line that says what was read.
+        classes: names of the classes where they are known; a label is the index of one.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    described: str
+    classes: tuple[str, ...] | None = None
 
 
 def pillow():
@@ -63,13 +93,14 @@ def pillow():
     return Image
 
 
-def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndarray:
+def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str, crop: str = "none") -> np.ndarray:
     """Bring a batch of images of one size to `shape`.
 
     Args:
         images: uint8, or float32 in 0..1, (n, c, height, width).
         shape: wanted (channels, height, width).
         fit: way to get there, one of `FITS`, see above.
+        crop: what is cut off before, one of `CROPS`, see above.
 
     Returns:
         (n, *shape) of the same dtype; `images` itself if nothing had to change.
@@ -77,32 +108,52 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndar
     Raises:
         DataError: the images cannot become that shape in that way.
     """
-    refuse_misfit(images.shape[1:], shape, fit)
+    refuse_misfit(images.shape[1:], shape, fit, crop)
     bounds.refuse_oversized(len(images), shape, images.itemsize)
-    images = _with_channels(images, shape[0])
+    images = _with_channels(_cropped(images, shape, crop), shape[0])
     if images.shape[1:] == tuple(shape):
-        return images
+        return np.ascontiguousarray(images)  # a copy only where something was cut off
     return _padded(images, shape) if fit == "pad" else _resized(images, shape)
 
 
-def refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str) -> None:
-    """Raise `DataError` unless an image of the shape `found` can become one of `shape` by `fit`."""
+def refuse_misfit(found: tuple[int, ...], shape: tuple[int, int, int], fit: str, crop: str = "none") -> None:
+    """Raise `DataError` unless an image of the shape `found` can become one of `shape` by `crop` and `fit`."""
     if found[0] != shape[0] and {found[0], shape[0]} != {1, 3}:
         raise DataError(
             f"has {counted(found[0], 'channel')}",
             f"{counted(shape[0], 'channel')}; only 1 and 3 can be converted into each other",
             "use a system for images of that many channels",
         )
+    whole, cut = found, ""
+    if crop == "centre":
+        found = (found[0], *_kept(found[1], found[2], shape))
+        cut = f", of which the centre is {found[1]} high and {found[2]} wide"
     same, smaller = found[1:] == tuple(shape[1:]), found[1] <= shape[1] and found[2] <= shape[2]
     if same or fit == "resize" or (fit == "pad" and smaller):
         return
     pad = "--set data.fit=pad (black around the image) or " if smaller else ""
     reason = "" if fit == "exact" else "; padding can only enlarge"
     raise DataError(
-        f"has images {found[1]} high and {found[2]} wide",
+        f"has images {whole[1]} high and {whole[2]} wide{cut}",
         f"{shape[1]} high and {shape[2]} wide, with fit={fit!r}{reason}",
         f"type {pad}--set data.fit=resize (Lanczos); in code it is the argument fit",
     )
+
+
+def _kept(height: int, width: int, shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Returns: height and width of the largest part of an image that has the ratio of `shape`."""
+    if height * shape[2] > width * shape[1]:
+        return max(1, width * shape[1] // shape[2]), width
+    return height, max(1, height * shape[2] // shape[1])
+
+
+def _cropped(images: np.ndarray, shape: tuple[int, int, int], crop: str) -> np.ndarray:
+    """Returns: a view of the centre of images (n, c, height, width), or `images` itself."""
+    if crop == "none":
+        return images
+    height, width = _kept(images.shape[2], images.shape[3], shape)
+    top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
+    return images[:, :, top : top + height, left : left + width]
 
 
 def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:

@@ -20,13 +20,14 @@ from ganspec.tools.data import archives, bounds
 from ganspec.tools.data.decoding import decoded
 from ganspec.tools.data.detect import open_file
 from ganspec.tools.data.errors import BadMembers, DataError
-from ganspec.tools.data.fitting import Wanted, fitted, pillow
+from ganspec.tools.data.fitting import FittedImages, Wanted, fitted, pillow
+from ganspec.tools.data.labelled import classes_of
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp")
 _SHOW_AFTER = 2  # seconds before a progress bar appears
 
 
-def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | None, str]:
+def read_folder(folder: Path, wanted: Wanted) -> FittedImages:
     """Read all pictures below a folder, sorted by their paths.
 
     Args:
@@ -34,13 +35,14 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
         wanted: shape and kind of the images.
 
     Returns:
-        images uint8 (n, *shape), None for the labels, and a line that says what was read.
+        images uint8 (n, *shape), labels where folders are classes (else None), a line that says what was read, and the classes.
 
     Raises:
-        DataError: pictures do not decode or fit, or there is none. Up to ten of them are listed.
+        DataError: pictures do not decode or fit, there is none, or folders are not the classes wanted. Up to ten are listed.
     """
     names, passed_over = [], 0
-    for name in _files_below(folder):
+    folders: set[str] = set()
+    for name in _files_below(folder, folders):
         if _is_picture(name):
             names.append(name)
         else:
@@ -52,20 +54,21 @@ def read_folder(folder: Path, wanted: Wanted) -> tuple[np.ndarray, np.ndarray | 
                 "give the folder that holds the pictures alone",
             )
     members = ((name, lambda name=name: _read_file(folder / name)) for name in sorted(names))
-    return _collected(names, passed_over, members, "a folder", wanted)
+    return _collected(names, passed_over, folders, members, "a folder", wanted)
 
 
 def read_archive(
-    handle: BinaryIO, kind: str, gzipped: bool, all_names: list[str], wanted: Wanted
-) -> tuple[np.ndarray, np.ndarray | None, str]:
+    handle: BinaryIO, kind: str, gzipped: bool, all_names: list[str], folders: set[str], wanted: Wanted
+) -> FittedImages:
     """Read all pictures of an open archive, sorted by their paths; otherwise as `read_folder`.
 
-    `all_names` are the names of all its members, from a walk that judged every one before the first is decoded.
+    `all_names` and `folders` are the names of all its files and folders, from a walk that judged every one before the first is
+    decoded.
     """
     names = [name for name in all_names if _is_picture(name)]
     described = f"a {kind}{'.gz' if gzipped else ''} archive"
     members = archives.members(handle, kind, gzipped)
-    return _collected(names, len(all_names) - len(names), members, described, wanted)
+    return _collected(names, len(all_names) - len(names), folders, members, described, wanted)
 
 
 def is_grey(images: np.ndarray) -> np.ndarray:
@@ -75,13 +78,19 @@ def is_grey(images: np.ndarray) -> np.ndarray:
     return np.array([np.array_equal(red, green) and np.array_equal(green, blue) for red, green, blue in images], bool)
 
 
+def is_hidden(name: str) -> bool:
+    """Returns: whether a path has a part that begins with a dot, or is the "__MACOSX" that macOS adds to archives."""
+    parts = name.split("/")
+    return any(part.startswith(".") and part != "." for part in parts) or "__MACOSX" in parts
+
+
 def _is_picture(name: str) -> bool:
-    parts = name.split("/")  # macOS adds "._Bob.jpg" and "__MACOSX" to archives: they are not pictures
-    hidden = any(part.startswith(".") and part != "." for part in parts) or "__MACOSX" in parts
-    return not hidden and name.lower().endswith(_ENDINGS)
+    return not is_hidden(name) and name.lower().endswith(_ENDINGS)
 
 
-def _files_below(folder: Path) -> Iterator[str]:
+def _files_below(folder: Path, seen: set[str]) -> Iterator[str]:
+    """Yields: the path of each file; adds those of the folders to `seen`."""
+
     def refuse(error: OSError) -> None:
         raise DataError(
             f"cannot be searched ({error.strerror or error})",
@@ -99,6 +108,7 @@ def _files_below(folder: Path) -> Iterator[str]:
                     "give the folder it points to, or copy it here",
                     member=Path(root, name).relative_to(folder).as_posix(),
                 )
+            seen.add(Path(root, name).relative_to(folder).as_posix())
         for name in files:
             yield Path(root, name).relative_to(folder).as_posix()
 
@@ -114,8 +124,13 @@ def _read_file(path: Path) -> bytes:
 
 
 def _collected(
-    names: list[str], passed_over: int, members: Iterable[archives.Member], described: str, wanted: Wanted
-) -> tuple[np.ndarray, np.ndarray | None, str]:
+    names: list[str],
+    passed_over: int,
+    folders: set[str],
+    members: Iterable[archives.Member],
+    described: str,
+    wanted: Wanted,
+) -> FittedImages:
     """Decode the members that `names` lists, each into its place in one array sorted by name."""
     others = f" and {counted(passed_over, 'other file')}" if passed_over else ""
     if not names:
@@ -124,6 +139,9 @@ def _collected(
             f"files ending in {', '.join(_ENDINGS)}",
             "give the folder or archive that holds the pictures",
         )
+    labels, classes = None, None
+    if wanted.labels:
+        labels, classes = classes_of(sorted(names), (name for name in folders if not is_hidden(name)), wanted.labels)
     pillow()  # if it is missing, say so once and not for each picture
     bounds.refuse_oversized(len(names), wanted.shape, 1)
     place = {name: index for index, name in enumerate(sorted(names))}
@@ -138,7 +156,7 @@ def _collected(
             if wanted.skip_grey and is_grey(picture)[0]:
                 kept[index] = False
             else:
-                images[index] = fitted(picture, wanted.shape, wanted.fit)[0]
+                images[index] = fitted(picture, wanted.shape, wanted.fit, wanted.crop)[0]
         except DataError as error:
             bad.add(name, error)
     bad.refuse(f"of {counted(len(names), 'picture')}")
@@ -150,9 +168,11 @@ def _collected(
             member=min(place),
         )
     described = f"{described} of {counted(len(names), 'picture')}{others}"
-    if not wanted.skip_grey:
-        return images, None, described
-    return select(kept, images, None, described)
+    if classes is not None:
+        described += f", {len(classes):,} {'class' if len(classes) == 1 else 'classes'} by folder"
+    if wanted.skip_grey:
+        images, labels, described = select(kept, images, labels, described)
+    return FittedImages(images, labels, described, classes)
 
 
 def select(

@@ -1,8 +1,9 @@
-"""Pictures as bytes: grids of images, animations, plots. These are pure functions that write no files.
+"""Pictures as bytes: grids of images, animations, plots. These are pure functions that write no files, but for those of `saving`.
 
 images       images as pixels, many images as one grid, a grid as a PNG file
 animation    pictures, one after the other, as a GIF file
 plots        the columns of a log as a PNG file
+saving       files and folders, never over others
 """
 
 from __future__ import annotations

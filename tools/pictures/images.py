@@ -6,6 +6,7 @@ Pillow, which writes the file, comes with the extra `pictures`; training goes on
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 
@@ -75,10 +76,30 @@ def png(picture: np.ndarray) -> bytes:
 
     Returns: the content of the file.
     """
+    content = io.BytesIO()
+    enlarged(picture).save(content, "PNG")
+    return content.getvalue()
+
+
+def enlarged(picture: np.ndarray) -> Any:
+    """Returns: a picture as Pillow has it; the pixels of a small one are repeated a whole number of times."""
     from PIL import Image
 
     image = Image.fromarray(picture if picture.shape[2] == 3 else picture[:, :, 0])
     factor = max(1, round(_SMALLEST / max(image.size)))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def plain_png(picture: np.ndarray) -> bytes:
+    """Write a picture as a PNG file of its own size.
+
+    Args:
+        picture: uint8, (height, width, channels), 1 or 3 channels.
+
+    Returns: the content of the file.
+    """
+    from PIL import Image
+
     content = io.BytesIO()
-    image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST).save(content, "PNG")
+    Image.fromarray(picture if picture.shape[2] == 3 else picture[:, :, 0]).save(content, "PNG")
     return content.getvalue()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
+from pathlib import Path
 
 from ganspec.spec.training.options import DEVICES, MAX_SEED
 from ganspec.spec.training.protocol import REFERENCE, training_backends
 from ganspec.tools import backends
 
+MAX_NUMBERS = 1_000  # in a list that an option takes
 MAX_COUNT = 10**12  # of iterations and the like: what a machine does in thousands of years
 
 
@@ -77,3 +80,70 @@ def _whole(text: str, least: int, most: int) -> int:
     if not least <= number <= most:
         raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most:,}")
     return number
+
+
+def add_run(parser: argparse.ArgumentParser, network: str = "G") -> None:
+    """Add RUN, the folder of a run, and which weights of it are used: --checkpoint and --weights."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, as 'ganspec train' left it")
+    parser.add_argument(
+        "--checkpoint", type=count, metavar="ITERATION", help="the checkpoint to use; default: the newest"
+    )
+    parser.add_argument(
+        "--weights", choices=("averaged", "trained"),
+        help=f"the moving average of {network}, or its own weights; default: the average where the run keeps one",
+    )  # fmt: skip
+
+
+def add_samples(parser: argparse.ArgumentParser) -> None:
+    """Add what samples are made from, and on what: --seed, --label, --truncation, --backend, --device, --batch."""
+    add_seed(parser)
+    parser.add_argument(
+        "--label", metavar="L", action="append", default=[],
+        help="a label, by number or by the name of its class; several take turns; default: all classes take turns",
+    )  # fmt: skip
+    parser.add_argument(
+        "--truncation", type=number, metavar="T",
+        help="normal latents: none beyond T standard deviations; uniform ones: from T of their range (up to 1)",
+    )  # fmt: skip
+    parser.add_argument("--backend", choices=training_backends(), type=_trains, help="default: the run's own")
+    add_device(parser)
+    parser.add_argument(
+        "--batch", type=positive, metavar="N", default=256, help="images that G makes at once (default: 256)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+
+
+def count(text: str) -> int:
+    """Returns: the whole number, from 0 to `MAX_COUNT`, that an option says.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
+    """
+    return _whole(text, 0, MAX_COUNT)
+
+
+def number(text: str) -> float:
+    """Returns: the finite number above 0 that an option says.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError("expected a number above 0")
+    return found
+
+
+def numbers(text: str) -> list[int]:
+    """Returns: the whole numbers from 0, separated by commas, that an option says.
+
+    Raises:
+        argparse.ArgumentTypeError: they are none; argparse adds the option's name.
+    """
+    parts = text.split(",")
+    if len(parts) > MAX_NUMBERS:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_NUMBERS} numbers")
+    return [_whole(part, 0, MAX_COUNT) for part in parts]

@@ -24,7 +24,7 @@ from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.options import DRAWS, DTYPES
 from ganspec.tools import backends
-from ganspec.tools.data import Dataset, download, embedded_digits, load
+from ganspec.tools.data import Dataset, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
@@ -39,6 +39,7 @@ from ganspec.tools.run.launch import Launch
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
 from ganspec.tools.run.ranks import Silent
+from ganspec.tools.run.reading import load_for
 from ganspec.tools.run.resume import FIXED, resume
 from ganspec.tools.sampling.latents import draw_of
 
@@ -100,9 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
         # What training needs: framework, data, state.
         backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
         path = ranks.in_turn(lambda: _data(arguments, system, folder))
-        data = ranks.in_turn(lambda: _load(path, system))
+        data = ranks.in_turn(lambda: load_for(system, path))
         state, record = resume(system, folder, options, data) if folder else (None, None)
-        feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
+        batches = record.batches if record else 0
+        feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
         numbers = {key: options[key] for key in ("dtype", "device", "draws")} | ranks.trainer_options()
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
         ranks.check_same(trainer.state)
@@ -193,12 +195,6 @@ class _NoDataYet(UserError):
     """There are no data. Training needs some; a dry run goes on without."""
 
 
-def _load(path: Path | None, system: System) -> Dataset:
-    wanted, progress = system.data, sys.stderr.isatty()
-    found = path or embedded_digits()
-    return load(found, shape=wanted.shape, fit=wanted.fit, skip_grey=wanted.skip_grey, progress=progress)
-
-
 def _record(
     arguments: argparse.Namespace, system: System, options: dict[str, Any], path: Path | None, data: Dataset
 ) -> dict[str, Any]:
@@ -208,6 +204,7 @@ def _record(
         **options,
         "data": str(path) if path else "",
         "data_source": data.source,
+        **({} if data.classes is None else {"classes": list(data.classes)}),
         "versions": environment(options["backend"]),
         "resolved": describe(system),
     }
@@ -239,7 +236,7 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
     # On which data, from which state.
     backends.load(options["backend"], to_train=True)
     try:
-        data: Dataset | None = _load(_data(arguments, system, folder), system)
+        data: Dataset | None = load_for(system, _data(arguments, system, folder))
     except _NoDataYet as error:
         data = None
         print(f"data: none yet: {error}")

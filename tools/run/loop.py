@@ -78,7 +78,7 @@ class Training:
         if missing := self.album.missing:
             say(f"no pictures: {' and '.join(missing)} missing; install with: pip install 'ganspec[pictures]'")
         start = self.trainer.iteration
-        bar = Bar(self.system, self.feed, start, end)
+        bar = Bar(self.system, self.feed, start, end, self.options)
         try:
             with _interrupts(several=self.ranks.size > 1) as interrupted, bar:
                 # What came after the checkpoint is dropped, and made again.
@@ -128,7 +128,7 @@ class Training:
     def _iterate(self, bar: Bar) -> None:
         epoch = self.feed.epoch
         with self.ranks.step():
-            recorded = self.trainer.iterate(self.ranks.of(self.feed))
+            recorded = self.trainer.iterate(self.feed)
         iteration = self.trainer.iteration
         self.pending.append((iteration, epoch, recorded))
         bar.update()
@@ -162,10 +162,7 @@ class Training:
             if (decay := self.system.decay) and decay.watch in values:
                 self.epoch["sum"] += values[decay.watch]
                 self.epoch["count"] += 1
-            # The first number stands beside the bar.
-            first = next((name for name in self.reports if name in values), None)
-            if first:
-                bar.say(first, values[first])
+            bar.say(values)
         self.folder.log.append(rows)
         self.pending.clear()
 

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from ganspec.spec.system import System
 from ganspec.spec.text.errors import SpecError
-from ganspec.spec.training.batches import NextBatch
 from ganspec.spec.training.ranks import RanksError, Share, check_share
 from ganspec.spec.training.state import TrainingState
 from ganspec.tools.errors import FAILED, UserError
@@ -78,10 +77,6 @@ class Together:
     def trainer_options(self) -> dict[str, Any]:
         """Returns: the options that a trainer needs beside those of one process."""
         return {"ranks": self.group} if self.group else {}
-
-    def of(self, next_batch: NextBatch) -> NextBatch:
-        """Returns: a function that gives this process's rows of each batch."""
-        return self.share.batches(next_batch) if self.group else next_batch
 
     def settle(self) -> None:
         """Wait until all processes are here.

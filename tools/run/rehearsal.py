@@ -13,13 +13,16 @@ import numpy as np
 
 from ganspec.spec.layers import format_shape
 from ganspec.spec.system import System
+from ganspec.spec.text.errors import printable
 from ganspec.spec.training.state import TrainingState, initial_state
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.data import Dataset
 from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.forecast import duration
 from ganspec.tools.run.progress import End, batches_each, require_data
 
+_LISTED = 20  # names of classes
 _WARM_UP = 5.0  # seconds; where the first iteration took less, a second one is measured
 
 
@@ -60,7 +63,12 @@ def data_lines(data: Dataset, system: System) -> list[str]:
     spread = f"{counts.min():,} to {counts.max():,}" if counts.min() < counts.max() else f"{counts[0]:,}"
     used = "" if "y" in system.symbols else "; this system does not use them"
     text = f"labels: {len(classes)} different, from {classes[0]} to {classes[-1]}, {spread} images each"
-    return [*lines, f"{text}; the first image has {data.labels[0]}{used}"]
+    lines.append(f"{text}; the first image has {data.labels[0]}{used}")
+    if data.classes is not None:
+        listed = [printable(name) for name in data.classes[:_LISTED]]
+        rest = f" and {len(data.classes) - _LISTED:,} more" if len(data.classes) > _LISTED else ""
+        lines.append(f"classes: {', '.join(f'{number} {name}' for number, name in enumerate(listed))}{rest}")
+    return lines
 
 
 def measure(system: System, options: dict[str, Any], feed: Feed | None, state: TrainingState | None) -> Measured:
@@ -154,15 +162,6 @@ def iterations_left(system: System, feed: Feed | None, measured: Measured, start
         return None
     each = batches_each(system) or max(1, measured.batches)
     return max(0.0, math.ceil((feed.batches_until(end.epoch) - feed.batches) / each))
-
-
-def duration(seconds: float) -> str:
-    """Returns: a time for people: "3 s", "5 min 20 s", "7 h 12 min", "12 days 3 h"."""
-    whole = max(1, round(seconds))
-    for size, name, smaller, least in ((86400, "days", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            return f"{whole // size:,} {name} {whole % size // smaller} {least}"
-    return f"{whole} s"
 
 
 def _peak(options: dict[str, Any]) -> str:

@@ -40,30 +40,54 @@ def interpolation_latents(system: System, seed: int) -> list[np.ndarray]:
     return found
 
 
-def between(distribution: Distribution, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def middle(distribution: Distribution) -> float:
+    """Returns: the mean of a distribution."""
+    return (distribution.a + distribution.b) / 2 if distribution.kind == "uniform" else distribution.a
+
+
+def is_spherical(distribution: Distribution, path: str | None) -> bool:
+    """Returns: whether a path between latents keeps to a sphere: "spherical", or None where they are normal."""
+    return path == "spherical" or (path is None and distribution.kind == "normal")
+
+
+def between(
+    distribution: Distribution,
+    first: np.ndarray,
+    last: np.ndarray,
+    steps: int = COLUMNS,
+    *,
+    path: str | None = None,
+    end: bool = True,
+) -> np.ndarray:
     """Interpolate between latents.
 
     With t from 0 to 1 and w the angle between a and b:
         straight:  (1 - t) a + t b
-        circle:    (sin((1 - t) w) a + sin(t w) b) / sin(w), a and b measured from the mean
+        circle:    (sin((1 - t) w) a + sin(t w) b) / sin(w)
+    where a and b are measured from the mean of their distribution.
 
     Args:
         distribution: distribution of the latents.
         first: latents at the beginnings of the rows, float64 (rows, ...).
         last: latents at their ends, of the same shape.
+        steps: number of latents in each row, from `first` on.
+        path: "linear" or "spherical"; None for the latter where the latents are normal.
+        end: whether the latest of them is `last` itself; without, it is the latent before that, so that
+            rows can follow each other.
 
-    Returns: float64 (rows * COLUMNS, ...), row by row.
+    Returns: float64 (rows * steps, ...), row by row.
     """
     rows = len(first)
-    center = distribution.a if distribution.kind == "normal" else 0.0
+    center = middle(distribution)
     a, b = first.reshape(rows, 1, -1) - center, last.reshape(rows, 1, -1) - center
-    t = np.linspace(0.0, 1.0, COLUMNS).reshape(1, -1, 1)
+    t = np.linspace(0.0, 1.0, steps, endpoint=end).reshape(1, -1, 1)
     points = (1.0 - t) * a + t * b
-    if distribution.kind == "normal":
-        cosine = (a * b).sum(2, keepdims=True) / np.sqrt((a * a).sum(2, keepdims=True) * (b * b).sum(2, keepdims=True))
+    if is_spherical(distribution, path):
+        lengths = np.sqrt((a * a).sum(2, keepdims=True) * (b * b).sum(2, keepdims=True))
+        cosine = (a * b).sum(2, keepdims=True) / np.where(lengths > 0, lengths, 1.0)
         angle = np.arccos(np.clip(cosine, -1.0, 1.0))
         sine = np.sin(angle)
         on_circle = sine > _PARALLEL
         circle = (np.sin((1.0 - t) * angle) * a + np.sin(t * angle) * b) / np.where(on_circle, sine, 1.0)
         points = np.where(on_circle, circle, points)
-    return (points + center).reshape(rows * COLUMNS, *first.shape[1:])
+    return (points + center).reshape(rows * steps, *first.shape[1:])

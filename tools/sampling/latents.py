@@ -74,15 +74,16 @@ def draw_of(system: System, name: str) -> Draw:
     )
 
 
-def generate(trainer: Any, inputs: Sequence[np.ndarray]) -> np.ndarray:
+def generate(trainer: Any, inputs: Sequence[np.ndarray], at_once: int = _AT_ONCE) -> np.ndarray:
     """Let G, or its moving average where the system keeps one, make images in inference, a part at a time.
 
     Args:
         trainer: trainer of a backend.
         inputs: one array (count, ...) for each input of G.
+        at_once: number of images that G makes in one call.
 
     Returns: the images, in the trainer's dtype, (count, channels, height, width).
     """
     count = len(inputs[0])
-    parts = [trainer.generate(*(a[i : i + _AT_ONCE] for a in inputs)) for i in range(0, count, _AT_ONCE)]
+    parts = [trainer.generate(*(a[i : i + at_once] for a in inputs)) for i in range(0, count, at_once)]
     return np.concatenate(parts)

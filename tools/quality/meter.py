@@ -1,0 +1,156 @@
+"""Measuring a run's samples: metrics by an extractor, the diversity column, each figure with its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ganspec import __version__
+from ganspec.spec.system import System
+from ganspec.tools.data import Dataset
+from ganspec.tools.errors import UserError
+from ganspec.tools.quality.digits import CLASSES, DigitClassifier, as_digits
+from ganspec.tools.quality.diversity import class_figures, diversity, mean_distance
+from ganspec.tools.quality.extractors import Extractor
+from ganspec.tools.quality.figures import Figure, Scalar
+from ganspec.tools.quality.metrics import WITH_TORCH, Features, details, measure
+from ganspec.tools.quality.samples import chosen_images, image_pixels, sample_inputs, sample_pixels
+
+DIVERSE = 500  # samples, and images, whose diversity is measured: its error is about one in a hundred
+_LOOKED_AT = 500  # images from which is judged whether they are digits
+_ARE_DIGITS = 0.9  # of the labels that the classifier must give
+
+
+class Meter:
+    """Measures G of one system, again and again, by one protocol.
+
+    Args:
+        system: system of the run.
+        data: images to compare with.
+        extractor: extractor of features.
+        metrics: names of metrics.
+        count: number of samples, and of images where there are so many.
+        seed: seed of samples, images and subsets.
+
+    Raises:
+        UserError: the extractor cannot look at such images.
+    """
+
+    def __init__(
+        self, system: System, data: Dataset, extractor: Extractor, metrics: Iterable[str], count: int, seed: int
+    ) -> None:
+        self.system, self.extractor, self.metrics, self.seed = system, extractor, tuple(metrics), seed
+        places = chosen_images(data, count, seed)
+        labels = None if data.labels is None else np.asarray(data.labels[places])
+        if labels is not None and not _fit(system, labels):
+            labels = None
+        self.inputs = sample_inputs(system, count, seed, labels)
+        self.images, pixels = _features(extractor, image_pixels(data, places), len(places))
+        self.distance = mean_distance(pixels)
+        self.protocol: dict[str, Scalar] = {
+            **extractor.protocol,
+            "samples": count,
+            "images": len(places),
+            "data": data.fingerprint,
+            "pixels": "8 bits",
+            "seed": seed,
+            "weights": "moving average" if "G" in system.averages else "as trained",
+            "ganspec_version": __version__,
+            "numpy_version": np.__version__,
+        }
+
+    def measure(self, trainer: Any) -> list[Figure]:
+        """Measure what G makes now.
+
+        Args:
+            trainer: trainer, whose network G, or its moving average, is measured; training is not disturbed.
+
+        Returns: a figure for each metric, then the diversity, then for digits the classes.
+
+        Raises:
+            UserError: a package is missing, there are too few images, or a number is not finite.
+        """
+        features, pixels = _features(
+            self.extractor, sample_pixels(self.system, trainer, self.inputs), len(self.inputs[0])
+        )
+        images, samples = len(self.images.features), len(features.features)
+        figures = []
+        for name, value in measure(self.metrics, self.images, features, self.seed).items():
+            protocol = {**self.protocol, **details(name, images, samples)}
+            figures.append((name, value, protocol | (_library_versions() if name in WITH_TORCH else {})))
+        compared = {"samples": len(pixels), "images": min(DIVERSE, images)}
+        figures.append(("diversity", diversity(pixels, self.distance), _without_extractor(self.protocol) | compared))
+        if self.protocol["extractor"] == "digits":
+            assert features.logits is not None
+            figures += [(name, value, self.protocol) for name, value in class_figures(features.logits).items()]
+        for name, value, _ in figures:
+            if not np.isfinite(value):
+                raise UserError(
+                    f"{name} is {value} after iteration {trainer.iteration}; are the samples numbers at all?"
+                )
+        return [Figure(trainer.iteration, name, value, protocol) for name, value, protocol in figures]
+
+
+def are_digits(system: System, data: Dataset, classifier: DigitClassifier) -> bool:
+    """Find out whether data are digits.
+
+    Labelled images are digits where the digit classifier gives nine in ten of them their label; images without labels, where the
+    system is one of digits.
+    """
+    if system.data.shape[0] not in (1, 3):
+        return False
+    if data.labels is None:
+        return system.data.embedded == "digits" or system.data.dataset == "mnist"
+    places = chosen_images(data, _LOOKED_AT, seed=0)
+    labels = np.asarray(data.labels[places])
+    if labels.min() < 0 or labels.max() >= CLASSES:
+        return False
+    pixels = np.concatenate(list(image_pixels(data, places)))
+    try:
+        _, logits = classifier(as_digits(pixels))
+    except UserError:  # Pillow, which resizes them, is missing
+        return False
+    return bool((logits.argmax(axis=1) == labels).mean() >= _ARE_DIGITS)
+
+
+def _fit(system: System, labels: np.ndarray) -> bool:
+    """Returns: whether all labels are ones that G takes."""
+    classes = [wanted.shape[0] for wanted in system.networks["G"].inputs.values() if wanted.dtype == "label"]
+    return bool(len(labels)) and all(labels.min() >= 0 and labels.max() < count for count in classes)
+
+
+def _features(extractor: Extractor, parts: Iterable[np.ndarray], count: int) -> tuple[Features, np.ndarray]:
+    """Look at images.
+
+    Args:
+        extractor: extractor of features.
+        parts: their pixels, some after the other.
+        count: number of images in all parts.
+
+    Returns: the features of all, and the pixels of `DIVERSE` of them, evenly spread: data may be in the order of classes.
+    """
+    features: list[np.ndarray] = []
+    logits: list[np.ndarray] = []
+    kept: list[np.ndarray] = []
+    spread = np.linspace(0, count - 1, min(DIVERSE, count)).astype(int)
+    done = 0
+    for pixels in parts:
+        seen = extractor(pixels)
+        features.append(seen.features)
+        logits += [] if seen.logits is None else [seen.logits]
+        kept.append(pixels[spread[(spread >= done) & (spread < done + len(pixels))] - done])
+        done += len(pixels)
+    found = Features(np.concatenate(features), np.concatenate(logits) if logits else None)
+    return found, np.concatenate(kept)
+
+
+def _without_extractor(protocol: dict[str, Scalar]) -> dict[str, Scalar]:
+    return {key: value for key, value in protocol.items() if not key.startswith("extractor") and key != "resize"}
+
+
+def _library_versions() -> dict[str, Scalar]:
+    from importlib.metadata import version
+
+    return {f"{package}_version": version(package) for package in ("torch", "torchmetrics")}
