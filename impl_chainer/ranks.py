@@ -19,6 +19,9 @@ from ganspec.spec.plan.exchange import Exchange, exchange_of, is_common
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.training.ranks import Group, Share
 
+# Kinds of layer that look at a whole batch, and exchange what they take (in `normalising`).
+EXCHANGED = ("batch_norm", "conditional_batch_norm", "minibatch_std", "minibatch_discrimination")
+
 
 class Ranks:
     """What a trainer does with the other processes of its group.

@@ -22,6 +22,10 @@ from ganspec.spec.training.ranks import Group, Share
 _TIMEOUT = datetime.timedelta(minutes=30)  # of waiting for the others; the first of them may draw pictures in this time
 
 
+# Kinds of layer that look at a whole batch, and exchange what they take (in `normalising`).
+EXCHANGED = ("batch_norm", "conditional_batch_norm", "minibatch_std", "minibatch_discrimination")
+
+
 class Ranks:
     """What a trainer does with the other processes of its group.
 

@@ -16,7 +16,7 @@ from ganspec.impl_torch.mode import Mode
 from ganspec.impl_torch.moving import Moving
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
-from ganspec.impl_torch.ranks import Ranks
+from ganspec.impl_torch.ranks import EXCHANGED, Ranks
 from ganspec.impl_torch.trained import TrainedNetwork
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
@@ -75,7 +75,7 @@ class Trainer:
         self.ranks = Ranks(ranks) if ranks is not None else None
         share = self.ranks.share if self.ranks is not None else None
         if share is not None:
-            check_share(system, share)
+            check_share(system, share, EXCHANGED)
         self.draws = Draws(system, seed, draws, self.context, share)
         self._factors = factors
         self.networks = {

@@ -47,10 +47,10 @@ def apart(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> dict[str, float
     """Returns: how far apart two results are, relative to the first one's norm, or to 1e-3 if that is smaller."""
     assert a.keys() == b.keys()
     found = {}
-    for name in a:
-        assert np.array_equal(np.isnan(a[name]), np.isnan(b[name])), f"{name} was computed at other places"
-        difference = np.linalg.norm(np.nan_to_num(a[name] - b[name]))
-        found[name] = float(difference / max(np.linalg.norm(np.nan_to_num(a[name])), 1e-3))
+    for name, wanted in a.items():
+        assert np.array_equal(np.isnan(wanted), np.isnan(b[name])), f"{name} was computed at other places"
+        difference = np.linalg.norm(np.nan_to_num(wanted - b[name]))
+        found[name] = float(difference / max(np.linalg.norm(np.nan_to_num(wanted)), 1e-3))
     return found
 
 

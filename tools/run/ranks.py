@@ -7,6 +7,7 @@ iterations, and at a few places before the first one, they exchange what happene
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,13 +52,15 @@ class Together:
         """Look whether a system can be trained so, and take a device.
 
         Raises:
-            UserError: the batch cannot be split among the processes, or they are another backend's.
+            UserError: the batch cannot be split among the processes, a layer looks at the whole of it, or the processes are
+                another backend's.
         """
         if self.group is None:
             return
         self.launch.check_backend(backend)
+        exchanged = importlib.import_module(f"ganspec.impl_{backend}.ranks").EXCHANGED
         try:
-            check_share(system, self.share)
+            check_share(system, self.share, exchanged)
         except RanksError as error:
             raise UserError(str(error)) from None
         if device.startswith("cuda:"):
