@@ -29,7 +29,7 @@ from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
 from ganspec.tools.programs import options as shared
-from ganspec.tools.run import rehearsal
+from ganspec.tools.run import rehearsal, tensorboard
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
@@ -77,6 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
     parser.add_argument(
+        "--tensorboard", action=argparse.BooleanOptionalAction,
+        help="write what is recorded to RUN/tensorboard, too; a resumed run goes on with it",
+    )  # fmt: skip
+    parser.add_argument(
         "--dry-run", action="store_true",
         help="print what would be done, look at the data, and estimate time and memory from one iteration; write nothing",
     )  # fmt: skip
@@ -98,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             ranks.require_one("--dry-run")
             return _dry_run(arguments, system, options, folder)
+        board = tensorboard.recorded(arguments.tensorboard, folder.record if folder else {})
         # What training needs: framework, data, state.
         backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
         path = ranks.in_turn(lambda: _data(arguments, system, folder))
@@ -113,12 +118,12 @@ def run(arguments: argparse.Namespace) -> int:
             folder = Silent()
         elif folder is None:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
-            folder = opened.enter_context(
-                RunFolder.create(out, _record(arguments, system, options, path, data) | ranks.recorded())
-            )
+            asked = _record(arguments, system, options, path, data) | board | ranks.recorded()
+            folder = opened.enter_context(RunFolder.create(out, asked))
         else:
             assert state is not None
             changed = {"backend": options["backend"], "device": options["device"], "data": str(path) if path else ""}
+            changed |= board
             session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))

@@ -14,6 +14,7 @@ from ganspec.spec.description import describe
 from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, check_finite, write_checkpoint
 from ganspec.tools import backends
 from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError, is_out_of_memory, say
+from ganspec.tools.run import tensorboard
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
@@ -60,6 +61,8 @@ class Training:
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
         # A decay must be visible: where there is one, the learning rates in force are logged, too.
         self.rates = list(system.optimizers) if system.decay else []
+        self.columns = ("iteration", "epoch", *self.reports, *(f"learning_rate_{name}" for name in self.rates))
+        self.board: tensorboard.Board | None = None
         self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
         self.pending: list[tuple[int, int, dict[str, Any]]] = []
         self.saved = trainer.iteration if record else -1
@@ -82,9 +85,11 @@ class Training:
         try:
             with _interrupts(several=self.ranks.size > 1) as interrupted, bar:
                 # What came after the checkpoint is dropped, and made again.
-                columns = ("iteration", "epoch", *self.reports, *(f"learning_rate_{name}" for name in self.rates))
-                self.folder.log.open(columns, start)
+                self.folder.log.open(self.columns, start)
                 self.folder.drop_later_pictures(start)
+                if self.folder.record.get(tensorboard.FOLDER):
+                    self.board = self.album.board = tensorboard.Board(self.folder, start)
+                self.album.add_real(self.feed)
                 # A new run has pictures and a checkpoint of its initial state.
                 if start == 0:
                     self.album.add()
@@ -113,6 +118,8 @@ class Training:
             raise self._out_of_memory() from None
         finally:
             self.folder.log.close()
+            if self.board:
+                self.board.close()
         if interrupted:
             say(f"interrupted and saved; go on with: {self.folder.resume_command()}")
             return INTERRUPTED
@@ -164,6 +171,8 @@ class Training:
                 self.epoch["count"] += 1
             bar.say(values)
         self.folder.log.append(rows)
+        if self.board:
+            self.board.rows(self.columns, rows)
         self.pending.clear()
 
     def _end_epoch(self) -> None:
@@ -180,6 +189,7 @@ class Training:
         """Leave pictures, checkpoint, plots and animations of where training ends."""
         self.album.add(frames=not interrupted)
         self._checkpoint()
+        self._settle_board()
         self.album.review()
         self.album.close()
 
@@ -188,6 +198,7 @@ class Training:
         if self.saved == self.trainer.iteration:
             return
         self.folder.log.settle()
+        self._settle_board()
         record = Record(
             describe(self.system),
             self.options["seed"],
@@ -208,6 +219,14 @@ class Training:
             raise _Stop(reason) from None
         self.folder.drop_old_checkpoints()
         self.saved = state.iteration
+
+    def _settle_board(self) -> None:
+        """Bring to TensorBoard what is measured now and then, and its events to the disk."""
+        if self.board:
+            rates = self.trainer.learning_rates.items()
+            self.board.scalars(self.trainer.iteration, {f"learning_rate_{name}": value for name, value in rates})
+            self.board.figures()
+            self.board.settle()
 
     def _checkpoint_path(self) -> Path:
         return self.folder.checkpoint_path(self.trainer.iteration)
