@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,9 +35,12 @@ from ganspec.tools.run.album import Album
 from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
+from ganspec.tools.run.joining import together
 from ganspec.tools.run.keeping import check_best
+from ganspec.tools.run.launch import Launch
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
+from ganspec.tools.run.ranks import Silent
 from ganspec.tools.run.reading import cache_at, load_for, processors
 from ganspec.tools.run.resume import FIXED, change_lines, resume
 from ganspec.tools.run.transfer import WEIGHTS, Transfer, weights_of
@@ -93,30 +97,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0, 3 where training stopped because a value was not finite, or 130 after Ctrl-C."""
-    with ExitStack() as opened:
+    known = arguments.backend or (None if arguments.resume else _DEFAULTS["backend"])
+    with together(Launch.of(os.environ), known) as ranks, ExitStack() as opened:
         # What is asked for: folder, system, options.
         folder = None
         if arguments.resume:
-            folder = opened.enter_context(RunFolder.open_existing(arguments.resume, to_train=not arguments.dry_run))
+            folder = opened.enter_context(
+                RunFolder.open_existing(arguments.resume, to_train=ranks.leads and not arguments.dry_run)
+            )
         system = _system(arguments, folder)
         options = _options(arguments, folder)
         transfer = _transfer(arguments, system, options, folder)
+        ranks.check(system, options["backend"], options["device"])
         if arguments.dry_run:
+            ranks.require_one("--dry-run")
             return _dry_run(arguments, system, options, folder, transfer)
         board = tensorboard.recorded(arguments.tensorboard, folder.record if folder else {})
         # What training needs: framework, data, state.
         backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
-        path = _data(arguments, system, folder)
-        data = load_for(system, path, *_reading(arguments))
+        path = ranks.in_turn(lambda: _data(arguments, system, folder))
+        data = ranks.in_turn(lambda: load_for(system, path, *_reading(arguments)))
         start = transfer.state if transfer else None
         state, record = resume(system, folder, options, data) if folder else (start, None)
-        feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
+        batches = record.batches if record else 0
+        feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
         numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
+        numbers |= ranks.trainer_options()
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
+        ranks.check_same(trainer.state)
         # Nothing is wrong any more, so that the folder may be made or changed.
-        if folder is None:
+        if not ranks.leads:
+            folder = Silent()
+        elif folder is None:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
-            content = _record(arguments, system, options, path, data) | board
+            content = _record(arguments, system, options, path, data) | board | ranks.recorded()
             content |= {"init_from": transfer.record()} if transfer else {}
             folder = opened.enter_context(RunFolder.create(out, content))
         else:
@@ -125,14 +139,15 @@ def run(arguments: argparse.Namespace) -> int:
             made = changes(record.description, describe(system))
             changed = {"backend": options["backend"], "device": options["device"], "data": str(path) if path else ""}
             changed |= board
-            session = {"iteration": state.iteration, **changed, "settings": arguments.set}
+            session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
             session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
             print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
-        album = Album(system, folder, trainer, options["seed"])
-        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
+        ranks.resume_command = folder.resume_command()
+        album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
+        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks)
         return training.train(_end(arguments, system))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ganspec.spec import System
 from ganspec.spec.description import describe
-from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, write_checkpoint
+from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, check_finite, write_checkpoint
 from ganspec.tools import backends
 from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError, is_out_of_memory, say
 from ganspec.tools.run import tensorboard
@@ -19,6 +19,7 @@ from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.progress import Bar, End
+from ganspec.tools.run.ranks import Together
 
 _RATE = "learning_rate_"  # and the name of a network: a column of the log
 _FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU, each of which waits for it
@@ -40,6 +41,7 @@ class Training:
         options: backend, device, dtype, draws and seed of the run.
         data: fingerprint of the data.
         record: record of the checkpoint that is resumed, None for a new run.
+        ranks: the processes that share each batch.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class Training:
         options: dict[str, Any],
         data: str,
         record: Record | None,
+        ranks: Together | None = None,
     ) -> None:
         self.system, self.folder, self.trainer, self.feed, self.album = system, folder, trainer, feed, album
-        self.options, self.data = options, data
+        self.options, self.data, self.ranks = options, data, ranks or Together()
         self.to_numpy = backends.load(options["backend"]).to_numpy
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
         # Where learning rates change, those in force are logged, too, and from then on to the end of the run.
@@ -83,7 +86,7 @@ class Training:
         start = self.trainer.iteration
         bar = Bar(self.system, self.feed, start, end, self.options)
         try:
-            with _interrupts() as interrupted, bar:
+            with _interrupts(several=self.ranks.size > 1) as interrupted, bar:
                 # What came after the checkpoint is dropped, and made again.
                 self.folder.log.open(self.columns, start, {_RATE + name for name in self.rates})
                 self.folder.drop_later_pictures(start)
@@ -95,7 +98,11 @@ class Training:
                     self.album.add()
                     self._checkpoint()
                 # Train, one iteration after the other.
-                while self.trainer.iteration < end.iteration and self.feed.epoch < end.epoch and not interrupted:
+                while (
+                    self.trainer.iteration < end.iteration
+                    and self.feed.epoch < end.epoch
+                    and not self._ends(interrupted)
+                ):
                     self._iterate(bar)
                 # Log what is pending, save, draw the last pictures.
                 self._fetch(bar)
@@ -122,9 +129,16 @@ class Training:
         print(f"done: {self.trainer.iteration} iterations, {self.feed.epoch} epochs")
         return 0
 
+    def _ends(self, interrupted: list[int]) -> bool:
+        """Returns: whether this process was interrupted, or any other."""
+        if self.ranks.any(bool(interrupted)) and not interrupted:
+            interrupted.append(signal.SIGINT)
+        return bool(interrupted)
+
     def _iterate(self, bar: Bar) -> None:
         epoch = self.feed.epoch
-        recorded = self.trainer.iterate(self.feed)
+        with self.ranks.step():
+            recorded = self.trainer.iterate(self.feed)
         iteration = self.trainer.iteration
         self.pending.append((iteration, epoch, recorded))
         bar.update()
@@ -200,8 +214,11 @@ class Training:
             self.epoch,
         )
         state = self.trainer.state()
+        self.ranks.check_same(lambda: state)
         try:
-            write_checkpoint(self._checkpoint_path(), state, record)
+            if self.ranks.leads:
+                write_checkpoint(self._checkpoint_path(), state, record)
+            check_finite(self._checkpoint_path(), state)  # where none is written, too
         except NotFiniteError as error:
             reason = f"{error.array} has a value that is not finite after iteration {state.iteration}"
             raise _Stop(reason) from None
@@ -232,13 +249,17 @@ class Training:
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that none ends the process in the middle of an iteration; a second one ends it at once."""
+def _interrupts(*, several: bool) -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that none ends the process in the middle of an iteration; a second one ends it at once.
+
+    One of several processes gets the signal of the terminal, and again that of what started it: there none ends it at once.
+    """
     caught: list[int] = []
 
     def note(number: int, _frame: Any) -> None:
         caught.append(number)
-        signal.signal(number, before[number])
+        if not several:
+            signal.signal(number, before[number])
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
