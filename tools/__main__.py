@@ -26,6 +26,7 @@ PROGRAMS = {
     "sample": "draw images from a trained generator",
     "interpolate": "walk from sample to sample of a trained generator",
     "manifold": "draw a square of what a trained generator makes",
+    "evaluate": "measure how good the samples of a run are",
     "crosscheck": "compare the backends and the reference on a system",
     "fuzz": "draw systems at random, and compare all witnesses on each",
     "check-updater": "hold an updater of your own, old Chainer code, against a system",

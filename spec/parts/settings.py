@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ganspec.spec.parts.measuring import Measuring, read_measuring
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import MAX_SIZE, Table
 
@@ -67,6 +68,7 @@ class Run:
         checkpoint_every: number of iterations between two checkpoints.
         grid: rows and columns of a grid of samples.
         moving_average: number of iterations of which the smooth curves in plots are means.
+        metrics: what is measured during training, None for nothing.
     """
 
     batch: int
@@ -78,6 +80,7 @@ class Run:
     checkpoint_every: int
     grid: tuple[int, int]
     moving_average: int
+    metrics: Measuring | None = None
 
     def shows(self, iteration: int) -> bool:
         """Returns: whether pictures are due after an iteration."""
@@ -209,6 +212,7 @@ def read_run(table: Table) -> Run:
         table.size("checkpoint_every"),
         (grid[0], grid[1]) if len(grid) == 2 else (1, 1),
         table.size("moving_average"),
+        metrics=read_measuring(table),
     )
     table.read |= {"iterations", "epochs"}
     table.close()

@@ -28,6 +28,7 @@ from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
 from ganspec.tools.programs import options as shared
+from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.environment import environment
@@ -97,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
         numbers = {key: options[key] for key in ("dtype", "device", "draws")}
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
+        watch = Watch(system, data, trainer, options)
         # Nothing is wrong any more, so that the folder may be made or changed.
         if folder is None:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
@@ -108,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         album = Album(system, folder, trainer, options["seed"])
-        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
+        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, watch)
         return training.train(_end(arguments, system))
 
 

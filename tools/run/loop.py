@@ -14,6 +14,7 @@ from ganspec.spec.description import describe
 from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, write_checkpoint
 from ganspec.tools import backends
 from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError, is_out_of_memory, say
+from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
@@ -38,6 +39,7 @@ class Training:
         options: backend, device, dtype, draws and seed of the run.
         data: fingerprint of the data.
         record: record of the checkpoint that is resumed, None for a new run.
+        watch: what measures the samples and warns; None for nothing.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class Training:
         options: dict[str, Any],
         data: str,
         record: Record | None,
+        watch: Watch | None = None,
     ) -> None:
         self.system, self.folder, self.trainer, self.feed, self.album = system, folder, trainer, feed, album
-        self.options, self.data = options, data
+        self.options, self.data, self.watch = options, data, watch
         self.to_numpy = backends.load(options["backend"]).to_numpy
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
         # A decay must be visible: where there is one, the learning rates in force are logged, too.
@@ -82,6 +85,8 @@ class Training:
                 columns = ("iteration", "epoch", *self.reports, *(f"learning_rate_{name}" for name in self.rates))
                 self.folder.log.open(columns, start)
                 self.folder.drop_later_pictures(start)
+                if self.watch:
+                    self.watch.start(self.folder.path, start)
                 # A new run has pictures and a checkpoint of its initial state.
                 if start == 0:
                     self.album.add()
@@ -127,6 +132,8 @@ class Training:
             self._end_epoch()
         if shows:
             self.album.add()  # before the checkpoint: a run resumed from that does not draw them again
+        if self.watch:
+            self.watch.after(iteration, shows=shows)
         if save:
             self._checkpoint()
             self.album.review()
