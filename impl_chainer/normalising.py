@@ -11,6 +11,7 @@ import chainer.functions as F
 from ganspec.impl_chainer.activations import wide
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.mode import Mode, Own
+from ganspec.impl_chainer.ranks import Ranks
 from ganspec.spec.network.architecture import Layer
 
 
@@ -22,6 +23,8 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
     epsilon = layer.settings["epsilon"]
     if not mode.training:  # copies: the gradient reads them later, when an evaluation in training may have moved them
         return F.fixed_batch_normalization(x[0], gamma, beta, mean.copy(), variance.copy(), eps=epsilon)
+    if mode.ranks is not None:
+        return _common_batch_norm(layer, x[0], parameters, statistics, mode.ranks)
     return F.batch_normalization(
         x[0],
         gamma,
@@ -31,6 +34,22 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
         running_var=variance,
         decay=1.0 - layer.settings["momentum"],
     )
+
+
+def _common_batch_norm(layer: Layer, x: Array, parameters: Own, statistics: Own, ranks: Ranks) -> Array:
+    """Batch norm in training, by the batch of which several processes have a part each."""
+    axes = (0, *range(2, x.ndim))
+    mean = ranks.mean(F.mean(x, axis=axes, keepdims=True))
+    centred = x - F.broadcast_to(mean, x.shape)
+    variance = ranks.mean(F.mean(centred * centred, axis=axes, keepdims=True))
+    count = x.size // x.shape[1] * ranks.size
+    momentum, unbiased = layer.settings["momentum"], count / max(count - 1, 1)
+    for name, new, factor in (("mean", mean, 1.0), ("variance", variance, unbiased)):
+        running = statistics[name].array
+        running *= 1.0 - momentum
+        running += momentum * factor * new.array.reshape(-1)
+    root = F.sqrt(variance + layer.settings["epsilon"])
+    return _shifted(centred / F.broadcast_to(root, x.shape), parameters)
 
 
 def _filled(like: Any, value: float) -> Any:
@@ -106,16 +125,21 @@ def local_response_norm(layer: Layer, x: list[Array], parameters: Own, statistic
 
 def minibatch_std(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Append one channel with the mean deviation over the batch."""
-    centred = x[0] - F.broadcast_to(F.mean(x[0], axis=0, keepdims=True), x[0].shape)
-    spread = F.mean(F.sqrt(F.mean(centred * centred, axis=0) + layer.settings["epsilon"]))
+    mean = F.mean(x[0], axis=0, keepdims=True)
+    centred = x[0] - F.broadcast_to(mean if mode.ranks is None else mode.ranks.mean(mean), x[0].shape)
+    variance = F.mean(centred * centred, axis=0)
+    variance = variance if mode.ranks is None else mode.ranks.mean(variance)
+    spread = F.mean(F.sqrt(variance + layer.settings["epsilon"]))
     return F.concat([x[0], F.broadcast_to(spread, (x[0].shape[0], 1, *layer.shape[1:]))], axis=1)
 
 
 def minibatch_discrimination(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Measure how close each sample is to the others of its batch."""
     n, kernels, dimensions = x[0].shape[0], layer.settings["kernels"], layer.settings["dimensions"]
-    m, pairs = F.reshape(x[0], (n, 1, kernels, dimensions)), (n, n, kernels, dimensions)
-    distance = F.sum(F.absolute(F.broadcast_to(m, pairs) - F.broadcast_to(F.transpose(m, (1, 0, 2, 3)), pairs)), axis=3)
+    m = F.reshape(x[0], (n, 1, kernels, dimensions))
+    others = F.transpose(m if mode.ranks is None else mode.ranks.gather(m), (1, 0, 2, 3))
+    pairs = (n, others.shape[1], kernels, dimensions)
+    distance = F.sum(F.absolute(F.broadcast_to(m, pairs) - F.broadcast_to(others, pairs)), axis=3)
     return F.sum(F.exp(-distance), axis=1) - 1.0
 
 

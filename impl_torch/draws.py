@@ -16,6 +16,7 @@ from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
 from ganspec.spec.training.options import DRAWS, check_choice, check_seed
+from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.streams import Position, Streams
 
 
@@ -27,35 +28,40 @@ class Draws:
         seed: seed of all draws, from 0 to 2^63 - 1.
         source: "host" for the spec's streams, "device" for the device's generator, or a source of one's own.
         context: device and dtype.
+        share: what this process has of each batch, where several share it; the device draws all of it, too.
 
     Raises:
         ValueError: there is no such seed or source.
     """
 
-    def __init__(self, system: System, seed: int, source: str | DrawSource, context: ArrayContext) -> None:
+    def __init__(self, system: System, seed: int, source: str | DrawSource, context: ArrayContext, share: Share | None = None) -> None:
         check_seed(seed)
         if isinstance(source, str):
             check_choice("draws", source, DRAWS)
         self.system, self.streams, self.context = system, Streams(seed), context
         self.on_device = source == "device"
-        self.source = StreamDraws(system, seed) if isinstance(source, str) else source
+        whole = StreamDraws(system, seed) if isinstance(source, str) else source
+        self.share, self.source = share, whole if share is None else share.draws(whole)
         self.generator = torch.Generator(context.device) if self.on_device else None
 
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
-        """Returns: one draw of a noise symbol for a batch."""
+        """Returns: one draw of a noise symbol for a batch, or this process's rows of it."""
         if not self.on_device or symbol.dtype == "label":
             return self.context.array(self.source.symbol(name, symbol, at, batch))
         distribution, shape = self.system.draws[name].distribution, (batch, *symbol.shape)
         array = torch.empty(shape, dtype=self.context.floating, device=self.context.device)
         generator = self._seeded(name, at)
         if distribution.kind == "uniform":
-            return array.uniform_(distribution.a, distribution.b, generator=generator)
-        if distribution.kind == "normal":
-            return array.normal_(distribution.a, distribution.b, generator=generator)
-        return array.fill_(distribution.a)
+            array.uniform_(distribution.a, distribution.b, generator=generator)
+        elif distribution.kind == "normal":
+            array.normal_(distribution.a, distribution.b, generator=generator)
+        else:
+            array.fill_(distribution.a)
+        return self._own(array)
 
     def mask(self, network: str, layer: Layer, at: Position, shape: tuple[int, ...]) -> Array:
-        """Returns: a dropout mask of zeros and 1 / (1 - rate)."""
+        """Returns: a dropout mask of zeros and 1 / (1 - rate), for this process's rows."""
+        shape = (shape[0] * (self.share.size if self.share else 1), *shape[1:])
         rate = layer.settings["rate"]
         if not self.on_device:
             kept = self.source.mask(network, layer, at, shape)
@@ -63,7 +69,10 @@ class Draws:
             return torch.from_numpy(mask).to(self.context.device)
         array = torch.empty(shape, dtype=self.context.floating, device=self.context.device)
         generator = self._seeded(mask_name(network, layer), at)
-        return array.bernoulli_(1.0 - rate, generator=generator).mul_(1.0 / (1.0 - rate))
+        return self._own(array.bernoulli_(1.0 - rate, generator=generator).mul_(1.0 / (1.0 - rate)))
+
+    def _own(self, array: Array) -> Array:
+        return array[self.share.rows(len(array))] if self.share else array
 
     def _seeded(self, name: str, at: Position) -> torch.Generator:
         assert self.generator is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganspec.impl_torch.arrays import Array
+from ganspec.impl_torch.ranks import Ranks
 from ganspec.spec.network.architecture import Layer
 
 
@@ -19,12 +20,14 @@ class Mode:
         mask: function of (layer, shape, like) that gives a dropout mask of zeros and 1 / (1 - rate).
         fade: progress of the stage of growth, from 0 to 1.
         dtype: dtype of the network's parameters, in the framework's own form.
+        ranks: the processes that have the other samples of the batch; None where this one has all.
     """
 
     training: bool
     mask: Callable[[Layer, tuple[int, ...], Array], Array]
     fade: float
     dtype: Any
+    ranks: Ranks | None = None
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names

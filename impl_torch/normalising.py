@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from ganspec.impl_torch.activations import wide
 from ganspec.impl_torch.arrays import Array
 from ganspec.impl_torch.mode import Mode, Own
+from ganspec.impl_torch.ranks import Ranks
 from ganspec.spec.network.architecture import Layer
 
 
@@ -18,6 +19,8 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
     mean, variance = statistics["mean"], statistics["variance"]
     if not mode.training:  # copies: the gradient reads them later, when an evaluation in training may have moved them
         mean, variance = mean.clone(), variance.clone()
+    elif mode.ranks is not None:
+        return _common_batch_norm(layer, x[0], parameters, statistics, mode.ranks)
     return F.batch_norm(
         x[0],
         mean,
@@ -28,6 +31,19 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
         momentum=layer.settings["momentum"],
         eps=layer.settings["epsilon"],
     )
+
+
+def _common_batch_norm(layer: Layer, x: Array, parameters: Own, statistics: Own, ranks: Ranks) -> Array:
+    """Batch norm in training, by the batch of which several processes have a part each."""
+    axes = [0, *range(2, x.ndim)]
+    mean = ranks.mean(x.mean(dim=axes, keepdim=True))
+    centred = x - mean
+    variance = ranks.mean((centred * centred).mean(dim=axes, keepdim=True))
+    count = x.numel() // x.shape[1] * ranks.size
+    momentum, unbiased = layer.settings["momentum"], count / max(count - 1, 1)
+    statistics["mean"].mul_(1.0 - momentum).add_(mean.detach().reshape(-1), alpha=momentum)
+    statistics["variance"].mul_(1.0 - momentum).add_(variance.detach().reshape(-1), alpha=momentum * unbiased)
+    return _shifted(centred / torch.sqrt(variance + layer.settings["epsilon"]), parameters)
 
 
 def conditional_batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -95,15 +111,19 @@ def local_response_norm(layer: Layer, x: list[Array], parameters: Own, statistic
 
 def minibatch_std(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Append one channel with the mean deviation over the batch."""
-    centred = x[0] - x[0].mean(dim=0, keepdim=True)
-    spread = torch.sqrt((centred * centred).mean(dim=0) + layer.settings["epsilon"]).mean()
+    mean = x[0].mean(dim=0, keepdim=True)
+    centred = x[0] - (mean if mode.ranks is None else mode.ranks.mean(mean))
+    variance = (centred * centred).mean(dim=0)
+    variance = variance if mode.ranks is None else mode.ranks.mean(variance)
+    spread = torch.sqrt(variance + layer.settings["epsilon"]).mean()
     return torch.cat([x[0], spread.expand(x[0].shape[0], 1, *layer.shape[1:])], dim=1)
 
 
 def minibatch_discrimination(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Measure how close each sample is to the others of its batch."""
     m = x[0].reshape(x[0].shape[0], layer.settings["kernels"], layer.settings["dimensions"])
-    distance = torch.abs(m[:, None] - m[None]).sum(dim=3)
+    others = m if mode.ranks is None else mode.ranks.gather(m)
+    distance = torch.abs(m[:, None] - others[None]).sum(dim=3)
     return torch.exp(-distance).sum(dim=1) - 1.0
 
 

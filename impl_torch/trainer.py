@@ -16,6 +16,7 @@ from ganspec.impl_torch.mode import Mode
 from ganspec.impl_torch.moving import Moving
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
+from ganspec.impl_torch.ranks import Ranks
 from ganspec.impl_torch.trained import TrainedNetwork
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
@@ -23,6 +24,7 @@ from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch, check_inputs, in_native_order
 from ganspec.spec.training.draws import DrawSource, LiveDraws
+from ganspec.spec.training.ranks import Group, check_share
 from ganspec.spec.training.results import Layers, StepResult
 from ganspec.spec.training.state import (
     TrainingState,
@@ -48,9 +50,10 @@ class Trainer:
             source of one's own, such as `spec.training.draws.RecordedDraws`.
         factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:
             near 1, they show what rounding costs. None where nothing is multiplied.
+        ranks: the processes that share each batch. Then `next_batch` gives this process's rows alone; None for one process.
 
     Raises:
-        ValueError: an option has none of its values.
+        ValueError: an option has none of its values, or the batch cannot be split (`RanksError`).
         DeviceError: the device is not there.
         StateError: the state is not one of this system.
     """
@@ -65,10 +68,15 @@ class Trainer:
         device: str = "cpu",
         draws: str | DrawSource = "host",
         factors: Callable[[tuple[int, ...]], np.ndarray] | None = None,
+        ranks: Group | None = None,
     ) -> None:
         self.system = system
         self.context = ArrayContext(device, dtype)
-        self.draws = Draws(system, seed, draws, self.context)
+        self.ranks = Ranks(ranks) if ranks is not None else None
+        share = self.ranks.share if self.ranks is not None else None
+        if share is not None:
+            check_share(system, share)
+        self.draws = Draws(system, seed, draws, self.context, share)
         self._factors = factors
         self.networks = {
             name: TrainedNetwork(architecture, system.optimizers.get(name), name in system.averages, self.context)
@@ -81,7 +89,7 @@ class Trainer:
         self.carried: dict[str, Array] = {}
         self.reports: dict[str, Array] = {}
         self.iteration = 0
-        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, self.context.array)
+        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, self.context.array, share.size if share else 1)
         self._kept: dict[str, Any] = {}
         self.load(state if state is not None else initial_state(system, seed))
 
@@ -113,7 +121,7 @@ class Trainer:
         """Yields: every repeat of every step of an iteration, as (step, repeat); each must be done before the next."""
         self._alive.start_iteration()
         self._kept.clear()
-        yield from self._stage.plan.repeats(self.iteration, lambda name: float(to_numpy(self.reports[name])))
+        yield from self._stage.plan.repeats(self.iteration, self._report)
 
     def compute(self, step: int, repeat: int, next_batch: NextBatch, *, keep_layers: bool = False) -> StepResult:
         """Compute one repeat of a step: values and gradients.
@@ -127,8 +135,10 @@ class Trainer:
 
         Raises:
             BatchError: the batch is not one of this system.
-            ValueError: an iteration has no such step or repeat.
+            ValueError: an iteration has no such step or repeat; or layers are wanted of one of several processes.
         """
+        if keep_layers and self.ranks is not None:
+            raise ValueError("keep_layers is for one process: each of several has some samples of a layer only")
         layers: Layers | None = {} if keep_layers else None
         self._stage.plan.check_place(step, repeat, self.iteration)
         planned, at = self._stage.plan.steps[step], Position(self.iteration, step, repeat)
@@ -137,7 +147,10 @@ class Trainer:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         with self._moving():
             values = self._evaluate(planned, at, layers)
-            return StepResult(step, repeat, planned, values, *gradients_of(planned, values, self.networks, layers))
+            gradients, *others = gradients_of(planned, values, self.networks, layers)
+        if self.ranks is not None:
+            gradients = self.ranks.average(gradients)
+        return StepResult(step, repeat, planned, values, gradients, *others)
 
     def update(self, result: StepResult) -> dict[str, Array]:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
@@ -223,22 +236,36 @@ class Trainer:
         return self.system.stages[self.system.at(self.iteration)[0]]
 
     def _evaluate(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
-        values: list[Any] = []
-        names = {i: name for name, i in planned.keeps.items()}
-        for i in range(len(planned.nodes)):
-            with torch.set_grad_enabled(i in planned.tracked or i in planned.trained_later):
-                value = self._value(i, planned, at, values, layers)
-            if i in names:  # for a later step
-                self._kept[names[i]] = value if i in planned.trained_later else self.context.constant(value)
-            # What an earlier step kept with its graph has none here, nor has what is made of it.
-            if i not in planned.tracked and not isinstance(value, float):
-                value = self.context.constant(value)
-            # An output of a network, behind no layer with weights, has no graph though the network is trained.
-            graphless = i in planned.tracked and isinstance(value, Array) and not value.requires_grad
-            if i in planned.leaves or (graphless and planned.nodes[i].op in ("network", "output")):
-                value = value.detach().requires_grad_()
-            values.append(value)
+        values: list[Any] = [None] * len(planned.nodes)
+        if self.ranks is None:
+            for i in range(len(values)):
+                values[i] = self._finished(i, planned, at, values, layers)
+            return values
+        # What several processes exchange at once comes last, and then what is made of it.
+        exchange = self.ranks.exchange(planned)
+        for i in exchange.early:
+            values[i] = self._finished(i, planned, at, values, layers)
+        parts = [self._finished(i, planned, at, values, layers) for i in exchange.totals]
+        for i, total in zip(exchange.totals, self.ranks.together(planned, parts), strict=True):
+            values[i] = total
+        for i in exchange.late:
+            values[i] = self._finished(i, planned, at, values, layers)
         return values
+
+    def _finished(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
+        """The value of a node: with a graph where a gradient needs one, kept where a later step reads it."""
+        with torch.set_grad_enabled(i in planned.tracked or i in planned.trained_later):
+            value = self._value(i, planned, at, values, layers)
+        for name in (name for name, node in planned.keeps.items() if node == i):  # for a later step
+            self._kept[name] = value if i in planned.trained_later else self.context.constant(value)
+        # What an earlier step kept with its graph has none here, nor has what is made of it.
+        if i not in planned.tracked and not isinstance(value, float):
+            value = self.context.constant(value)
+        # An output of a network, behind no layer with weights, has no graph though the network is trained.
+        graphless = i in planned.tracked and isinstance(value, Array) and not value.requires_grad
+        if i in planned.leaves or (graphless and planned.nodes[i].op in ("network", "output")):
+            value = value.detach().requires_grad_()
+        return value
 
     def _value(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
         node = planned.nodes[i]
@@ -260,7 +287,13 @@ class Trainer:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)
                 return outputs if node.shape is None else next(iter(outputs.values()))
+        if self.ranks is not None:
+            return self.ranks.evaluate(planned, i, inputs)
         return evaluate_operation(node, inputs, i in planned.tracked)
+
+    def _report(self, name: str) -> float:
+        value = self.reports[name]
+        return float(to_numpy(value if self.ranks is None else self.ranks.first(value)))
 
     def _moving(self) -> contextlib.AbstractContextManager[Any]:
         return Moving(self._factors) if self._factors else contextlib.nullcontext()
@@ -289,7 +322,8 @@ class Trainer:
         if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
             parameters, statistics = (network.averages or a for a in (parameters, statistics))
             statistics = {path: a.clone() for path, a in statistics.items()}
-        mode = Mode(training, mask, fade, self.context.floating)
+        ranks = self.ranks if at is not None else None  # looking is one process's own business
+        mode = Mode(training, mask, fade, self.context.floating, ranks)
         return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
 
 

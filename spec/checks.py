@@ -17,6 +17,7 @@ from ganspec.spec.parts.settings import Data, Decay, Manifold, Run
 from ganspec.spec.plan.builder import FUNCTIONS, Symbol
 from ganspec.spec.plan.graph import Graph, Node
 from ganspec.spec.plan.plan import Plan
+from ganspec.spec.text.arithmetic import unknown_part
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
 
@@ -230,6 +231,18 @@ def check_plan(
             f"nothing reports '{decay.watch}': {expected_one_of(valid)}",
             did_you_mean(decay.watch, valid) or "delete the table, or --set learning_rate_decay=none",
         )
+
+
+def check_telling(table: Table, loss: Loss, columns: Iterable[str]) -> None:
+    """Note what is called telling and is not arithmetic on recorded numbers and constants."""
+    known = dict.fromkeys((*columns, *loss.constants), 1.0)
+    for name, formula in loss.telling.items():
+        if not NAME.fullmatch(name):
+            message = f"'{name}' is not a name: use letters, digits and _"
+            table.problems.add(loss.file, f"telling.{name}", message)
+        if error := unknown_part(formula.tree, known):
+            text, span = formula.text, error.span
+            table.problems.add(formula.file, formula.key, error.message, error.hint, text=text, span=span)
 
 
 def _evaluates(node: Node, network: str) -> bool:

@@ -206,6 +206,7 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     for each in planned:
         checks.check_plan(table, each.plan, each.networks, loss, decay, run)
     checks.check_manifold(table, manifold, networks)
+    checks.check_telling(table, loss, planned[-1].plan.columns())
     problems.stop_if_any()
     return System(
         name,

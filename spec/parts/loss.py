@@ -8,10 +8,13 @@
     [losses]       what each network minimises
     [carried.NAME] a number that training carries along: start, next, with
     [report]       numbers to record: { value, with }
+    [telling]      optional: what says how training goes: k = "k", distance = "-loss_D"
 
 `with` names a network; that of a report may name several. The value is computed in each step that updates one of them, together
 with that network's loss and before its parameters move. A carried number takes its next value when the step ends. The formulas
 of carried numbers and of later reports may read a report by its name; it is then the last value that was computed.
+
+What is telling is arithmetic on recorded numbers and constants. It is shown while training goes on, and changes nothing.
 
 A `shape` is that of one sample: a list of sizes, or the name of something that has the same shape: a network's input ("G.z") or
 output ("D.feature"), or the images ("x").
@@ -86,6 +89,7 @@ class Loss:
     Args:
         used_by_constants: constants from which other constants are computed.
         outputs: shape that a network's output must have, by network ("D") or output ("D.logit").
+        telling: what says how training goes, as arithmetic on recorded numbers and constants; empty where the file says nothing.
     """
 
     name: str
@@ -99,6 +103,7 @@ class Loss:
     losses: Mapping[str, Formula]
     carried: Mapping[str, Carried]
     reports: Mapping[str, Report]
+    telling: Mapping[str, Formula]
     file: str
 
 
@@ -134,6 +139,8 @@ def read_loss(file: SpecFile, overrides: Mapping[str, float], problems: Problems
         formula = _formula(entry, "value", file.source("report", name, "value"))
         reports[name] = Report(formula, _networks(entry, losses))
         entry.close()
+    shown = table.table("telling", {})
+    telling = {name: _formula(shown, name, file.source("telling", name)) for name in shown.data}
     table.close()
     used_by_constants = frozenset(scope.used)
     return Loss(
@@ -148,6 +155,7 @@ def read_loss(file: SpecFile, overrides: Mapping[str, float], problems: Problems
         losses,
         carried,
         reports,
+        telling,
         file.file,
     )
 

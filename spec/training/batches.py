@@ -19,14 +19,19 @@ class BatchError(ValueError):
     """A batch is not one of this system; the message says what is wrong with it."""
 
 
-def check_batch(system: System, batch: Mapping[str, np.ndarray]) -> None:
+def check_batch(system: System, batch: Mapping[str, np.ndarray], processes: int = 1) -> None:
     """Compare a batch with what a system trains on: "x", and where formulas use them labels "y".
+
+    Args:
+        system: system to train.
+        batch: arrays by name.
+        processes: number of processes that share a batch; each is given its own rows.
 
     Raises:
         BatchError: an array is missing, or has another shape or dtype, or a label is out of range.
     """
     for name in DATA if "y" in system.symbols else DATA[:1]:
-        wanted = (system.run.batch, *(system.data.shape if name == "x" else ()))
+        wanted = (system.run.batch // processes, *(system.data.shape if name == "x" else ()))
         if name not in batch:
             raise BatchError(f"the batch has no '{name}', an array of shape {list(wanted)}")
         if not isinstance(batch[name], np.ndarray):

@@ -46,14 +46,20 @@ class StreamDraws:
     seed: int
     streams: Callable[[int], Streams] = Streams
 
-    def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> np.ndarray:
+    def symbol(
+        self, name: str, symbol: Symbol, at: Position, batch: int, rows: slice | None = None
+    ) -> np.ndarray:
+        """Returns: what `DrawSource.symbol` gives; with `rows` only these, as if the whole batch had been drawn."""
         distribution, streams = self.system.draws[name].distribution, self.streams(self.seed)
         if symbol.dtype == "label":
-            return streams.labels(distribution, name, at, batch)
-        return streams.sample(distribution, name, at, (batch, *symbol.shape))
+            return streams.labels(distribution, name, at, batch, rows)
+        return streams.sample(distribution, name, at, (batch, *symbol.shape), rows)
 
-    def mask(self, network: str, layer: Layer, at: Position, shape: tuple[int, ...]) -> np.ndarray:
-        return self.streams(self.seed).mask(layer.settings["rate"], mask_name(network, layer), at, shape)
+    def mask(
+        self, network: str, layer: Layer, at: Position, shape: tuple[int, ...], rows: slice | None = None
+    ) -> np.ndarray:
+        """Returns: what `DrawSource.mask` gives; with `rows` only these, as if the whole mask had been drawn."""
+        return self.streams(self.seed).mask(layer.settings["rate"], mask_name(network, layer), at, shape, rows)
 
 
 def mask_name(network: str, layer: Layer) -> str:
@@ -128,11 +134,13 @@ class LiveDraws(Generic[Array]):
         system: the system, whose schedule says how long data and noise live.
         noise: function that draws a noise symbol at a position.
         array: function that turns NumPy values into an array of the backend.
+        processes: number of processes that share each batch.
     """
 
     system: System
     noise: Callable[[str, Position], Array]
     array: Callable[[np.ndarray], Array]
+    processes: int = 1
     _alive: dict[str, Array] = field(default_factory=dict)
     _at: Position = field(default_factory=Position)
     _next_batch: NextBatch = field(default=dict)
@@ -152,7 +160,7 @@ class LiveDraws(Generic[Array]):
         if name not in self._alive:
             if name in DATA:
                 batch = self._next_batch()
-                check_batch(self.system, batch)
+                check_batch(self.system, batch, self.processes)
                 self._alive |= {key: self.array(batch[key]) for key in DATA if key in batch}
             else:
                 self._alive[name] = self.noise(name, self._position(name))

@@ -54,41 +54,59 @@ class Streams:
         text = f"{self.key(name)}:{position.iteration}:{position.step}:{position.repeat}:{position.occurrence}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
-    def words(self, name: str, position: Position, count: int) -> np.ndarray:
-        """Returns: `count` independent uniform 64-bit words."""
+    def words(self, name: str, position: Position, count: int, start: int = 0) -> np.ndarray:
+        """Returns: `count` independent uniform 64-bit words, from the word number `start` on."""
         counter = [0, position.occurrence, position.step << 32 | position.repeat, position.iteration]
-        words: np.ndarray = np.random.Philox(key=self.key(name), counter=counter).random_raw(count)
+        generator = np.random.Philox(key=self.key(name), counter=counter)
+        if start:  # a block of the cipher has four words
+            generator.advance(start // 4)
+            generator.random_raw(start % 4)
+        words: np.ndarray = generator.random_raw(count)
         return words
 
-    def uniform(self, name: str, position: Position, shape: Shape) -> np.ndarray:
-        """Returns: float64 numbers, uniform on [0, 1), multiples of 2^-53."""
-        numbers: np.ndarray = (self.words(name, position, math.prod(shape)) >> np.uint64(11)) * 2.0**-53
+    def uniform(self, name: str, position: Position, shape: Shape, rows: slice | None = None) -> np.ndarray:
+        """Returns: float64 numbers, uniform on [0, 1), multiples of 2^-53; with `rows` only these of an array of that shape."""
+        start, end, shape = _part(shape, rows)
+        numbers: np.ndarray = (self.words(name, position, end - start, start) >> np.uint64(11)) * 2.0**-53
         return numbers.reshape(shape)
 
-    def normal(self, name: str, position: Position, shape: Shape) -> np.ndarray:
-        """Returns: float64 numbers from the standard normal distribution (Box and Muller 1958)."""
-        count = math.prod(shape)
-        u = self.uniform(name, position, (2, (count + 1) // 2))
-        radius = np.sqrt(-2.0 * np.log(1.0 - u[0]))
-        angle = 2.0 * math.pi * u[1]
-        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count].reshape(shape)
+    def normal(self, name: str, position: Position, shape: Shape, rows: slice | None = None) -> np.ndarray:
+        """Returns: float64 numbers from the standard normal distribution (Box and Muller 1958); with `rows` only these."""
+        half = (math.prod(shape) + 1) // 2  # cosines of all pairs, then sines
+        start, end, part = _part(shape, rows)
+        if rows is None or end - start > half:
+            radius, angle = _polar(self.uniform(name, position, (2, half)))
+            return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[start:end].reshape(part)
+        parts = []
+        for function, first, last in ((np.cos, start, min(end, half)), (np.sin, max(start, half) - half, end - half)):
+            if first < last:
+                words = np.stack([self.words(name, position, last - first, first + i * half) for i in (0, 1)])
+                radius, angle = _polar((words >> np.uint64(11)) * 2.0**-53)
+                parts.append(radius * function(angle))
+        return np.concatenate(parts).reshape(part)
 
-    def sample(self, distribution: Distribution, name: str, position: Position, shape: Shape) -> np.ndarray:
-        """Returns: float64 numbers of a distribution."""
+    def sample(
+        self, distribution: Distribution, name: str, position: Position, shape: Shape, rows: slice | None = None
+    ) -> np.ndarray:
+        """Returns: float64 numbers of a distribution; with `rows` only these of an array of that shape."""
         a, b = distribution.a, distribution.b
+        own = {} if rows is None else {"rows": rows}
         match distribution.kind:
             case "uniform":
-                return a + (b - a) * self.uniform(name, position, shape)
+                return a + (b - a) * self.uniform(name, position, shape, **own)
             case "normal":
-                return a + b * self.normal(name, position, shape)
-        return np.full(shape, a)
+                return a + b * self.normal(name, position, shape, **own)
+        return np.full(_part(shape, rows)[2], a)
 
-    def labels(self, distribution: Distribution, name: str, position: Position, count: int) -> np.ndarray:
-        """Returns: int64 labels: the whole part of numbers of a distribution such as uniform(0, 10)."""
-        labels: np.ndarray = np.floor(self.sample(distribution, name, position, (count,))).astype(np.int64)
-        return labels
+    def labels(
+        self, distribution: Distribution, name: str, position: Position, count: int, rows: slice | None = None
+    ) -> np.ndarray:
+        """Returns: int64 labels: the whole part of numbers of a distribution such as uniform(0, 10); with `rows` only these."""
+        return np.floor(self.sample(distribution, name, position, (count,), rows)).astype(np.int64)
 
-    def mask(self, rate: float, name: str, position: Position, shape: Shape) -> np.ndarray:
+    def mask(
+        self, rate: float, name: str, position: Position, shape: Shape, rows: slice | None = None
+    ) -> np.ndarray:
         """Draw what a dropout layer keeps.
 
         Each element takes one random bit where the rate is 1/2, one byte where it is a multiple of 1/256, else 32 bits;
@@ -96,16 +114,21 @@ class Streams:
 
         Args:
             rate: the probability that an element is dropped, in [0, 1).
+            name, position, shape: stream, place in training, and shape of the whole array.
+            rows: the rows that are wanted; None for all.
 
         Returns: booleans, true where the element is kept.
         """
-        count = math.prod(shape)
+        start, end, shape = _part(shape, rows)
+        kind, size = (
+            (np.uint8, 1) if rate == 0.5 else (np.uint8, 8) if (rate * 256).is_integer() else (np.uint32, 32)
+        )
+        first = start * size // 64  # the word in which the first element is
+        words = self.words(name, position, -(-end * size // 64) - first, first).view(kind)
+        start, end = start - first * 64 // size, end - first * 64 // size
         if rate == 0.5:
-            bits = self.words(name, position, -(-count // 64)).view(np.uint8)
-            return np.unpackbits(bits, count=count).view(np.bool_).reshape(shape)
-        kind, size = (np.uint8, 8) if (rate * 256).is_integer() else (np.uint32, 32)
-        words = self.words(name, position, -(-count * size // 64)).view(kind)[:count]
-        return (words >= kind(round(rate * 2.0**size))).reshape(shape)
+            return np.unpackbits(words, count=end)[start:].view(np.bool_).reshape(shape)
+        return (words[start:end] >= kind(round(rate * 2.0**size))).reshape(shape)
 
     def permutation(self, name: str, position: Position, count: int) -> np.ndarray:
         """Returns: the numbers from 0 to count - 1 in random order (int64)."""
@@ -124,3 +147,16 @@ class Streams:
             path: self.sample(array.initial, f"initial/{network}/{path}", Position(), array.shape)
             for path, array in arrays.items()
         }
+
+
+def _part(shape: Shape, rows: slice | None) -> tuple[int, int, Shape]:
+    """Returns: the first element of some rows of an array, the one after their last, and the shape of these rows."""
+    if rows is None:
+        return 0, math.prod(shape), shape
+    each = math.prod(shape[1:])
+    return rows.start * each, rows.stop * each, (rows.stop - rows.start, *shape[1:])
+
+
+def _polar(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns: radius and angle of points of the plane whose coordinates have the standard normal distribution."""
+    return np.sqrt(-2.0 * np.log(1.0 - u[0])), 2.0 * math.pi * u[1]

@@ -26,6 +26,7 @@ def resolved(system: System) -> tuple[Any, ...]:
         (system.title, system.source, loss.title, loss.source, schedule.title, schedule.source),
         [({role: network(a) for role, a in stage.networks.items()}, stage.plan) for stage in system.stages],
         {name: (state.start, state.network) for name, state in loss.carried.items()},
+        {name: formula.tree for name, formula in loss.telling.items()},
         {name: system.draws[name] for name in system.draws},
         (system.symbols, system.optimizers, system.averages, system.decay, system.growth, system.manifold),
         (system.data, system.run, schedule.data, schedule.noise, schedule.steps),

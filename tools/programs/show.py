@@ -55,6 +55,7 @@ def lines(system: System) -> list[str]:
         text.append(f"  {name}: from {carried.start:g}, with {carried.network}: {name} <- {render(carried.next.tree)}")
     for name, report in loss.reports.items():
         text.append(f"  report {name}, with {' and '.join(report.networks)} = {render(report.value.tree)}")
+    text += [f"  telling: {name} = {render(formula.tree)}" for name, formula in loss.telling.items()]
     # Schedule, draws and optimisers.
     text += ["", f"schedule {schedule.name}: {schedule.title}", f"  source: {schedule.source}"]
     text += [f"  {name} = {value:g}" for name, value in schedule.constants.items()]

@@ -78,7 +78,7 @@ class Training:
         if missing := self.album.missing:
             say(f"no pictures: {' and '.join(missing)} missing; install with: pip install 'ganspec[pictures]'")
         start = self.trainer.iteration
-        bar = Bar(self.system, self.feed, start, end)
+        bar = Bar(self.system, self.feed, start, end, self.options)
         try:
             with _interrupts() as interrupted, bar:
                 # What came after the checkpoint is dropped, and made again.
@@ -155,10 +155,7 @@ class Training:
             if (decay := self.system.decay) and decay.watch in values:
                 self.epoch["sum"] += values[decay.watch]
                 self.epoch["count"] += 1
-            # The first number stands beside the bar.
-            first = next((name for name in self.reports if name in values), None)
-            if first:
-                bar.say(first, values[first])
+            bar.say(values)
         self.folder.log.append(rows)
         self.pending.clear()
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+import time
+from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -13,6 +16,12 @@ from ganspec.spec.parts.schedule import DATA, Step
 from ganspec.spec.system import System
 from ganspec.tools.errors import UserError
 from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.forecast import Forecast
+from ganspec.tools.run.memory import gpu_memory, resident_memory
+from ganspec.tools.run.telling import Telling
+
+_RENEWED = 0.2  # seconds after which the numbers beside the bar are written anew
+_WINDOW = 30.0  # seconds over which images are counted; the bar shows how many that is per second
 
 
 class End(NamedTuple):
@@ -61,29 +70,39 @@ class Bar:
     Where a run ends after a number of epochs and the number of batches per iteration depends on what training does, the number of
     iterations is not known beforehand, but every batch brings the end nearer.
 
+    Beside the bar stand the system's telling numbers, real images per second, and the memory that the process has now. Once the
+    first iterations are done, a line above the bar says how long training will take.
+
     Args:
         system: system that is trained.
         feed: source of its batches.
         iteration: iteration at which training starts.
         end: where training ends.
+        options: backend and device of the run.
 
     Raises:
         UserError: epochs are counted, and no step reads data, so that they never pass.
     """
 
-    def __init__(self, system: System, feed: Feed, iteration: int, end: End) -> None:
-        self.feed, self.batches, self.counts_batches = feed, feed.batches, False
+    def __init__(self, system: System, feed: Feed, iteration: int, end: End, options: Mapping[str, Any]) -> None:
+        self.system, self.feed, self.options = system, feed, options
+        self.batches, self.counts_batches = feed.batches, False
+        each = batches_each(system)
         total = end.iteration
         if math.isinf(total):
-            each = batches_each(system)
             require_data(system, end)
             left = feed.batches_until(end.epoch) - feed.batches
             self.counts_batches = each is None
             total = feed.batches + left if each is None else iteration + -(-left // each)
+        start = feed.batches if self.counts_batches else iteration
+        self.forecast = Forecast(system, "batches" if self.counts_batches else "iterations", start, total, each)
+        self.telling = Telling(system)
+        self.newest: dict[str, float] = {}  # value of each recorded number
+        self.seen: deque[tuple[float, int]] = deque()  # when the numbers were shown lately, and the batches until then
         # A log file wants a line now and then, a terminal a moving bar.
         every = 0.2 if sys.stderr.isatty() else 30.0
         self.tqdm: Any = tqdm(
-            initial=feed.batches if self.counts_batches else iteration,
+            initial=start,
             total=int(max(total, 0)),
             unit="batch" if self.counts_batches else "it",
             file=_Patient(sys.stderr),
@@ -94,19 +113,40 @@ class Bar:
 
     def update(self) -> None:
         """Note that an iteration is done."""
+        now = time.monotonic()
         done = self.feed.batches - self.batches if self.counts_batches else 1
         self.batches = self.feed.batches
+        if not self.seen or now - self.seen[-1][0] >= _RENEWED:
+            self._show(now)
+        if line := self.forecast.after(self.tqdm.n + done, now):
+            self.tqdm.write(line, file=self.tqdm.fp)
         # The last iteration may draw batches of the epoch after the end.
         self.tqdm.update(min(done, self.tqdm.total - self.tqdm.n) if self.counts_batches else done)
 
-    def say(self, name: str, value: float) -> None:
-        """Show the recorded number `name` beside the bar."""
-        self.tqdm.set_postfix_str(f"{name} {value:.4g}", refresh=False)
+    def say(self, recorded: Mapping[str, float]) -> None:
+        """Note the newest recorded numbers."""
+        self.newest.update(recorded)
+
+    def _show(self, now: float) -> None:
+        """Write the numbers beside the bar; it shows them when it moves next."""
+        self.seen.append((now, self.batches))
+        while len(self.seen) > 2 and now - self.seen[1][0] > _WINDOW:
+            self.seen.popleft()
+        parts = [f"{name} {value:.4g}" for name, value in self.telling.values(self.newest).items()]
+        (since, before), images = self.seen[0], self.system.run.batch
+        if now > since and self.batches > before:
+            parts.append(f"{(self.batches - before) * images / (now - since):,.0f} images/s")
+        if (size := resident_memory()) is not None:
+            parts.append(f"{size / 2**20:,.0f} MiB")
+        if (size := gpu_memory(self.options)) is not None:
+            parts.append(f"{size / 2**20:,.0f} MiB on the GPU")
+        self.tqdm.set_postfix_str(", ".join(parts), refresh=False)
 
     def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._show(time.monotonic())
         self.tqdm.close()
 
 

@@ -19,6 +19,7 @@ from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.data import Dataset
 from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.forecast import duration
 from ganspec.tools.run.progress import End, batches_each, require_data
 
 _LISTED = 20  # names of classes
@@ -161,15 +162,6 @@ def iterations_left(system: System, feed: Feed | None, measured: Measured, start
         return None
     each = batches_each(system) or max(1, measured.batches)
     return max(0.0, math.ceil((feed.batches_until(end.epoch) - feed.batches) / each))
-
-
-def duration(seconds: float) -> str:
-    """Returns: a time for people: "3 s", "5 min 20 s", "7 h 12 min", "12 days 3 h"."""
-    whole = max(1, round(seconds))
-    for size, name, smaller, least in ((86400, "days", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            return f"{whole // size:,} {name} {whole % size // smaller} {least}"
-    return f"{whole} s"
 
 
 def _peak(options: dict[str, Any]) -> str:

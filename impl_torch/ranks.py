@@ -1,0 +1,180 @@
+"""Training by several processes in PyTorch: exchanges that can be differentiated, and the group that torchrun starts.
+
+`spec.plan.exchange` says what is exchanged, and why the gradients are those of one process.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from ganspec.impl_torch.arrays import Array
+from ganspec.impl_torch.operations import evaluate as evaluate_operation
+from ganspec.spec.plan.exchange import Exchange, exchange_of, is_common
+from ganspec.spec.plan.plan import StepPlan
+from ganspec.spec.training.ranks import Group, Share
+
+TIMEOUT = 1800.0  # seconds that a process waits for the others; one of them may draw pictures in this time
+
+
+class Ranks:
+    """What a trainer does with the other processes of its group.
+
+    Args:
+        group: the group.
+    """
+
+    def __init__(self, group: Group) -> None:
+        self.group, self.size, self.share = group, group.size, Share(group.rank, group.size)
+        self._exchanges: dict[int, tuple[StepPlan, Exchange]] = {}
+
+    def exchange(self, planned: StepPlan) -> Exchange:
+        """Returns: what is exchanged in a step."""
+        if id(planned) not in self._exchanges:
+            self._exchanges[id(planned)] = planned, exchange_of(planned)
+        return self._exchanges[id(planned)][1]
+
+    def evaluate(self, planned: StepPlan, i: int, a: list[Any]) -> Any:
+        """Evaluate an operation of a plan, as `operations.evaluate` does, over the rows of all processes.
+
+        Of one of the `totals` of the exchange this gives the process's own part.
+
+        Args:
+            planned: plan of the step.
+            i: its node.
+            a: values of the node's inputs.
+        """
+        node = planned.nodes[i]
+        value = evaluate_operation(node, a, i in planned.tracked)
+        if i in self.exchange(planned).means:
+            return self.total(value) if node.op == "sum" else self.mean(value)
+        if node.op == "grad":
+            of, to = (planned.nodes[j] for j in node.inputs)
+            value = value / self.size if is_common(of) else value
+            return self.total(value) if is_common(to) else value
+        return value
+
+    def total(self, a: Array) -> Array:
+        """Returns: the sum of an array over all processes."""
+        return _Total.apply(a, self.group)
+
+    def mean(self, a: Array) -> Array:
+        """Returns: the mean of an array over all processes."""
+        return _Total.apply(a / self.size, self.group)
+
+    def gather(self, a: Array) -> Array:
+        """Returns: the rows of all processes, in the order of ranks."""
+        before, after = self.share.rank * len(a), (self.size - 1 - self.share.rank) * len(a)
+        return self.total(torch.cat([a.new_zeros(before, *a.shape[1:]), a, a.new_zeros(after, *a.shape[1:])]))
+
+    def together(self, planned: StepPlan, parts: list[Array]) -> list[Array]:
+        """Exchange the totals of a step.
+
+        Args:
+            planned: plan of the step.
+            parts: this process's part of each.
+
+        Returns: the totals; the gradient of each is taken to be equal in all processes.
+        """
+        if not parts:
+            return []
+        common = self.group.total(torch.cat([part.detach().reshape(-1) for part in parts]))
+        values, start = [], 0
+        for i, part in zip(self.exchange(planned).totals, parts, strict=True):
+            value = common[start : start + part.numel()].reshape(part.shape)
+            start += part.numel()
+            factor = self.size if planned.nodes[i].op == "sum" else 1
+            values.append(_Replaced.apply(part * factor, value * (factor / self.size)))
+        return values
+
+    def average(self, gradients: dict[str, Array]) -> dict[str, Array]:
+        """Returns: the mean over all processes of each network's gradient; all are exchanged in one call."""
+        if not gradients:
+            return {}
+        mean = self.group.total(torch.cat(list(gradients.values()))) / self.size
+        parts = torch.split(mean, [g.numel() for g in gradients.values()])
+        return dict(zip(gradients, parts, strict=True))
+
+    def first(self, value: Array) -> Array:
+        """Returns: the value that the first process has."""
+        return self.group.total(value if self.share.rank == 0 else torch.zeros_like(value))
+
+
+class _Total(torch.autograd.Function):
+    # A sum over processes; every process's cotangent comes back to each summand: the same sum.
+    @staticmethod
+    def forward(ctx: Any, a: Array, group: Group) -> Array:
+        ctx.group = group
+        return group.total(a)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Array) -> tuple[Array, None]:
+        return _Total.apply(gradient, ctx.group), None
+
+
+class _Replaced(torch.autograd.Function):
+    # Another value; the gradient passes.
+    @staticmethod
+    def forward(ctx: Any, a: Array, value: Array) -> Array:
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Array) -> tuple[Array, None]:
+        return gradient, None
+
+
+class Processes:
+    """The processes that torchrun started, as a `Group`.
+
+    Args:
+        device: "cpu" or "cuda"; of several CUDA devices each process takes its own.
+
+    Raises:
+        OSError: the others cannot be reached.
+    """
+
+    def __init__(self, device: str) -> None:
+        local, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        backend = "gloo"
+        if device == "cuda" and torch.cuda.is_available():
+            torch.cuda.set_device(local % torch.cuda.device_count())
+            if here <= torch.cuda.device_count():  # NCCL wants a device for each process
+                backend = "cpu:gloo,cuda:nccl"
+        try:
+            dist.init_process_group(backend, timeout=datetime.timedelta(seconds=TIMEOUT))
+        except (RuntimeError, ValueError) as error:
+            raise OSError(None, f"the processes do not find one another: {str(error).splitlines()[0]}") from None
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self.first_here = local == 0  # on this machine
+
+    def total(self, array: Array) -> Array:
+        """Returns: the sum of every process's array, as `spec.training.ranks.Group` says."""
+        whole = array.detach().clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(whole)
+        return whole
+
+    def exchange(self, text: str) -> list[str]:
+        """Returns: the text that each process gave, as `spec.training.ranks.Group` says."""
+        own = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0).byte()
+        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        dist.all_gather(lengths, torch.tensor([len(own)]))
+        counts = [int(length) for length in lengths]
+        if not max(counts):
+            return [""] * self.size
+        padded = [torch.zeros(max(counts), dtype=torch.uint8) for _ in counts]
+        dist.all_gather(padded, torch.nn.functional.pad(own, (0, max(counts) - len(own))))
+        return [bytes(p[:n].tolist()).decode("utf-8", "replace") for p, n in zip(padded, counts, strict=True)]
+
+    def leave(self, code: int) -> None:
+        """Leave the group.
+
+        Args:
+            code: exit code of this process; one that fails alone takes the others with it.
+        """
+        if dist.is_initialized() and not code:
+            dist.destroy_process_group()
