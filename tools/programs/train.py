@@ -30,6 +30,7 @@ from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
 from ganspec.tools.programs import options as shared
+from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal, tensorboard
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.environment import environment
@@ -125,6 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
         numbers |= ranks.trainer_options()
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
         ranks.check_same(trainer.state)
+        watch = Watch(system, data, trainer, options) if ranks.leads else None
         # Nothing is wrong any more, so that the folder may be made or changed.
         if not ranks.leads:
             folder = Silent()
@@ -147,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
         ranks.resume_command = folder.resume_command()
         album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
-        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks)
+        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks, watch)
         return training.train(_end(arguments, system))
 
 

@@ -14,6 +14,7 @@ from ganspec.spec.description import describe
 from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, check_finite, write_checkpoint
 from ganspec.tools import backends
 from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError, is_out_of_memory, say
+from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import tensorboard
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
@@ -42,6 +43,7 @@ class Training:
         data: fingerprint of the data.
         record: record of the checkpoint that is resumed, None for a new run.
         ranks: the processes that share each batch.
+        watch: what measures the samples and warns; None for nothing.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Training:
         data: str,
         record: Record | None,
         ranks: Together | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.system, self.folder, self.trainer, self.feed, self.album = system, folder, trainer, feed, album
-        self.options, self.data, self.ranks = options, data, ranks or Together()
+        self.options, self.data, self.ranks, self.watch = options, data, ranks or Together(), watch
         self.to_numpy = backends.load(options["backend"]).to_numpy
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
         # Where learning rates change, those in force are logged, too, and from then on to the end of the run.
@@ -93,6 +96,8 @@ class Training:
                 if self.folder.record.get(tensorboard.FOLDER):
                     self.board = self.album.board = tensorboard.Board(self.folder, start)
                 self.album.add_real(self.feed)
+                if self.watch:
+                    self.watch.start(self.folder.path, start)
                 # A new run has pictures and a checkpoint of its initial state.
                 if start == 0:
                     self.album.add()
@@ -151,6 +156,8 @@ class Training:
             self._end_epoch()
         if shows:
             self.album.add()  # before the checkpoint: a run resumed from that does not draw them again
+        if self.watch:
+            self.watch.after(iteration, shows=shows)
         if save:
             self._checkpoint()
             self.album.review()
