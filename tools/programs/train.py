@@ -28,6 +28,7 @@ from ganspec.tools.data import Dataset, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
+from ganspec.tools.programs import initial
 from ganspec.tools.programs import options as shared
 from ganspec.tools.run import rehearsal
 from ganspec.tools.run.album import Album
@@ -39,7 +40,7 @@ from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
 from ganspec.tools.run.reading import load_for
 from ganspec.tools.run.resume import FIXED, change_lines, resume
-from ganspec.tools.run.transfer import WEIGHTS, Transfer, weights_of
+from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
 
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
@@ -74,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on with the run in this folder, with its backend and data unless others are given; --set may change the length "
         "of the run, what is shown of it, and numbers of the optimisers, such as optimizers.learning_rate",
     )
-    shared.add_init(parser)
+    initial.add_arguments(parser)
     parser.add_argument(
         "--precision", choices=PRECISIONS,
         help="bf16: PyTorch's products of matrices and convolutions in bfloat16, outside of what is proved; default: full",
@@ -95,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder = opened.enter_context(RunFolder.open_existing(arguments.resume, to_train=not arguments.dry_run))
         system = _system(arguments, folder)
         options = _options(arguments, folder)
-        transfer = _transfer(arguments, system, options, folder)
+        transfer = initial.transfer(arguments, system, options, folder)
         if arguments.dry_run:
             return _dry_run(arguments, system, options, folder, transfer)
         # What training needs: framework, data, state.
@@ -103,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         path = _data(arguments, system, folder)
         data = load_for(system, path)
         start = transfer.state if transfer else None
-        state, record = resume(system, folder, options, data) if folder else (start, None)
+        state, record = resume(system, folder, options, data, arguments.set) if folder else (start, None)
         feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
         numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
@@ -123,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
             print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
-        print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
+        print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
         album = Album(system, folder, trainer, options["seed"])
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
         return training.train(_end(arguments, system))
@@ -175,32 +176,6 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
             raise UserError(f"--precision {before} goes with --dtype float32; leave out one of them")
         options["precision"] = before
     return options
-
-
-def _transfer(
-    arguments: argparse.Namespace, system: System, options: dict[str, Any], folder: RunFolder | None
-) -> Transfer | None:
-    """Returns: the weights of another run to start with, if that was asked for."""
-    given, weights, checkpoint = arguments.init_from, arguments.init_weights, arguments.init_checkpoint
-    if given is None:
-        if weights is not None or checkpoint is not None:
-            raise UserError(
-                "--init-weights and --init-checkpoint say which weights --init-from RUN takes; give that, too"
-            )
-        return None
-    if folder is not None:
-        raise UserError(
-            "--init-from and --resume exclude each other: a run that goes on has weights; leave out one of them"
-        )
-    return weights_of(system, options["seed"], options["dtype"], given, weights or WEIGHTS[0], checkpoint)
-
-
-def _special(options: dict[str, Any], transfer: Transfer | None) -> list[str]:
-    """Returns: what is to be told of a run because most runs are not so."""
-    lines = transfer.lines() if transfer else []
-    if "precision" in options:
-        lines.append(f"precision {options['precision']}: outside of what is proved, that backends compute the same")
-    return lines
 
 
 def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Path | None:
@@ -286,8 +261,10 @@ def _dry_run(
     except _NoDataYet as error:
         data = None
         print(f"data: none yet: {error}")
-    state, record = resume(system, folder, options, data) if folder else (transfer.state if transfer else None, None)
-    print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
+    state, record = (
+        resume(system, folder, options, data, arguments.set) if folder else (transfer.state if transfer else None, None)
+    )
+    print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
     feed = None
     if data is not None:
         print("\n".join([f"data: {data.source}", *rehearsal.data_lines(data, system)]))
