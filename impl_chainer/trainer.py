@@ -16,7 +16,7 @@ from ganspec.impl_chainer.mode import Mode
 from ganspec.impl_chainer.moving import Moving
 from ganspec.impl_chainer.network import evaluate_layers, outputs_of
 from ganspec.impl_chainer.operations import evaluate as evaluate_operation
-from ganspec.impl_chainer.ranks import Ranks
+from ganspec.impl_chainer.ranks import EXCHANGED, Ranks
 from ganspec.impl_chainer.trained import TrainedNetwork
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
@@ -77,7 +77,7 @@ class Trainer:
         self.ranks = Ranks(ranks) if ranks is not None else None
         share = self.ranks.share if self.ranks is not None else None
         if share is not None:
-            check_share(system, share)
+            check_share(system, share, EXCHANGED)
         self.draws = Draws(system, seed, draws, self.context, share)
         self._factors = factors
         self.networks = {
@@ -240,19 +240,16 @@ class Trainer:
 
     def _evaluate(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
         values: list[Any] = [None] * len(planned.nodes)
-        if self.ranks is None:
+
+        def finish(i: int) -> Any:
+            values[i] = self._finished(i, planned, at, values, layers)
+            return values[i]
+
+        if self.ranks is not None:
+            self.ranks.fill(values, planned, finish)
+        else:
             for i in range(len(values)):
-                values[i] = self._finished(i, planned, at, values, layers)
-            return values
-        # What several processes exchange at once comes last, and then what is made of it.
-        exchange = self.ranks.exchange(planned)
-        for i in exchange.early:
-            values[i] = self._finished(i, planned, at, values, layers)
-        parts = [self._finished(i, planned, at, values, layers) for i in exchange.totals]
-        for i, total in zip(exchange.totals, self.ranks.together(planned, parts), strict=True):
-            values[i] = total
-        for i in exchange.late:
-            values[i] = self._finished(i, planned, at, values, layers)
+                finish(i)
         return values
 
     def _finished(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ganspec.spec.parts.measuring import Measuring, read_measuring
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import MAX_SIZE, Table
 
@@ -83,6 +84,7 @@ class Run:
         grid: rows and columns of a grid of samples.
         moving_average: number of iterations of which the smooth curves in plots are means.
         keep: which checkpoints are kept; None where the system does not say.
+        metrics: what is measured during training, None for nothing.
     """
 
     batch: int
@@ -95,6 +97,7 @@ class Run:
     grid: tuple[int, int]
     moving_average: int
     keep: Keep | None = None
+    metrics: Measuring | None = None
 
     def shows(self, iteration: int) -> bool:
         """Returns: whether pictures are due after an iteration."""
@@ -227,6 +230,7 @@ def read_run(table: Table) -> Run:
         (grid[0], grid[1]) if len(grid) == 2 else (1, 1),
         table.size("moving_average"),
         _keep(table),
+        read_measuring(table),
     )
     table.read |= {"iterations", "epochs"}
     table.close()

@@ -81,8 +81,13 @@ def _classes(value: Any) -> _Complaint:
     return None if right else f"expected a list of 1 to {_MAX_CLASSES:,} texts, the names of the classes"
 
 
+def _flag(value: Any) -> _Complaint:
+    return None if isinstance(value, bool) else "expected true or false"
+
+
 _OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have besides
     "classes": _classes,
+    "tensorboard": _flag,
     "precision": _choice(PRECISIONS),
 }
 

@@ -122,6 +122,7 @@ def test_a_users_own_modules_and_another_distributions_are_not_ours(crowded):
         ["sample", "torch", "--n", "4"],
         ["interpolate", "torch", "--rows", "1"],
         ["manifold", "torch", "--side", "2"],
+        ["export", "chainer", "--to", "torch"],
         ["crosscheck", "wgan_gp_mlp_mnist", "--iterations", "1"],
         ["vectors", "--lint"],
         command("Gan", folder=""),

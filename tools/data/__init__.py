@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +25,15 @@ import numpy as np
 
 from ganspec.spec.text.errors import counted, printable
 from ganspec.tools.data import archives, arrays, bounds, cifar, detect, fitting, idx, pictures
+from ganspec.tools.data.cache import Entry
+from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, Preview, Undecoded
+from ganspec.tools.data.decoders import is_grey
 from ganspec.tools.data.download import download
 from ganspec.tools.data.errors import DataError
 
-__all__ = ["DataError", "Dataset", "download", "embedded_digits", "load"]
+__all__ = ["Cache", "DataError", "Dataset", "NotCached", "download", "embedded_digits", "load"]
+
+_BLOCK = 64  # images of an array that are fitted at a time, on their way into a cache
 
 
 @dataclass(frozen=True, eq=False)  # == of arrays is an array: compare fingerprints
@@ -49,6 +56,19 @@ class Dataset:
     classes: tuple[str, ...] | None = None
 
 
+class NotCached(Exception):
+    """A cache that is looked at only does not hold the data; the message says what decoding them would take.
+
+    Args:
+        message: what would be written, where, and how long it would take.
+        outline: the data set without a fingerprint, with one of its images in every place, and with its own labels and classes.
+    """
+
+    def __init__(self, message: str, outline: Dataset) -> None:
+        super().__init__(message)
+        self.outline = outline
+
+
 def load(
     path: str | Path,
     *,
@@ -58,6 +78,8 @@ def load(
     crop: str = "none",
     labels: int = 0,
     progress: bool = False,
+    cache: Cache | None = None,
+    jobs: int = 1,
 ) -> Dataset:
     """Read a data set and bring its images to one shape.
 
@@ -75,11 +97,17 @@ def load(
         labels: number of classes that a folder or archive of pictures shall have, one folder for each; `tools.data.labelled`
             says how. With 0 folders mean nothing, and pictures have no labels. Other formats bring their labels in any case.
         progress: whether a bar is shown on stderr while pictures are decoded, if stderr is a terminal and it takes long.
+        cache: where decoded images are kept on the disk if they are too large for memory, or in any case; None to read all
+            into memory. The images of an entry are mapped into memory: what is not looked at is not read.
+        jobs: number of processes that decode pictures, where that takes long. With more than one, the program that calls this
+            must be importable (`if __name__ == "__main__":`), as `multiprocessing` demands.
 
     Returns:
         the data set. Pictures are sorted by their paths, everything else stays as stored (CIFAR-10 batch by batch).
 
     Raises:
+        NotCached: the images would be put into the cache, which is to be looked at only.
+        UserError: a process that decodes was ended from outside.
         DataError: the path cannot be read as requested; the message says what is wrong, where, and how to mend it. No
             other exception is raised because of what a file holds.
     """
@@ -92,8 +120,10 @@ def load(
             file = idx.find_idx(path) or path
         elif not os.path.lexists(path):
             file, inside = _split(path)
-        wanted = fitting.Wanted(tuple(shape), fit, skip_grey, progress, crop, labels)
-        images, found, described, classes = _read(file, inside, wanted)
+        wanted = fitting.Wanted(tuple(shape), fit, skip_grey, progress, crop, labels, jobs)
+        found, fingerprint = _read_or_map(file, inside, wanted, cache)
+    except Undecoded as missing:
+        raise NotCached(str(missing), _dataset(file, missing.outline, wanted, "")) from None
     except DataError as error:
         error.path = error.path or file
         raise
@@ -105,16 +135,40 @@ def load(
         raise DataError(
             "does not fit into memory", "a data set that fits", "ask for smaller images, or take a part", path=file
         ) from error
-    result = f"{counted(len(images), 'image')} {bounds.format_sizes(images.shape[1:])} {images.dtype}, fit {fit}"
-    if crop != "none":
-        result += f", crop {crop}"
-    source = f"{printable(str(file))}: {described}; {result}"
-    return Dataset(images, found, source, _fingerprint(images, found), classes)
+    return _dataset(file, found, wanted, fingerprint)
 
 
 def embedded_digits() -> Path:
     """The folder of the packaged MNIST test digits: 10,000 images 1x28x28 with labels, to try things with."""
     return Path(__file__).parent / "digits"
+
+
+def _dataset(file: Path, found: fitting.FittedImages, wanted: fitting.Wanted, fingerprint: str) -> Dataset:
+    images, labels, described, classes = found
+    result = f"{counted(len(images), 'image')} {bounds.format_sizes(images.shape[1:])} {images.dtype}, fit {wanted.fit}"
+    if wanted.crop != "none":
+        result += f", crop {wanted.crop}"
+    return Dataset(images, labels, f"{printable(str(file))}: {described}; {result}", fingerprint, classes)
+
+
+def _read_or_map(
+    file: Path, inside: str | None, wanted: fitting.Wanted, cache: Cache | None
+) -> tuple[fitting.FittedImages, str]:
+    """Read images as wanted, or map those that a cache holds; return them and their fingerprint."""
+    if cache is None:
+        found = _read(file, inside, wanted, None)
+        return found, _fingerprint(found.images, found.labels)
+    beside = idx.labels_beside(file)
+    with Entry(cache, file, inside, [beside] if beside else [], wanted) as entry:
+        while (kept := entry.read()) is None:
+            try:
+                found = _read(file, inside, wanted, entry)
+            except MadeMeanwhile:
+                continue
+            kept = found, _fingerprint(found.images, found.labels)
+            entry.publish(*kept)
+            break
+    return kept
 
 
 def _split(path: Path) -> tuple[Path, str | None]:
@@ -131,12 +185,12 @@ def _split(path: Path) -> tuple[Path, str | None]:
     return path, None
 
 
-def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> fitting.FittedImages:
+def _read(path: Path, inside: str | None, wanted: fitting.Wanted, entry: Entry | None) -> fitting.FittedImages:
     if os.path.isdir(path):
         batches = cifar.find_in_folder(path)
         if batches is None:
-            return pictures.read_folder(path, wanted)
-        return _fitted(*cifar.read_folder(path, batches), wanted)
+            return pictures.read_folder(path, wanted, entry)
+        return _fitted(*cifar.read_folder(path, batches), wanted, entry)
     with detect.open_file(path) as handle:
         kind, gzipped = detect.kind_of(handle)
         if kind in ("pickle", "records"):
@@ -144,7 +198,7 @@ def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> fitting.Fit
         elif kind == "idx":
             images, labels, described = idx.read_idx(path, handle, gzipped)
         elif kind == "npy":
-            images, labels, described = arrays.read_npy(handle, wanted.shape)
+            images, labels, described = arrays.read_npy(handle, wanted.shape, mapped=entry is not None)
         elif kind == "zip" and archives.is_npz(handle):
             images, labels, described = arrays.read_npz(handle, wanted.shape)
         else:
@@ -152,17 +206,44 @@ def _read(path: Path, inside: str | None, wanted: fitting.Wanted) -> fitting.Fit
             names = [name for name, _ in archives.members(handle, kind, gzipped, folders=folders)]
             batches = cifar.find(names, inside)
             if batches is None:  # pictures differ in size, so each is fitted as it is read
-                return pictures.read_archive(handle, kind, gzipped, names, folders, wanted)
+                return pictures.read_archive(handle, kind, gzipped, names, folders, wanted, entry)
             images, labels, described = cifar.read_archive(handle, kind, gzipped, batches)
-    return _fitted(images, labels, described, wanted)
+    return _fitted(images, labels, described, wanted, entry)
 
 
 def _fitted(
-    images: np.ndarray, labels: np.ndarray | None, described: str, wanted: fitting.Wanted
+    images: np.ndarray, labels: np.ndarray | None, described: str, wanted: fitting.Wanted, entry: Entry | None
 ) -> fitting.FittedImages:
+    kept = ~is_grey(images) if wanted.skip_grey else np.ones(len(images), bool)
     if wanted.skip_grey:
-        images, labels, described = pictures.select(~pictures.is_grey(images), images, labels, described)
-    return fitting.FittedImages(fitting.fitted(images, wanted.shape, wanted.fit, wanted.crop), labels, described)
+        labels, described = pictures.without_grey(kept, labels, described)
+    outline = fitting.FittedImages(images, labels, described)
+    dtype = np.dtype(np.uint8 if images.dtype == np.uint8 else np.float32)
+    if entry is not None and entry.holds(int(kept.sum()) * math.prod(wanted.shape) * dtype.itemsize):
+        return outline._replace(images=_into_cache(outline, np.flatnonzero(kept), dtype, wanted, entry))
+    images = arrays.as_plain(images if kept.all() else images[kept])
+    return outline._replace(images=fitting.fitted(images, wanted.shape, wanted.fit, wanted.crop))
+
+
+def _into_cache(
+    found: fitting.FittedImages, kept: np.ndarray, dtype: np.dtype, wanted: fitting.Wanted, entry: Entry
+) -> np.ndarray:
+    """Fit the images at the places `kept`, some at a time, into a cache's file."""
+
+    def some(start: int) -> np.ndarray:
+        block = arrays.as_plain(found.images[kept[start : start + _BLOCK]])
+        return fitting.fitted(block, wanted.shape, wanted.fit, wanted.crop)
+
+    def preview() -> Preview:
+        start = time.perf_counter()
+        block = some(0)
+        return Preview(block[0], (time.perf_counter() - start) / len(block), len(block))
+
+    fitting.refuse_misfit(found.images.shape[1:], wanted.shape, wanted.fit, wanted.crop)
+    target = entry.begin(found, len(kept), dtype, preview)
+    for start in range(0, len(kept), _BLOCK):
+        target.put(start, some(start))
+    return target.finish()
 
 
 def _refuse_request(shape: tuple[int, int, int], fit: str, crop: str, skip_grey: bool) -> None:

@@ -28,20 +28,22 @@ from ganspec.tools.data.errors import DataError, damage_reported, quoted
 _SAVE = "save it as uint8, or as float32 between 0 and 1, with numpy.save or numpy.savez"
 
 
-def read_npy(handle: BinaryIO, shape: tuple[int, int, int]) -> tuple[np.ndarray, None, str]:
+def read_npy(handle: BinaryIO, shape: tuple[int, int, int], *, mapped: bool = False) -> tuple[np.ndarray, None, str]:
     """Read images from an open `.npy` file.
 
     Args:
         handle: open file, at its start.
         shape: wanted (channels, height, width), which decides between two possible layouts.
+        mapped: whether an array of more than CACHE_ABOVE_BYTES is mapped into memory and not read.
 
     Returns:
-        images uint8 or float32 (n, c, height, width), None for the labels, and a line that says what was read.
+        images uint8 or float (n, c, height, width), perhaps not in C order (`as_plain` mends both), None for the labels, and a
+        line that says what was read.
 
     Raises:
         DataError: it is damaged, too large, or does not hold images.
     """
-    array = _read_array(handle, os.fstat(handle.fileno()).st_size)
+    array = _read_array(handle, os.fstat(handle.fileno()).st_size, handle if mapped else None)
     return _as_images(array, shape), None, f"a .npy array {array.dtype} {array.shape}"
 
 
@@ -82,8 +84,13 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
         return _located(info.filename, _read_array, stream, info.file_size)
 
 
-def _read_array(stream: BinaryIO, size: int) -> np.ndarray:
-    """Read the numeric array of a `.npy` stream of `size` bytes, after its header is judged."""
+def as_plain(images: np.ndarray) -> np.ndarray:
+    """Returns: images in C order, uint8 or float32; themselves where they are so."""
+    return np.ascontiguousarray(images, np.uint8 if images.dtype == np.uint8 else np.float32)
+
+
+def _read_array(stream: BinaryIO, size: int, file: BinaryIO | None = None) -> np.ndarray:
+    """Read the numeric array of a `.npy` stream of `size` bytes, after its header is judged; map a large one that is a file."""
     with damage_reported("a .npy array"):
         # Read a bounded amount ahead: NumPy would first read the whole header, which may declare 4 GiB.
         head = stream.read(bounds.MAX_NPY_HEADER_BYTES)
@@ -95,7 +102,7 @@ def _read_array(stream: BinaryIO, size: int) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "created on Python 2": true and harmless
             sizes, fortran_order, dtype = read_header(buffer)
-        _refuse_header(sizes, dtype)
+        _refuse_header(sizes, dtype, cached=file is not None)
         nbytes = math.prod(sizes) * dtype.itemsize
         declared = size - buffer.tell()
         if nbytes != declared:
@@ -104,24 +111,26 @@ def _read_array(stream: BinaryIO, size: int) -> np.ndarray:
                 "a file that holds what its header declares",
                 "download, copy or save it again",
             )
+        order = "F" if fortran_order else "C"
+        if file is not None and nbytes > bounds.CACHE_ABOVE_BYTES:
+            return np.memmap(file, dtype, "r", buffer.tell(), sizes, order).view(np.ndarray)
         flat = bounds.read_exactly(stream, nbytes, head[buffer.tell() :]).view(dtype)
-    return flat.reshape(sizes, order="F" if fortran_order else "C")
+    return flat.reshape(sizes, order=order)
 
 
-def _refuse_header(sizes: tuple[int, ...], dtype: np.dtype) -> None:
+def _refuse_header(sizes: tuple[int, ...], dtype: np.dtype, *, cached: bool) -> None:
     if dtype.hasobject:
         raise DataError("holds pickled objects, which are never opened: they can run code", "plain numbers", _SAVE)
     if dtype.kind not in "uif" or dtype.shape or not sizes or any(type(size) is not int or size < 0 for size in sizes):
         raise DataError(f"holds values of type {dtype} and shape {sizes}", "an array of plain numbers", _SAVE)
     if 0 in sizes:
         raise DataError(f"holds nothing: its shape is {sizes}", "at least one image", "give a file with images in it")
-    bounds.refuse_oversized(sizes[0], sizes[1:], dtype.itemsize)
+    bounds.refuse_oversized(sizes[0], sizes[1:], dtype.itemsize, cached=cached)
 
 
 def _as_images(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Bring an array to (n, c, height, width) in C order, uint8 or float32 in 0..1."""
-    array = _in_range(_channels_first(array, shape))
-    return np.ascontiguousarray(array, np.uint8 if array.dtype == np.uint8 else np.float32)
+    """Returns: a view of an array as (n, c, height, width), whose values are bytes or numbers in 0..1."""
+    return _in_range(_channels_first(array, shape))
 
 
 def _channels_first(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -18,8 +18,14 @@ from ganspec.tools.data.errors import DataError
 # The array in memory. LFW whole at 3x250x250 and CelebA at 3x64x64 take 2.5 GB each; a training machine holds 4.
 MAX_DATASET_BYTES = 4 * 2**30
 
-# What an archive may unpack to, read as a stream and never kept: CelebA's aligned JPEGs are 1.4 GB.
-MAX_STREAM_BYTES = 16 * 2**30
+# Where there is a cache (`cache`), a larger array than this is kept in it, not in memory: reading it again takes minutes.
+CACHE_ABOVE_BYTES = 2**30
+
+# The array in a cache: ImageNet at 3x512x512 takes 1.0 TB.
+MAX_CACHED_BYTES = 2 * 2**40
+
+# What an archive may unpack to, read as a stream and never kept: ImageNet's JPEGs are 138 GB.
+MAX_STREAM_BYTES = 256 * 2**30
 
 # ImageNet has 1.28 million images; beyond this the per-image bookkeeping alone takes minutes.
 MAX_IMAGES = 2_000_000
@@ -57,8 +63,15 @@ MAX_DEFLATE_RATIO = 1032
 _CHUNK = 2**20  # bytes per read: large enough to be fast, small enough to stop early
 
 
-def refuse_oversized(count: int, shape: tuple[int, ...], itemsize: int) -> None:
-    """Raise `DataError` unless `count` images of `shape` with `itemsize` bytes per value stay within the bounds."""
+def refuse_oversized(count: int, shape: tuple[int, ...], itemsize: int, *, cached: bool = False) -> None:
+    """Raise `DataError` unless `count` images of `shape` with `itemsize` bytes per value stay within the bounds.
+
+    Args:
+        count: number of images.
+        shape: shape of each.
+        itemsize: bytes per value.
+        cached: whether they are kept in a cache on the disk; in memory less is admitted.
+    """
     if count > MAX_IMAGES:
         raise DataError(
             f"holds {count:,} images",
@@ -66,10 +79,12 @@ def refuse_oversized(count: int, shape: tuple[int, ...], itemsize: int) -> None:
             "take a part of it, or raise the bound",
         )
     size = count * math.prod(shape) * itemsize
-    if size > MAX_DATASET_BYTES:
+    bound = "MAX_CACHED_BYTES" if cached else "MAX_DATASET_BYTES"
+    most: int = globals()[bound]
+    if size > most:
         raise DataError(
             f"would take {size / 2**30:,.1f} GiB as {count:,} images of {format_sizes(shape)}",
-            f"at most {MAX_DATASET_BYTES / 2**30:g} GiB (MAX_DATASET_BYTES in tools/data/bounds.py)",
+            f"at most {most / 2**30:g} GiB ({bound} in tools/data/bounds.py)",
             "take a part of it, ask for smaller images, or raise the bound",
         )
 

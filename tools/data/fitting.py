@@ -54,6 +54,7 @@ class Wanted:
         progress: whether a bar is shown on stderr while pictures are read, if stderr is a terminal.
         crop: what is cut off before, one of `CROPS`.
         labels: number of classes, each a folder; 0 where folders mean nothing.
+        jobs: number of processes that decode pictures.
     """
 
     shape: tuple[int, int, int]
@@ -62,6 +63,7 @@ class Wanted:
     progress: bool = False
     crop: str = "none"
     labels: int = 0
+    jobs: int = 1
 
 
 class FittedImages(NamedTuple):

@@ -46,7 +46,7 @@ def read_idx(path: Path, handle: BinaryIO, gzipped: bool) -> tuple[np.ndarray, n
         DataError: one of the files is damaged or is another kind of file, or their numbers of entries differ.
     """
     images = _read_values(handle, gzipped, 3)[:, np.newaxis]
-    beside = _labels_beside(path)
+    beside = labels_beside(path)
     if beside is None:
         return images, None, "IDX images without labels"
     try:
@@ -78,7 +78,8 @@ def find_idx(folder: Path) -> Path | None:
     return None
 
 
-def _labels_beside(path: Path) -> Path | None:
+def labels_beside(path: Path) -> Path | None:
+    """Returns: the path of the labels file that lies beside an IDX images file; None without one."""
     for images, labels in _NAMES:
         stem, found, ending = path.name.rpartition(images)
         if found and ending in ("", ".gz"):

@@ -1,4 +1,4 @@
-"""With which weights a new run starts: options of `ganspec train`, and what is told of them."""
+"""With which weights and in which precision a run is trained: options of `ganspec train`, and what is told of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganspec.spec import System
+from ganspec.spec.training.options import PRECISIONS
 from ganspec.tools.errors import UserError
 from ganspec.tools.programs import options as shared
 from ganspec.tools.run.folder import RunFolder
@@ -14,7 +15,7 @@ from ganspec.tools.run.transfer import WEIGHTS, Transfer, weights_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say with which weights of another run a new one starts."""
+    """Add the options: weights of another run, and the precision."""
     parser.add_argument(
         "--init-from", type=Path, metavar="RUN",
         help="start with the weights of another run, of any system, as far as names and shapes are the same",
@@ -30,6 +31,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="iteration of that run's checkpoint; default: the newest",
     )
+
+    parser.add_argument(
+        "--precision", choices=PRECISIONS,
+        help="bf16: PyTorch's products of matrices and convolutions in bfloat16, outside of what is proved; default: full",
+    )  # fmt: skip
+
+
+def precision(arguments: argparse.Namespace, options: dict[str, Any], folder: RunFolder | None) -> dict[str, str]:
+    """Settle the precision of a run.
+
+    Args:
+        arguments: the command line, with the options that `add_arguments` adds.
+        options: backend and dtype of the run, among others.
+        folder: folder of the run that is resumed, None for a new run.
+
+    Returns: the option "precision" where it is special; it is recorded only there, so that other runs stay as they were.
+
+    Raises:
+        UserError: the run has another one, or the backend or dtype does not go with it.
+    """
+    usual, asked = PRECISIONS[0], arguments.precision
+    wanted = folder.record.get("precision", usual) if folder else asked or usual
+    if folder and asked not in (None, wanted):
+        raise UserError(f"{folder.path}: was started with --precision {wanted}, which resuming cannot change")
+    if wanted == usual:
+        return {}
+    if options["backend"] != "torch":
+        raise UserError(
+            f"--precision {wanted} is PyTorch's alone: NumPy and CuPy have no bfloat16; use --backend torch"
+        )
+    if options["dtype"] != "float32":
+        raise UserError(f"--precision {wanted} goes with --dtype float32; leave out one of them")
+    return {"precision": wanted}
 
 
 def transfer(

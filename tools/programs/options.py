@@ -83,6 +83,20 @@ def add_seed(parser: argparse.ArgumentParser, default: int | None = 0) -> None:
     )
 
 
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """Add --cache, --cache-to and --jobs: where decoded images are kept, and how many processes decode them."""
+    parser.add_argument(
+        "--cache", action="store_true",
+        help="keep decoded images on the disk, mapped into memory, even if they fit into it; above 1 GiB they always are",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cache-to", type=Path, metavar="DIR", help="where decoded images are kept; default: a cache folder"
+    )
+    parser.add_argument(
+        "--jobs", type=positive, metavar="N", help="processes that decode pictures; default: one per processor"
+    )
+
+
 def _trains(text: str) -> str:
     if text == REFERENCE:
         raise argparse.ArgumentTypeError("the reference computes no gradients, so it cannot train alone")

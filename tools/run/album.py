@@ -1,5 +1,6 @@
 """The pictures of a run: which are drawn when, and their files in the run's folder.
 
+    real.png                      before training begins: images of the data, in the rows of the samples
     samples/NNNNNNNN.png          when pictures are due, and at the end
     manifold/LABEL/NNNNNNNN.png   when pictures are due, and where training ends; not where it is interrupted
     interpolation.png, losses.png with every checkpoint, and at the end
@@ -22,8 +23,11 @@ from ganspec.tools.pictures import missing_packages
 from ganspec.tools.pictures.animation import animation
 from ganspec.tools.pictures.images import GAP, as_pixels, grid, png
 from ganspec.tools.pictures.plots import plot_columns
+from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.log import read_log
+from ganspec.tools.run.real import real_images
+from ganspec.tools.run.tensorboard import Board
 from ganspec.tools.sampling.interpolation import COLUMNS, interpolation_latents
 from ganspec.tools.sampling.latents import generate, sample_latents
 from ganspec.tools.sampling.manifold import manifold_latents
@@ -45,7 +49,27 @@ class Album:
         self.sample_latents = sample_latents(system, seed)
         self.interpolation_latents = interpolation_latents(system, seed)
         self.manifold_latents = manifold_latents(system) if system.manifold else {}
+        self.board: Board | None = None  # that shows samples in TensorBoard, too
         self.drawn = -1  # the iteration of the newest set of pictures
+
+    def add_real(self, feed: Feed) -> None:
+        """Draw real images, unless that was done: as many as samples, and in each row those of its label.
+
+        Args:
+            feed: source of the images and their labels.
+
+        Raises:
+            UserError: the picture cannot be written.
+        """
+        if "Pillow" in self.missing or (self.folder.path / "real.png").exists():
+            return
+        rows, columns = self.system.run.grid
+        inputs = self.system.networks["G"].inputs.values()
+        classes = next((wanted.shape[0] for wanted in inputs if wanted.dtype == "label"), None)
+        picture = png(grid(real_images(feed, rows, columns, classes), columns))
+        self.folder.write("real.png", picture)
+        if self.board:
+            self.board.picture("real", self.trainer.iteration, picture)
 
     def add(self, *, frames: bool = True) -> None:
         """Draw what G makes now, unless that was done after this iteration.
@@ -59,7 +83,10 @@ class Album:
         if "Pillow" in self.missing or self.drawn == self.trainer.iteration:
             return
         name = f"{self.trainer.iteration:08}.png"
-        self.folder.write(f"samples/{name}", self._picture(self.sample_latents, self.system.run.grid[1]))
+        samples = self._picture(self.sample_latents, self.system.run.grid[1])
+        self.folder.write(f"samples/{name}", samples)
+        if self.board:
+            self.board.picture("samples", self.trainer.iteration, samples)
         for label, latents in self.manifold_latents.items() if frames else ():
             picture = self._picture(latents, math.isqrt(len(latents[0])), gap=0)
             self.folder.write(str(Path("manifold", label, name)), picture)

@@ -128,7 +128,7 @@ def read_log(path: Path) -> tuple[list[str], np.ndarray]:
         UserError: it cannot be read, or is not a table of numbers.
     """
     header, _, rows = _read(path).partition("\n")
-    names = header.split(",")
+    names, rows = header.split(","), rows[: rows.rfind("\n") + 1]  # a run that goes on may be in the middle of a row
     for empty, filled in ((",,", ",nan,"), (",,", ",nan,"), (",\n", ",nan\n")):  # twice, because those of ",,," overlap
         rows = rows.replace(empty, filled)
     try:

@@ -1,0 +1,121 @@
+"""Arrays on the disk: `.npy` files that are written image by image, and mapped into memory where they are read.
+
+A file is NumPy's format 1.0 with a header of 128 bytes, so that any program with NumPy reads it. Here no header is parsed: the
+caller says which array the file must hold, and the header must be exactly that array's. Source: numpy.lib.format, "Format Version
+1.0".
+
+Writing goes through the file, not through a map, so that a full disk is an error that can be told and not a signal that ends the
+process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ganspec.tools.data.detect import open_file
+from ganspec.tools.data.errors import DataError
+
+_HEADER = 128  # bytes: two million images of any shape that is admitted fit into it
+
+
+class ArrayFile:
+    """A new array of images on the disk.
+
+    Args:
+        path: path of the file.
+        count: number of images.
+        shape: shape of each.
+        dtype: type of its values.
+        told: function that makes the exception to raise where the system does not let us write, here or in a method.
+    """
+
+    def __init__(
+        self, path: Path, count: int, shape: tuple[int, ...], dtype: np.dtype, told: Callable[[OSError], Exception]
+    ) -> None:
+        self._path, self._count, self._shape, self._dtype = path, count, shape, np.dtype(dtype)
+        self._each = math.prod(shape) * self._dtype.itemsize
+        self._told = told
+        with self._telling():
+            self._file = open(path, "xb+")  # noqa: SIM115 (closed by `finish` or `close`)
+
+    def put(self, index: int, images: np.ndarray) -> None:
+        """Write images (n, *shape) from the place `index` on."""
+        with self._telling():
+            self._file.seek(_HEADER + index * self._each)
+            self._file.write(np.ascontiguousarray(images, self._dtype.newbyteorder("<")).data)
+
+    def keep(self, kept: np.ndarray) -> None:
+        """Drop the images where `kept`, bool (n,), is false; the others move up."""
+        places = np.flatnonzero(kept)
+        with self._telling():
+            for index, place in enumerate(places.tolist()):
+                if index != place:
+                    self._file.seek(_HEADER + place * self._each)
+                    image = self._file.read(self._each)
+                    self._file.seek(_HEADER + index * self._each)
+                    self._file.write(image)
+        self._count = len(places)
+
+    def finish(self) -> np.ndarray:
+        """Write the header, and see to it that all is on the disk.
+
+        Returns: the whole array, mapped into memory and read-only.
+        """
+        with self._telling():
+            self._file.truncate(_HEADER + self._count * self._each)
+            self._file.seek(0)
+            self._file.write(_header((self._count, *self._shape), self._dtype))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        array = mapped(self._path, (self._count, *self._shape), self._dtype)
+        assert array is not None
+        return array
+
+    def close(self) -> None:
+        """Close the file, whole or not."""
+        with contextlib.suppress(OSError):  # what is left to write does not fit, and this is not where it matters
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._told(error) from None
+
+
+def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """Map an array into memory, so that only what is looked at is read.
+
+    Args:
+        path: path of a file that `ArrayFile` wrote, or somebody else.
+        shape: shape of the array that it must hold.
+        dtype: type of its values.
+
+    Returns: the array, read-only; None where the file is not there or holds something else.
+    """
+    dtype = np.dtype(dtype).newbyteorder("<")
+    try:
+        with open_file(path) as handle:
+            header = _header(shape, dtype)
+            size = _HEADER + math.prod(shape) * dtype.itemsize
+            if os.fstat(handle.fileno()).st_size != size or handle.read(_HEADER) != header:
+                return None
+            return np.memmap(handle, dtype, "r", _HEADER, shape).view(np.ndarray)
+    except (OSError, DataError):
+        return None
+
+
+def _header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
+    descr = np.dtype(dtype).newbyteorder("<").str
+    sizes = f"({', '.join(str(int(size)) for size in shape)}{',' if len(shape) == 1 else ''})"
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {sizes}, }}"
+    start = b"\x93NUMPY\x01\x00" + (_HEADER - 10).to_bytes(2, "little")
+    return start + text.encode("ascii").ljust(_HEADER - 11) + b"\n"
