@@ -48,10 +48,13 @@ LONGER = {
 # Public names that only one twin has, each with its reason.
 ONLY = {
     ("impl_chainer", "arrays", "ArrayContext.xp"): "NumPy or CuPy: Chainer's arrays are of the one or the other",
+    ("impl_chainer", "arrays", "ArrayContext.use"): "CuPy computes on the device of the thread; a tensor knows its own",
+    ("impl_torch", "arrays", "ArrayContext.lowered"): "bfloat16, which NumPy and CuPy do not have",
 }
 # Files that only one twin has.
 ONLY_FILES = {
     ("impl_chainer", "compat"): "what makes Chainer import and run on a current stack",
+    ("impl_torch", "precision"): "bfloat16, which NumPy and CuPy do not have",
     ("impl_chainer", "convolution"): "matrix products for the CPU, where Chainer's own convolution is slow",
 }
 

@@ -28,6 +28,7 @@ PROGRAMS = {
     "interpolate": "walk from sample to sample of a trained generator",
     "manifold": "draw a square of what a trained generator makes",
     "export": "export a trained network for PyTorch, Chainer or ONNX without ganspec",
+    "evaluate": "measure how good the samples of a run are",
     "crosscheck": "compare the backends and the reference on a system",
     "fuzz": "draw systems at random, and compare all witnesses on each",
     "check-updater": "hold an updater of your own, old Chainer code, against a system",

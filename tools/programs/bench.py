@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -26,7 +27,7 @@ import numpy as np
 from ganspec.spec import System, load_system
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.spec.training.options import DRAWS
+from ganspec.spec.training.options import DRAWS, device_number
 from ganspec.tools import data
 from ganspec.tools.backends import NAMES, load, make_trainer
 from ganspec.tools.baselines import MODULES
@@ -50,7 +51,7 @@ class Measurement:
     Args:
         system: name of the system.
         backend: "torch" or "chainer".
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         threads: number of threads that was asked for, 0 for the libraries' choice.
         iterations: number of iterations of each side in a round.
         ours: seconds per iteration of ganspec, for each round.
@@ -146,7 +147,7 @@ def measure(
     Args:
         name: name of a system that has a hand-written loop.
         backend: "torch" or "chainer".
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         draws: where ours takes random numbers from, "host" or "device"; theirs come from the framework.
         rounds: number of pairs to time.
         iterations: number of iterations of each side in a round; as many as ours does in about a second if None.
@@ -213,11 +214,11 @@ def _seconds(side: Iterate, iterations: int, synchronise: Callable[[], None]) ->
 
 
 def _synchronise(backend: str, device: str) -> Callable[[], None]:
-    if device != "cuda":
+    if device == "cpu":
         return lambda: None
     if backend == "torch":
-        return importlib.import_module("torch").cuda.synchronize
-    return importlib.import_module("cupy").cuda.Device().synchronize
+        return partial(importlib.import_module("torch").cuda.synchronize, device)
+    return importlib.import_module("cupy").cuda.Device(device_number(device)).synchronize
 
 
 def _use_threads(backend: str, threads: int | None) -> None:

@@ -212,7 +212,12 @@ def _making(run: Contents) -> Markup:
     record = run.record
     settings = " ".join(f"--set {setting}" for setting in record["settings"]) or "none"
     rows = {"data": record.get("data_source") or record["data"], "settings": settings}
-    rows |= {key: record[key] for key in ("dtype", "draws", "seed")}
+    rows |= {key: record[key] for key in ("dtype", "precision", "draws", "seed", "processes") if key in record}
+    begun = record.get("init_from")
+    if isinstance(begun, dict):
+        rows["began with"] = ", ".join(
+            f"{name} {_text(value)}" for name, value in begun.items() if value not in ("", [])
+        )
     if run.newest is not None:
         rows["newest checkpoint"] = f"iteration {run.newest:,}"
     versions = record.get("versions")
@@ -229,7 +234,7 @@ def _making(run: Contents) -> Markup:
 def _resumed(parts: Any) -> Markup:
     if not isinstance(parts, list) or not parts:
         return Markup("")
-    keys = ("iteration", "backend", "device", "settings")
+    keys = ("iteration", "backend", "device", "settings", "changed")
     head = element("tr", *(element("th", name, scope="col") for name in ("from iteration", *keys[1:], "made with")))
     body = []
     for part in parts[-_MOST_ROWS:]:
