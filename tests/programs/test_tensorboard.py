@@ -137,7 +137,7 @@ def test_figures_of_different_protocols_have_different_tags_and_stand_there_once
     found = scalars(watched)
     assert found["metrics/fid"] == [(3, 2.5), (6, 1.5)]
     assert found["metrics/fid (protocol 2)"] == [(6, 40.0)]
-    said = [v.metadata.summary_description for e in events(watched) for v in e.summary.value if "metrics" in v.tag]
+    said = [v.metadata.summary_description for e in events(watched) for v in e.summary.value if "fid" in v.tag]
     assert said[-1] == 'protocol: `{"extractor": "inception"}`'
 
 
