@@ -42,6 +42,8 @@ LONGER = {
     ),
     "tools/porting/architecture_layers.py": (390, "one rule for each function of Chainer, side by side"),
     "spec/plan/builder.py": (320, "what every name can mean and how it is misused, in one walk"),
+    "impl_torch/trainer.py": (350, "the protocol of training in one class: all that an iteration does, in order"),
+    "impl_chainer/trainer.py": (350, "the protocol of training in one class: all that an iteration does, in order"),
     "spec/text/formula.py": (320, "tree, parser and rendering of one grammar, side by side"),
 }
 
@@ -196,7 +198,7 @@ def test_twins_have_the_same_files() -> None:
     assert entries["impl_torch"] == entries["impl_chainer"]
 
 
-@pytest.mark.parametrize("module", sorted({*modules("impl_torch")} - {"__init__"}))
+@pytest.mark.parametrize("module", sorted({*modules("impl_torch")} - {"__init__"} - {name for _, name in ONLY_FILES}))
 def test_twins_have_the_same_names_in_the_same_order(module: str) -> None:
     torch, chainer = (own_names(house, module, modules(house)[module]) for house in ("impl_torch", "impl_chainer"))
     assert torch == chainer

@@ -9,7 +9,6 @@ from pathlib import Path
 from ganspec.spec.training.options import DEVICES, MAX_SEED, is_device
 from ganspec.spec.training.protocol import REFERENCE, training_backends
 from ganspec.tools import backends
-from ganspec.tools.run.transfer import WEIGHTS
 
 MAX_NUMBERS = 1_000  # in a list that an option takes
 MAX_COUNT = 10**12  # of iterations and the like: what a machine does in thousands of years
@@ -74,22 +73,6 @@ def add_device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> 
         metavar="DEVICE",
         default=default,
         help="cpu, cuda, or cuda:N for the N-th GPU from 0; default: cpu",
-    )
-
-
-def add_init(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say with which weights of another run a new one starts."""
-    parser.add_argument(
-        "--init-from", type=Path, metavar="RUN",
-        help="start with the weights of another run, of any system, as far as names and shapes are the same",
-    )  # fmt: skip
-    parser.add_argument(
-        "--init-weights",
-        choices=WEIGHTS,
-        help="of that run, or its moving averages where it has some; default: trained",
-    )
-    parser.add_argument(
-        "--init-checkpoint", type=positive, metavar="N", help="iteration of that run's checkpoint; default: the newest"
     )
 
 

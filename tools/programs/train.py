@@ -23,12 +23,13 @@ from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.changes import changes
-from ganspec.spec.training.options import DRAWS, DTYPES, PRECISIONS
+from ganspec.spec.training.options import DRAWS, DTYPES
 from ganspec.tools import backends
 from ganspec.tools.data import Cache, Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
+from ganspec.tools.programs import initial
 from ganspec.tools.programs import options as shared
 from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal, tensorboard
@@ -44,7 +45,7 @@ from ganspec.tools.run.progress import End
 from ganspec.tools.run.ranks import Silent
 from ganspec.tools.run.reading import cache_at, load_for, processors
 from ganspec.tools.run.resume import FIXED, change_lines, resume
-from ganspec.tools.run.transfer import WEIGHTS, Transfer, weights_of
+from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
 
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
@@ -80,11 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on with the run in this folder, with its backend and data unless others are given; --set may change the length "
         "of the run, what is shown of it, and numbers of the optimisers, such as optimizers.learning_rate",
     )
-    shared.add_init(parser)
-    parser.add_argument(
-        "--precision", choices=PRECISIONS,
-        help="bf16: PyTorch's products of matrices and convolutions in bfloat16, outside of what is proved; default: full",
-    )  # fmt: skip
+    initial.add_arguments(parser)
     parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
     parser.add_argument(
         "--tensorboard", action=argparse.BooleanOptionalAction,
@@ -108,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         system = _system(arguments, folder)
         options = _options(arguments, folder)
-        transfer = _transfer(arguments, system, options, folder)
+        transfer = initial.transfer(arguments, system, options, folder)
         ranks.check(system, options["backend"], options["device"])
         if arguments.dry_run:
             ranks.require_one("--dry-run")
@@ -119,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         path = ranks.in_turn(lambda: _data(arguments, system, folder))
         data = ranks.in_turn(lambda: load_for(system, path, *_reading(arguments)))
         start = transfer.state if transfer else None
-        state, record = resume(system, folder, options, data) if folder else (start, None)
+        state, record = resume(system, folder, options, data, arguments.set) if folder else (start, None)
         batches = record.batches if record else 0
         feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
         numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
@@ -146,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
             print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
-        print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
+        print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
         ranks.resume_command = folder.resume_command()
         album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks, watch)
@@ -186,45 +183,8 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
                 )
         if arguments.out:
             raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
-    # A precision is recorded only where it is special, so that other runs stay as they were.
-    before = folder.record.get("precision", PRECISIONS[0]) if folder else arguments.precision or PRECISIONS[0]
-    if folder and arguments.precision not in (None, before):
-        raise UserError(f"{folder.path}: was started with --precision {before}, which resuming cannot change")
-    if before != PRECISIONS[0]:
-        if options["backend"] != "torch":
-            raise UserError(
-                f"--precision {before} is PyTorch's alone: NumPy and CuPy have no bfloat16; use --backend torch"
-            )
-        if options["dtype"] != "float32":
-            raise UserError(f"--precision {before} goes with --dtype float32; leave out one of them")
-        options["precision"] = before
+    options |= initial.precision(arguments, options, folder)
     return options
-
-
-def _transfer(
-    arguments: argparse.Namespace, system: System, options: dict[str, Any], folder: RunFolder | None
-) -> Transfer | None:
-    """Returns: the weights of another run to start with, if that was asked for."""
-    given, weights, checkpoint = arguments.init_from, arguments.init_weights, arguments.init_checkpoint
-    if given is None:
-        if weights is not None or checkpoint is not None:
-            raise UserError(
-                "--init-weights and --init-checkpoint say which weights --init-from RUN takes; give that, too"
-            )
-        return None
-    if folder is not None:
-        raise UserError(
-            "--init-from and --resume exclude each other: a run that goes on has weights; leave out one of them"
-        )
-    return weights_of(system, options["seed"], options["dtype"], given, weights or WEIGHTS[0], checkpoint)
-
-
-def _special(options: dict[str, Any], transfer: Transfer | None) -> list[str]:
-    """Returns: what is to be told of a run because most runs are not so."""
-    lines = transfer.lines() if transfer else []
-    if "precision" in options:
-        lines.append(f"precision {options['precision']}: outside of what is proved, that backends compute the same")
-    return lines
 
 
 def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Path | None:
@@ -320,8 +280,10 @@ def _dry_run(
         data = None
         print(f"data: none yet: {error}")
     known = data if data is None or data.fingerprint else None
-    state, record = resume(system, folder, options, known) if folder else (transfer.state if transfer else None, None)
-    print("".join(printable(line) + "\n" for line in _special(options, transfer)), end="")
+    state, record = (transfer.state if transfer else None), None
+    if folder:
+        state, record = resume(system, folder, options, known, arguments.set)
+    print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
     feed = None
     if data is not None:
         print("\n".join([f"data: {data.source}", *rehearsal.data_lines(data, system)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ FIXED = ("dtype", "draws", "seed")  # for the whole of a run; backend and device
 
 
 def resume(
-    system: System, folder: RunFolder, options: dict[str, Any], data: Dataset | None
+    system: System, folder: RunFolder, options: dict[str, Any], data: Dataset | None, settings: Sequence[str] = ()
 ) -> tuple[TrainingState, Record]:
     """Read the newest checkpoint of a run, and see to it that what goes on is the same run.
 
@@ -32,6 +33,7 @@ def resume(
         folder: folder of the run.
         options: backend, device, dtype, draws and seed as asked for now.
         data: data as given now; None to leave them unchecked.
+        settings: settings of this command, "KEY=VALUE" each.
 
     Returns: the state to go on from, and the checkpoint's record.
 
@@ -46,6 +48,7 @@ def resume(
             raise _has_changed(checkpoint, changed)
         made = changes(record.description, now)
         asked = _asked_for(folder, now, int(checkpoint.stem)) if made else set()
+        asked |= {change["key"] for change in made if any(_sets(setting, change["key"]) for setting in settings)}
         if unasked := [change for change in made if change["key"] not in asked]:
             raise _has_changed(checkpoint, change_lines(unasked))
         for key in FIXED:
@@ -96,6 +99,12 @@ def _has_changed(checkpoint: Path, changed: list[str]) -> UserError:
         f"what a run may change is set with --set: {', '.join(OF_OPTIMIZERS)} of optimizers, learning_rate_decay, the numbers of "
         "averages, and run.*, except for run.batch"
     )
+
+
+def _sets(setting: str, key: str) -> bool:
+    """Returns: whether a setting names a changed key, the table that it is in, or a key inside of it."""
+    named, changed = set(setting.partition("=")[0].strip().split(".")), set(key.split("."))
+    return named <= changed or changed <= named
 
 
 def _asked_for(folder: RunFolder, now: dict[str, Any], iteration: int) -> set[str]:

@@ -26,6 +26,7 @@ from ganspec.tools.errors import UserError
 WEIGHTS = ("trained", "averaged")
 _KINDS = ("parameters", "statistics")
 _PREFIXES = tuple(f"{kind}/" for kind in _KINDS)
+_REST = "averages start from these weights; optimisers and carried numbers start anew"
 _MAX_LINES = 40  # about what was left out
 
 
@@ -69,7 +70,7 @@ class Transfer:
         """Returns: the same for people."""
         text = f"{self.taken} of {self.wanted} arrays are the {self.weights} ones of {self.run}, iteration {self.iteration:,}"
         rest = [f"  {line}" for line in self.left_out]
-        return [text, *(["left out:", *rest] if rest else []), "optimisers, averages and carried numbers start anew"]
+        return [text, *(["left out:", *rest] if rest else []), _REST]
 
 
 def weights_of(
