@@ -106,7 +106,7 @@ def _now(run: Contents) -> Markup:
         iteration, picture = run.samples[-1]
         pair.append(_shown(picture, "samples", f"after iteration {iteration:,}"))
     if run.real is not None:
-        pair.append(_shown(run.real, "real images", "in the rows of the samples"))
+        pair.append(_shown(run.real, "real images", _rows(run.record.get("classes"))))
     elif run.interpolation is not None:
         pair.append(_interpolation(run.interpolation))
     if not pair:
@@ -114,6 +114,11 @@ def _now(run: Contents) -> Markup:
         return element("p", missing, element("code", "pip install 'ganspec[pictures]'"), ".", class_="soft")
     heading = "Samples" if run.real is None else "Samples and real images"
     return joined(element("h2", heading), element("div", *pair, class_="pair"))
+
+
+def _rows(classes: Any) -> str:
+    """Returns: what is in the rows of real images: classes by name, where the data has them."""
+    return f"in rows of {_text(', '.join(classes))}" if isinstance(classes, list) else "in the rows of the samples"
 
 
 def _interpolation(picture: bytes) -> Markup:
