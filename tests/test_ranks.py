@@ -21,7 +21,9 @@ from support.ranks_run import BATCH, apart, start, starter, trained
 from support.threads import in_threads
 from support.tiny_systems import ADAM, NORMAL, write_system
 
-TOLERANCE = 1e-12  # the bound for 100 iterations, of which rounding leaves much
+TOLERANCE = 1e-12
+# Of the state after 100 iterations: Adam's moments are as small as a gradient that has nearly vanished.
+OF_STATE = 1e-9
 # With this epsilon Adam does not magnify the rounding of a gradient that is nearly 0.
 EVEN = ADAM.replace("epsilon = 1e-8", "epsilon = 0.01")
 G = (
@@ -108,7 +110,8 @@ def test_processes_compute_the_numbers_of_one_for_100_iterations(backend, size, 
     for system in systems:
         one = trained(backend, system, 100)
         found = apart(one, {key: several[f"{system}:{key}"] for key in one})
-        assert max(found.values()) < TOLERANCE, (system, max(found, key=found.get))
+        assert max(value for name, value in found.items() if "/" not in name) < TOLERANCE, system
+        assert max(found.values()) < OF_STATE, (system, max(found, key=found.get))
 
 
 def test_processes_that_exchange_no_statistics_compute_other_numbers(backend, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganspec.spec import load_system
@@ -25,6 +25,7 @@ def test_a_sample_is_the_row_of_its_block_of_its_stream():
     assert y.tolist() == [0, 7, (BLOCK + 3) % 10]
 
 
+@settings(max_examples=15)
 @given(
     st.lists(st.integers(0, 3 * BLOCK), min_size=1, max_size=8), st.integers(0, 2**63 - 1), st.sampled_from([None, 0.7])
 )

@@ -25,6 +25,7 @@ Image = pytest.importorskip("PIL.Image")
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Returns: the folder of a run with a moving average, trained by PyTorch; the current folder is an empty one."""
+    pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "run", MLP, iterations=(3, 9))
     return tmp_path / "run"
@@ -33,6 +34,7 @@ def run(tmp_path, monkeypatch):
 @pytest.fixture
 def conditional(tmp_path, monkeypatch):
     """Returns: the folder of a run with ten classes that have names."""
+    pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "run", CONDITIONAL, classes=[f"digit {i}" for i in range(10)])
     return tmp_path / "run"
@@ -193,6 +195,7 @@ def test_an_animation_goes_there_and_back_or_round(conditional):
 
 @pytest.mark.parametrize("system", [MLP, CONDITIONAL], ids=["plane", "quantiles"])
 def test_a_manifold_is_of_quantiles_of_two_numbers_or_a_plane_through_samples(system, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "run", system)
     generator = Generator.from_run("run")

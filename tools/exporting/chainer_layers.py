@@ -268,4 +268,4 @@ ROWS: dict[str, Row] = {
     "matmul": lambda p: Written(f"F.matmul({p.x[0]}, {p.x[1]})"),
     "fade": fade,
 }
-DIALECT = Dialect(ROWS, FUNCTIONS, "/")
+DIALECT = Dialect(ROWS, FUNCTIONS, "/", "F.identity({x})")

@@ -267,4 +267,4 @@ ROWS: dict[str, Row] = {
     "matmul": folded("@"),
     "fade": fade,
 }
-DIALECT = Dialect(ROWS, FUNCTIONS, ".")
+DIALECT = Dialect(ROWS, FUNCTIONS, ".", "{x}.clone()")

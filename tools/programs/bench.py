@@ -34,6 +34,7 @@ from ganspec.tools.baselines import MODULES
 from ganspec.tools.errors import UserError, cannot_write
 from ganspec.tools.programs import options as shared
 from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.reading import load_for
 
 SEED = 0
 WARM_UP = 2  # iterations; the second one is timed
@@ -197,7 +198,7 @@ def _ours(system: System, backend: str, device: str, draws: str, dataset: data.D
 def _dataset(system: System) -> data.Dataset:
     """Returns: the packaged images where the system has some, else random ones."""
     if system.data.embedded:
-        return data.load(data.embedded_digits(), shape=system.data.shape, fit=system.data.fit)
+        return load_for(system, None)
     shape = (16 * system.run.batch, *system.data.shape)
     images = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
     return data.Dataset(images, None, "random images", "")

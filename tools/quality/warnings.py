@@ -4,12 +4,14 @@ A warning follows from the figures that every run records whenever pictures are 
 unbroken run gives.
 
     collapsed   The diversity is below 0.4, or, where the data are digits, the entropy of the samples' classes below 0.3, the
-                entropy of two classes: at every look over 1,000 iterations, and at three looks at least.
-    D has won   The mean of D's loss over the last 100 iterations is below a hundredth of what it is by chance, where D cannot
-                tell samples from images: over as many iterations and looks. That is known for losses whose terms of D are at
+                entropy of two classes: at every look over 1,000 iterations where it was above before. Where it never was, over
+                3,000 iterations for the diversity and 10,000 for the entropy: a generator begins with samples that are alike.
+    D has won   The mean of D's loss over the last 100 iterations is below a fiftieth of what it is by chance, where D cannot
+                tell samples from images: at every look over 1,000 iterations. That is known for losses whose terms of D are at
                 least 0 and reach 0 where D is certain and right. Wasserstein, Cramer and BEGAN losses have no such bound, and
                 for them a D that tells well is no harm.
 
+All of it takes three looks at least.
 The bounds were chosen with runs of both sorts: docs/quality.md has their figures.
 """
 
@@ -23,10 +25,11 @@ from ganspec.tools.quality.figures import Figure
 
 LEAST_DIVERSITY = 0.4
 LEAST_ENTROPY = 0.3
-MOST_CERTAIN = 0.01  # of D's loss by chance
-SPAN = 1_000  # iterations that it must last
+MOST_CERTAIN = 0.02  # of D's loss by chance
 LOOKS = 3
 CERTAINTY = "loss_D_of_chance"  # the figure: mean of D's loss, over what it is by chance
+SPAN = 1_000  # iterations that it must last
+SPAN_AT_FIRST = {"diversity": 3_000, "class_entropy": 10_000}  # where it was never otherwise
 # What D's loss is where D says the same of samples as of images, and says the best that it can; by the name of the loss.
 _TWO_LN_2 = 2.0 * math.log(2.0)
 CHANCE = {
@@ -76,15 +79,16 @@ def warnings_of(figures: Iterable[Figure]) -> list[Warning]:
 def _lasting(figures: list[Figure], metric: str, least: float, message: Callable[[Figure], str]) -> Iterator[Warning]:
     """Yields: a warning where a figure has stayed below a bound for long; the next one only when it has recovered since."""
     low: list[Figure] = []
-    warned = False
+    high, warned = 0, False
     for figure in figures:
         if figure.metric != metric:
             continue
         if figure.value >= least:
-            low, warned = [], False
+            low, warned, high = [], False, high + 1
             continue
         low.append(figure)
-        if not warned and len(low) >= LOOKS and figure.iteration - low[0].iteration >= SPAN:
+        span = SPAN if high >= LOOKS else SPAN_AT_FIRST.get(metric, SPAN)
+        if not warned and len(low) >= LOOKS and figure.iteration - low[0].iteration >= span:
             warned = True
             yield Warning(figure.iteration, f"since iteration {low[0].iteration:,} {message(figure)}")
 
