@@ -8,7 +8,7 @@ from typing import Any
 import chainer
 import numpy as np
 
-from ganspec.spec.training.options import DEVICES, DTYPES, check_choice
+from ganspec.spec.training.options import DTYPES, PRECISIONS, check_choice, check_device, device_number, missing_device
 
 Array = chainer.Variable
 
@@ -22,27 +22,41 @@ class ArrayContext:
     """Where arrays live, and in which precision.
 
     Args:
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         dtype: "float32" or "float64".
+        precision: "full".
 
     Raises:
-        ValueError: there is no such device or dtype.
+        ValueError: there is no such device, dtype or precision.
+        NotImplementedError: the precision is "bf16".
         DeviceError: the device is not there.
     """
 
     device: str
     dtype: str
+    precision: str = PRECISIONS[0]
 
     def __post_init__(self) -> None:
-        check_choice("device", self.device, DEVICES)
+        check_device(self.device)
         check_choice("dtype", self.dtype, DTYPES)
-        if self.device == "cuda" and not chainer.backends.cuda.available:
-            raise DeviceError("Chainer finds no CUDA device; use --device cpu, or install CuPy for your CUDA")
+        check_choice("precision", self.precision, PRECISIONS)
+        if self.precision == "bf16":
+            raise NotImplementedError("Chainer has no precision bf16: NumPy and CuPy have no bfloat16; use PyTorch")
+        cuda = chainer.backends.cuda
+        count = cuda.cupy.cuda.runtime.getDeviceCount() if cuda.available else 0
+        if missing := missing_device("Chainer", self.device, count, "install CuPy for your CUDA"):
+            raise DeviceError(missing)
+        self.use()
 
     @property
     def xp(self) -> Any:
         """NumPy or CuPy."""
-        return chainer.backends.cuda.cupy if self.device == "cuda" else np
+        return np if self.device == "cpu" else chainer.backends.cuda.cupy
+
+    def use(self) -> None:
+        """Make the device the one on which CuPy computes in this thread; a tensor of PyTorch knows its own."""
+        if (number := device_number(self.device)) is not None:
+            chainer.backends.cuda.cupy.cuda.Device(number).use()
 
     @property
     def floating(self) -> np.dtype:

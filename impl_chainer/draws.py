@@ -33,7 +33,9 @@ class Draws:
         ValueError: there is no such seed or source.
     """
 
-    def __init__(self, system: System, seed: int, source: str | DrawSource, context: ArrayContext, share: Share | None = None) -> None:
+    def __init__(
+        self, system: System, seed: int, source: str | DrawSource, context: ArrayContext, share: Share | None = None
+    ) -> None:
         check_seed(seed)
         if isinstance(source, str):
             check_choice("draws", source, DRAWS)

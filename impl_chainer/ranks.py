@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import chainer
@@ -18,7 +19,8 @@ from ganspec.spec.plan.exchange import Exchange, exchange_of, is_common
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.training.ranks import Group, Share
 
-TIMEOUT = 1800.0  # MPI knows none: mpiexec ends all processes when one ends
+# Kinds of layer that look at a whole batch, and exchange what they take (in `normalising`).
+EXCHANGED = ("batch_norm", "conditional_batch_norm", "minibatch_std", "minibatch_discrimination")
 
 
 class Ranks:
@@ -37,6 +39,23 @@ class Ranks:
         if id(planned) not in self._exchanges:
             self._exchanges[id(planned)] = planned, exchange_of(planned)
         return self._exchanges[id(planned)][1]
+
+    def fill(self, values: list[Any], planned: StepPlan, finish: Callable[[int], Any]) -> None:
+        """Evaluate all nodes of a step, in an order in which as much as can be is exchanged at once.
+
+        Args:
+            values: list of the values, which this fills.
+            planned: plan of the step.
+            finish: function that evaluates a node, puts its value into the list, and returns it.
+        """
+        exchange = self.exchange(planned)
+        for i in exchange.early:
+            finish(i)
+        parts = [finish(i) for i in exchange.totals]
+        for i, total in zip(exchange.totals, self.together(planned, parts), strict=True):
+            values[i] = total
+        for i in exchange.late:
+            finish(i)
 
     def evaluate(self, planned: StepPlan, i: int, a: list[Any]) -> Any:
         """Evaluate an operation of a plan, as `operations.evaluate` does, over the rows of all processes.
@@ -138,26 +157,39 @@ class _Replaced(chainer.FunctionNode):
 class Processes:
     """The processes that mpiexec started, as a `Group`: a communicator of ChainerMN.
 
-    Args:
-        device: "cpu" or "cuda"; of several CUDA devices each process takes its own.
-
     Raises:
         OSError: the others cannot be reached.
-        ImportError: mpi4py or MPI is not installed.
+        ImportError: mpi4py is not installed, or finds no MPI.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self) -> None:
         try:
-            mpi = importlib.import_module("mpi4py.MPI")
-        except RuntimeError as error:  # mpi4py is there, and no MPI
-            raise ImportError(str(error), name="mpi4py") from None
-        self._mpi = mpi.COMM_WORLD
+            self._mpi = importlib.import_module("mpi4py.MPI").COMM_WORLD
+        except RuntimeError as error:
+            raise ImportError(str(error).splitlines()[0], name="mpi4py") from None
         self._communicator = importlib.import_module("chainermn").create_communicator("naive", self._mpi)
         self.rank, self.size = self._communicator.rank, self._communicator.size
-        self.first_here = self._communicator.intra_rank == 0  # on this machine
-        if device == "cuda" and chainer.backends.cuda.available:
-            cuda = chainer.backends.cuda.cupy.cuda
-            cuda.Device(self._communicator.intra_rank % cuda.runtime.getDeviceCount()).use()
+
+    @property
+    def first_here(self) -> bool:
+        """Whether this is the first process of its machine."""
+        return self._communicator.intra_rank == 0
+
+    def use(self, device: str) -> str:
+        """Take a device for the arrays: of several CUDA devices each process of a machine takes its own.
+
+        Args:
+            device: "cpu", or "cuda".
+
+        Returns: a remark for the user, "" where there is none.
+        """
+        if device != "cuda" or not chainer.backends.cuda.available:
+            return ""
+        cuda, here = chainer.backends.cuda.cupy.cuda, self._communicator.intra_size
+        count = cuda.runtime.getDeviceCount()
+        cuda.Device(self._communicator.intra_rank % count).use()
+        shared = f"{here} processes share {count} CUDA devices of this machine, which is slower than one each"
+        return shared if here > count else ""
 
     def total(self, array: Any) -> Any:
         """Returns: the sum of every process's array, as `spec.training.ranks.Group` says."""
@@ -171,17 +203,22 @@ class Processes:
         own = np.frombuffer(text.encode(), dtype=np.uint8)
         counts = np.zeros(self.size, dtype=np.int64)
         self._mpi.Allgather(np.array([len(own)], dtype=np.int64), counts)
-        if not counts.max():
+        longest = int(counts.max())
+        if not longest:
             return [""] * self.size
-        padded = np.zeros((self.size, counts.max()), dtype=np.uint8)
-        self._mpi.Allgather(np.pad(own, (0, counts.max() - len(own))), padded)
-        return [row[:n].tobytes().decode("utf-8", "replace") for row, n in zip(padded, counts, strict=True)]
+        padded = np.zeros((self.size, longest), dtype=np.uint8)
+        self._mpi.Allgather(np.pad(own, (0, longest - len(own))), padded)
+        return [row[:n].tobytes().decode() for row, n in zip(padded, counts, strict=True)]
 
-    def leave(self, code: int) -> None:
+    def is_lost(self, error: BaseException) -> bool:
+        """Returns: whether an error says that another process cannot be reached any more."""
+        return type(error).__module__.startswith("mpi4py")
+
+    def leave(self, code: int = 0) -> None:
         """Leave the group.
 
         Args:
-            code: exit code of this process; one that fails alone takes the others with it.
+            code: 0 where all leave; otherwise the exit code of a process that fails alone, which ends the others, too.
         """
         if code:
             self._mpi.Abort(code)

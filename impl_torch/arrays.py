@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from ganspec.impl_torch.precision import Lowered
 from ganspec.spec.training.batches import in_native_order
-from ganspec.spec.training.options import DEVICES, DTYPES, check_choice
+from ganspec.spec.training.options import DTYPES, PRECISIONS, check_choice, check_device, missing_device
 
 Array = torch.Tensor
 
@@ -23,27 +25,37 @@ class ArrayContext:
     """Where arrays live, and in which precision.
 
     Args:
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         dtype: "float32" or "float64".
+        precision: "full", or "bf16" for products of matrices and convolutions in bfloat16.
 
     Raises:
-        ValueError: there is no such device or dtype.
+        ValueError: there is no such device, dtype or precision, or they do not go together.
         DeviceError: the device is not there.
     """
 
     device: str
     dtype: str
+    precision: str = PRECISIONS[0]
 
     def __post_init__(self) -> None:
-        check_choice("device", self.device, DEVICES)
+        check_device(self.device)
         check_choice("dtype", self.dtype, DTYPES)
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise DeviceError("PyTorch finds no CUDA device; use --device cpu, or install a CUDA build of PyTorch")
+        check_choice("precision", self.precision, PRECISIONS)
+        if self.precision == "bf16" and self.dtype != "float32":
+            raise ValueError(f"precision is 'bf16', which goes with dtype 'float32', not {self.dtype!r}")
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if missing := missing_device("PyTorch", self.device, count, "install a CUDA build of PyTorch"):
+            raise DeviceError(missing)
 
     @property
     def floating(self) -> torch.dtype:
         """PyTorch's own name of the dtype."""
         return torch.float64 if self.dtype == "float64" else torch.float32
+
+    def lowered(self) -> contextlib.AbstractContextManager[Any]:
+        """Returns: a context in which products of matrices and convolutions have the precision that was asked for."""
+        return Lowered(torch.device(self.device).type) if self.precision == "bf16" else contextlib.nullcontext()
 
     def array(self, values: np.ndarray) -> Array:
         """Returns: a copy of NumPy values here; whole numbers stay whole (int64), all others become `dtype`."""

@@ -15,7 +15,7 @@ class Optimizer:
     """What every optimiser holds.
 
     `moments` are vectors like the parameters' own, by name; `updates` is the number of updates done; `learning_rate` is that of
-    the next one.
+    the next one, before a schedule multiplies it.
 
     Args:
         definition: definition of the optimiser, from `spec.parts.optimizers`.

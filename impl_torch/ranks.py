@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import datetime
-import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +19,11 @@ from ganspec.spec.plan.exchange import Exchange, exchange_of, is_common
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.training.ranks import Group, Share
 
-TIMEOUT = 1800.0  # seconds that a process waits for the others; one of them may draw pictures in this time
+_TIMEOUT = datetime.timedelta(minutes=30)  # of waiting for the others; the first of them may draw pictures in this time
+
+
+# Kinds of layer that look at a whole batch, and exchange what they take (in `normalising`).
+EXCHANGED = ("batch_norm", "conditional_batch_norm", "minibatch_std", "minibatch_discrimination")
 
 
 class Ranks:
@@ -38,6 +42,23 @@ class Ranks:
         if id(planned) not in self._exchanges:
             self._exchanges[id(planned)] = planned, exchange_of(planned)
         return self._exchanges[id(planned)][1]
+
+    def fill(self, values: list[Any], planned: StepPlan, finish: Callable[[int], Any]) -> None:
+        """Evaluate all nodes of a step, in an order in which as much as can be is exchanged at once.
+
+        Args:
+            values: list of the values, which this fills.
+            planned: plan of the step.
+            finish: function that evaluates a node, puts its value into the list, and returns it.
+        """
+        exchange = self.exchange(planned)
+        for i in exchange.early:
+            finish(i)
+        parts = [finish(i) for i in exchange.totals]
+        for i, total in zip(exchange.totals, self.together(planned, parts), strict=True):
+            values[i] = total
+        for i in exchange.late:
+            finish(i)
 
     def evaluate(self, planned: StepPlan, i: int, a: list[Any]) -> Any:
         """Evaluate an operation of a plan, as `operations.evaluate` does, over the rows of all processes.
@@ -131,50 +152,72 @@ class _Replaced(torch.autograd.Function):
 class Processes:
     """The processes that torchrun started, as a `Group`.
 
-    Args:
-        device: "cpu" or "cuda"; of several CUDA devices each process takes its own.
-
     Raises:
         OSError: the others cannot be reached.
     """
 
-    def __init__(self, device: str) -> None:
-        local, here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        backend = "gloo"
-        if device == "cuda" and torch.cuda.is_available():
-            torch.cuda.set_device(local % torch.cuda.device_count())
-            if here <= torch.cuda.device_count():  # NCCL wants a device for each process
-                backend = "cpu:gloo,cuda:nccl"
+    def __init__(self) -> None:
         try:
-            dist.init_process_group(backend, timeout=datetime.timedelta(seconds=TIMEOUT))
+            dist.init_process_group("gloo", timeout=_TIMEOUT)
         except (RuntimeError, ValueError) as error:
-            raise OSError(None, f"the processes do not find one another: {str(error).splitlines()[0]}") from None
+            raise OSError(None, str(error).splitlines()[0]) from None
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        self.first_here = local == 0  # on this machine
+        self._here = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        self._group: Any = None  # of arrays; the default one if None
+
+    @property
+    def first_here(self) -> bool:
+        """Whether this is the first process of its machine."""
+        return self._here[0] == 0
+
+    def use(self, device: str) -> str:
+        """Take a device for the arrays: of several CUDA devices each process of a machine takes its own.
+
+        Args:
+            device: "cpu", or "cuda".
+
+        Returns: a remark for the user, "" where there is none.
+        """
+        count = torch.cuda.device_count() if device == "cuda" else 0
+        if not count:
+            return ""
+        torch.cuda.set_device(self._here[0] % count)
+        if self._here[1] > count:  # NCCL wants a device for each process; Gloo goes by the way of the host
+            return (
+                f"{self._here[1]} processes share {count} CUDA devices of this machine, which is slower than one each"
+            )
+        self._group = dist.new_group(backend="nccl", timeout=_TIMEOUT)
+        return ""
 
     def total(self, array: Array) -> Array:
         """Returns: the sum of every process's array, as `spec.training.ranks.Group` says."""
         whole = array.detach().clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(whole)
+        dist.all_reduce(whole, group=self._group)
         return whole
 
     def exchange(self, text: str) -> list[str]:
         """Returns: the text that each process gave, as `spec.training.ranks.Group` says."""
-        own = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if text else torch.empty(0).byte()
-        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        dist.all_gather(lengths, torch.tensor([len(own)]))
-        counts = [int(length) for length in lengths]
-        if not max(counts):
+        own = torch.tensor([*text.encode()], dtype=torch.uint8)
+        counts = torch.zeros(self.size, dtype=torch.int64)
+        counts[self.rank] = len(own)
+        dist.all_reduce(counts)
+        longest = int(counts.max())
+        if not longest:
             return [""] * self.size
-        padded = [torch.zeros(max(counts), dtype=torch.uint8) for _ in counts]
-        dist.all_gather(padded, torch.nn.functional.pad(own, (0, max(counts) - len(own))))
-        return [bytes(p[:n].tolist()).decode("utf-8", "replace") for p, n in zip(padded, counts, strict=True)]
+        padded = [torch.zeros(longest, dtype=torch.uint8) for _ in range(self.size)]
+        dist.all_gather(padded, torch.nn.functional.pad(own, (0, longest - len(own))))
+        return [bytes(p[:n].tolist()).decode() for p, n in zip(padded, counts.tolist(), strict=True)]
 
-    def leave(self, code: int) -> None:
+    def is_lost(self, error: BaseException) -> bool:
+        """Returns: whether an error says that another process cannot be reached any more."""
+        text = str(error).lower()
+        return isinstance(error, RuntimeError) and any(word in text for word in ("gloo", "nccl", "connection", "peer"))
+
+    def leave(self, code: int = 0) -> None:
         """Leave the group.
 
         Args:
-            code: exit code of this process; one that fails alone takes the others with it.
+            code: 0 where all leave; otherwise the exit code of a process that fails alone, which ends the others, too.
         """
-        if dist.is_initialized() and not code:
+        if not code:
             dist.destroy_process_group()

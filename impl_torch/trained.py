@@ -87,6 +87,15 @@ class TrainedNetwork:
         if definition and definition.when == when:
             self.vector.clamp_(-definition.bound, definition.bound)
 
+    def update(self, gradient: Array, parts: Parts, factor: float) -> None:
+        """Move the parameters one step of the optimiser, whose learning rate is multiplied by a factor for this step."""
+        rate = self.optimizer.learning_rate
+        self.optimizer.learning_rate = rate * factor
+        try:
+            self.optimizer.update(self.vector, gradient, parts)
+        finally:
+            self.optimizer.learning_rate = rate
+
     def average(self, decay: float) -> None:
         """Move the averages of parameters and statistics: average <- decay average + (1 - decay) value."""
         for path, array in self._arrays():

@@ -16,7 +16,7 @@ from ganspec.impl_torch.mode import Mode
 from ganspec.impl_torch.moving import Moving
 from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
-from ganspec.impl_torch.ranks import Ranks
+from ganspec.impl_torch.ranks import EXCHANGED, Ranks
 from ganspec.impl_torch.trained import TrainedNetwork
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
@@ -45,11 +45,12 @@ class Trainer:
         seed: seed of all random numbers.
         state: state to start from; None for the initial state of the seed.
         dtype: "float32" or "float64".
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
             source of one's own, such as `spec.training.draws.RecordedDraws`.
         factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:
             near 1, they show what rounding costs. None where nothing is multiplied.
+        precision: "full", or "bf16" for products of matrices and convolutions in bfloat16, which is outside of what is proved.
         ranks: the processes that share each batch. Then `next_batch` gives this process's rows alone; None for one process.
 
     Raises:
@@ -68,14 +69,15 @@ class Trainer:
         device: str = "cpu",
         draws: str | DrawSource = "host",
         factors: Callable[[tuple[int, ...]], np.ndarray] | None = None,
+        precision: str = "full",
         ranks: Group | None = None,
     ) -> None:
         self.system = system
-        self.context = ArrayContext(device, dtype)
+        self.context = ArrayContext(device, dtype, precision)
         self.ranks = Ranks(ranks) if ranks is not None else None
         share = self.ranks.share if self.ranks is not None else None
         if share is not None:
-            check_share(system, share)
+            check_share(system, share, EXCHANGED)
         self.draws = Draws(system, seed, draws, self.context, share)
         self._factors = factors
         self.networks = {
@@ -158,9 +160,10 @@ class Trainer:
         self.reports |= recorded
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
-            network = self.networks[name]
+            network, factor = self.networks[name], self.system.rate_factor(name, self.iteration)
+            parts = self._parts[self.system.at(self.iteration)[0]][name]
             with self._moving():
-                network.optimizer.update(network.vector, gradient, self._parts[self.system.at(self.iteration)[0]][name])
+                network.update(gradient, parts, factor)
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
@@ -222,7 +225,7 @@ class Trainer:
 
     @property
     def learning_rates(self) -> dict[str, float]:
-        """The learning rate of each trained network, now."""
+        """The learning rate of each trained network, now, before a schedule multiplies it."""
         return {name: self.networks[name].optimizer.learning_rate for name in self.system.optimizers}
 
     def scale_learning_rates(self, decay: Decay) -> None:
@@ -237,19 +240,16 @@ class Trainer:
 
     def _evaluate(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
         values: list[Any] = [None] * len(planned.nodes)
-        if self.ranks is None:
+
+        def finish(i: int) -> Any:
+            values[i] = self._finished(i, planned, at, values, layers)
+            return values[i]
+
+        if self.ranks is not None:
+            self.ranks.fill(values, planned, finish)
+        else:
             for i in range(len(values)):
-                values[i] = self._finished(i, planned, at, values, layers)
-            return values
-        # What several processes exchange at once comes last, and then what is made of it.
-        exchange = self.ranks.exchange(planned)
-        for i in exchange.early:
-            values[i] = self._finished(i, planned, at, values, layers)
-        parts = [self._finished(i, planned, at, values, layers) for i in exchange.totals]
-        for i, total in zip(exchange.totals, self.ranks.together(planned, parts), strict=True):
-            values[i] = total
-        for i in exchange.late:
-            values[i] = self._finished(i, planned, at, values, layers)
+                finish(i)
         return values
 
     def _finished(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
@@ -282,7 +282,8 @@ class Trainer:
             case "network":
                 where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
                 trained = node.value in planned.step.update or i in planned.trained_later
-                inside = self._network(node.value, inputs, node.training, where, trained, apart=layers is not None)
+                with self.context.lowered():
+                    inside = self._network(node.value, inputs, node.training, where, trained, apart=layers is not None)
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
                 outputs = outputs_of(self._stage.networks[node.value], inside)

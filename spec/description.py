@@ -61,10 +61,7 @@ def describe(system: System) -> dict[str, Any]:
             for name, symbol in system.symbols.items()
             if name in system.draws
         },
-        "optimizers": {
-            name: {"kind": o.kind, **vars(o), "clip": vars(o.clip) if o.clip else None}
-            for name, o in system.optimizers.items()
-        },
+        "optimizers": {name: _optimizer(system, name) for name in system.optimizers},
         "averages": dict(system.averages),
         "growth": _growth(system.growth) if system.growth else None,
         "learning_rate_decay": vars(system.decay) if system.decay else None,
@@ -98,6 +95,14 @@ def _growth(growth: Growth) -> dict[str, Any]:
     start = {"stage": growth.start_stage, "fade": growth.start_fade}
     # A start that is not stated is absent, as it is in the records of older runs.
     return {"stages": growth.stages, "images": growth.images} | ({"start": start} if any(start.values()) else {})
+
+
+def _optimizer(system: System, name: str) -> dict[str, Any]:
+    optimizer, schedule = system.optimizers[name], system.learning_rate_schedules.get(name)
+    clip = optimizer.clip
+    numbers = {"kind": optimizer.kind, **vars(optimizer), "clip": vars(clip) if clip else None}
+    # A schedule that there is not is absent, as it is in the records of older runs.
+    return numbers | ({"learning_rate_schedule": schedule.as_data()} if schedule else {})
 
 
 def _architecture(network: Architecture) -> dict[str, Any]:

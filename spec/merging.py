@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from ganspec.spec.parts.learning_rates import CURVES
 from ganspec.spec.parts.optimizers import SHARED
 from ganspec.spec.text.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of
 from ganspec.spec.text.files import Library, SpecFile, find_system, read_toml, split_variant
@@ -250,7 +251,8 @@ def merged(data: Any, changes: Any, where: str) -> Any:
     if isinstance(changes.get("use"), str) and changes["use"] != data.get("use"):
         data = {}  # another file has other numbers
     if isinstance(changes.get("kind"), str) and changes["kind"] != data.get("kind"):
-        data = _keys_of_every_kind(data)
+        is_curve = data.get("kind") in CURVES  # of a learning rate; else it is an optimiser
+        data = {key: data[key] for key in data if key == "warmup"} if is_curve else _keys_of_every_kind(data)
     rivals = {"epochs": "iterations", "iterations": "epochs"}  # the one takes the other's place
     laid = {key: value for key, value in data.items() if rivals.get(key) not in changes}
     # Lay each value over the one below.

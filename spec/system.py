@@ -33,6 +33,7 @@ from ganspec.spec.merging import blame_settings, whole_system
 from ganspec.spec.network.architecture import Architecture, stages_of
 from ganspec.spec.network.growth import UnusedKeys
 from ganspec.spec.network.reader import read_architecture
+from ganspec.spec.parts.learning_rates import LearningRateSchedule
 from ganspec.spec.parts.loss import Draw, Loss, read_draws, read_loss, with_own_starts
 from ganspec.spec.parts.optimizers import Optimizer, read_optimizers
 from ganspec.spec.parts.schedule import Schedule, read_schedule
@@ -81,6 +82,7 @@ class System:
         stages: what each stage of growth computes, in order.
         averages: decay of each network's moving average, where it has one.
         constants: numbers of the system file by name, from which its other numbers were computed.
+        learning_rate_schedules: how the learning rate of a network changes, for each that has a schedule.
         optimizer_sources: for each trained network the file and line of its optimiser, "systems/began_mnist.toml:17".
     """
 
@@ -99,6 +101,7 @@ class System:
     run: Run
     manifold: Manifold | None
     constants: Mapping[str, float]
+    learning_rate_schedules: Mapping[str, LearningRateSchedule] = field(default_factory=dict)
     optimizer_sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -131,6 +134,11 @@ class System:
     def at(self, iteration: int) -> tuple[int, float]:
         """Returns: the stage of an iteration, and the part of that stage that is over, from 0 to 1, for layers that fade."""
         return self.growth.at(iteration, self.run.batch) if self.growth else (0, 0.0)
+
+    def rate_factor(self, network: str, iteration: int) -> float:
+        """Returns: what a network's learning rate is multiplied by in an iteration, counted from 0; 1 without a schedule."""
+        schedule = self.learning_rate_schedules.get(network)
+        return schedule.factor(iteration) if schedule else 1.0
 
 
 def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = False) -> System:
@@ -177,7 +185,7 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     data = read_data(table.table("data"))
     run = read_run(table.table("run"))
     own_draws = read_draws(table)
-    optimizers = read_optimizers(table.table("optimizers"), trained)
+    optimizers, schedules = read_optimizers(table.table("optimizers"), trained)
     decay, manifold, averages = read_decay(table), read_manifold(table), read_averages(table, trained)
     table.close()
     if not problems.found:  # after other problems "unused" would mislead
@@ -209,22 +217,9 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
     checks.check_telling(table, loss, planned[-1].plan.columns())
     problems.stop_if_any()
     return System(
-        name,
-        title,
-        source,
-        loss,
-        schedule,
-        draws,
-        tuple(planned),
-        optimizers,
-        averages,
-        decay,
-        growth,
-        data,
-        run,
-        manifold,
-        table.scope.names,
-    )
+        name, title, source, loss, schedule, draws, tuple(planned), optimizers, averages, decay, growth, data, run, manifold,
+        table.scope.names, schedules,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -42,16 +42,21 @@ LONGER = {
     ),
     "tools/porting/architecture_layers.py": (390, "one rule for each function of Chainer, side by side"),
     "spec/plan/builder.py": (320, "what every name can mean and how it is misused, in one walk"),
+    "impl_torch/trainer.py": (350, "the protocol of training in one class: all that an iteration does, in order"),
+    "impl_chainer/trainer.py": (350, "the protocol of training in one class: all that an iteration does, in order"),
     "spec/text/formula.py": (320, "tree, parser and rendering of one grammar, side by side"),
 }
 
 # Public names that only one twin has, each with its reason.
 ONLY = {
     ("impl_chainer", "arrays", "ArrayContext.xp"): "NumPy or CuPy: Chainer's arrays are of the one or the other",
+    ("impl_chainer", "arrays", "ArrayContext.use"): "CuPy computes on the device of the thread; a tensor knows its own",
+    ("impl_torch", "arrays", "ArrayContext.lowered"): "bfloat16, which NumPy and CuPy do not have",
 }
 # Files that only one twin has.
 ONLY_FILES = {
     ("impl_chainer", "compat"): "what makes Chainer import and run on a current stack",
+    ("impl_torch", "precision"): "bfloat16, which NumPy and CuPy do not have",
     ("impl_chainer", "convolution"): "matrix products for the CPU, where Chainer's own convolution is slow",
 }
 
@@ -193,7 +198,7 @@ def test_twins_have_the_same_files() -> None:
     assert entries["impl_torch"] == entries["impl_chainer"]
 
 
-@pytest.mark.parametrize("module", sorted({*modules("impl_torch")} - {"__init__"}))
+@pytest.mark.parametrize("module", sorted({*modules("impl_torch")} - {"__init__"} - {name for _, name in ONLY_FILES}))
 def test_twins_have_the_same_names_in_the_same_order(module: str) -> None:
     torch, chainer = (own_names(house, module, modules(house)[module]) for house in ("impl_torch", "impl_chainer"))
     assert torch == chainer

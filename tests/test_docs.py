@@ -58,6 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "their_script.py").write_text("import chainer, sys\nprint(chainer.__version__, sys.argv)\n")
     train = importlib.import_module("ganspec.tools.programs.train")
     monkeypatch.setattr(train, "load_system", load_small_system)
+    monkeypatch.setattr("ganspec.spec.training.runs.load_system", load_small_system)  # what reads a run's folder
     return tmp_path
 
 

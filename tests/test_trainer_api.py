@@ -317,7 +317,7 @@ def images(tmp_path):
 
 WRONG_OPTIONS = {
     "dtype": ("float16", "dtype is 'float16', expected one of 'float32', 'float64'"),
-    "device": ("tpu", "device is 'tpu', expected one of 'cpu', 'cuda'"),
+    "device": ("tpu", "device is 'tpu', expected one of 'cpu', 'cuda', 'cuda:N', where N counts from 0"),
     "draws": ("gpu", "draws is 'gpu', expected one of 'host', 'device'"),
     "seed": (-1, "seed is -1, expected a whole number from 0 to 2^63 - 1"),
 }

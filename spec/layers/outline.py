@@ -72,12 +72,15 @@ class Kind:
         least: smallest number of inputs.
         most: largest number of inputs.
         takes: dtype of each input, "float" or "label"; the last is that of all further inputs.
+        couples: whether what it gives for a sample depends on the other samples of the batch, at least in training; several
+            processes that share a batch must exchange what it takes.
     """
 
     make: Callable[[Table, list[Shape]], LayerOutline]
     least: int = 1
     most: int = 1
     takes: tuple[str, ...] = ("float",)
+    couples: bool = False
 
     def dtype(self, i: int) -> str:
         """Returns: the dtype of input number i."""

@@ -4,7 +4,8 @@ Frameworks disagree on what "Adam" and "RMSProp" are. PyTorch's Adam adds epsilo
 Keras' before it; TensorFlow 1's RMSProp adds epsilon inside the square root and starts its accumulator at 1. So the definition
 is a key, and both backends implement all definitions.
 
-Every optimiser has `learning_rate`, and optionally `clip`; a system that changes the `kind` of its base keeps these two.
+Every optimiser has `learning_rate`, and optionally `learning_rate_schedule` and `clip`; a system that changes the `kind` of its
+base keeps these three.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
+from ganspec.spec.parts.learning_rates import LearningRateSchedule, read_learning_rate_schedule
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
 
 ADAM_PLACES = ("corrected", "uncorrected")
 RMSPROP_PLACES = ("outside", "inside")
 CLIP_TIMES = ("before", "after")
-SHARED = ("learning_rate", "clip")  # keys that every kind has
+SHARED = ("learning_rate", "learning_rate_schedule", "clip")  # keys that every kind has
+_TABLES = ("learning_rate_schedule", "clip")  # those of them that are tables, as those of networks are
 _FEW = 2  # wrong keys are each noted; more of them come from another kind, and are noted together
 
 
@@ -117,24 +120,26 @@ class RMSProp:
         return {"v": Moment(self.start, 2)}
 
 
-def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimizer]:
+def read_optimizers(
+    table: Table, networks: Iterable[str]
+) -> tuple[dict[str, Optimizer], dict[str, LearningRateSchedule]]:
     """Read a system's `[optimizers]`; keys beside the networks' names are shared by all networks.
 
     Args:
         table: table to read.
         networks: names of the networks that are trained.
 
-    Returns: each network's optimiser.
+    Returns: each network's optimiser, and the schedule of its learning rate where it has one.
     """
     # Tell the tables of networks from the shared keys.
     networks = list(networks)
-    own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n != "clip")}
+    own = {n: v for n, v in table.data.items() if n in networks or (isinstance(v, dict) and n not in _TABLES)}
     shared = {k: v for k, v in table.data.items() if k not in own}
     for n in own:
         if n not in networks:
             table.note(n, f"there is no network '{n}' to train: {expected_one_of(networks)}", did_you_mean(n, networks))
     # Lay each network's keys over the shared ones.
-    optimizers = {}
+    optimizers, schedules = {}, {}
     for n in networks:
         keys = own.get(n, {})
         merged = {**shared, **keys} if isinstance(keys, dict) else keys
@@ -142,29 +147,33 @@ def read_optimizers(table: Table, networks: Iterable[str]) -> dict[str, Optimize
             merged = {k: v for k, v in shared.items() if k in SHARED} | keys  # another kind has other numbers
         key = table.path(n) if n in own else table.key
         kind_key = key if isinstance(keys, dict) and "kind" in keys else table.key
-        optimizers[n] = read_optimizer(Table(merged, table.file, key, table.problems, table.scope), kind_key)
+        whole = Table(merged, table.file, key, table.problems, table.scope)
+        optimizers[n], schedule = read_optimizer(whole, kind_key)
+        if schedule is not None:
+            schedules[n] = schedule
     overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
     for k in overridden:
         table.note(k, "every network has its own value, so this one changes nothing")
-    return optimizers
+    return optimizers, schedules
 
 
-def read_optimizer(table: Table, kind_key: str) -> Optimizer:
+def read_optimizer(table: Table, kind_key: str) -> tuple[Optimizer, LearningRateSchedule | None]:
     """Read one optimiser.
 
     Args:
         table: shared keys of `[optimizers]` and those of one network.
         kind_key: dotted path of the table in which the kind is written.
 
-    Returns: the optimiser; after a problem, one that is only good for finding more problems.
+    Returns: the optimiser, and the schedule of its learning rate; after a problem, what is only good for finding more problems.
     """
     kind = Table(table.data, table.file, kind_key, table.problems).choice("kind", KINDS)
     table.read.add("kind")
     if table.data.get("kind") != kind or _is_of_another_kind(table, kind, kind_key):
-        return Adam(0.0, None, 0.0, 0.0, 1.0, ADAM_PLACES[0])
+        return Adam(0.0, None, 0.0, 0.0, 1.0, ADAM_PLACES[0]), None
     optimizer = KINDS[kind].read(table, table.number("learning_rate", least=0), _clip(table))
+    schedule = read_learning_rate_schedule(table)
     table.close()
-    return optimizer
+    return optimizer, schedule
 
 
 def _is_of_another_kind(table: Table, kind: str, kind_key: str) -> bool:

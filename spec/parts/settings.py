@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ganspec.spec.parts.measuring import Measuring, read_measuring
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import MAX_SIZE, Table
 
@@ -54,6 +55,21 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """Which checkpoints of a run are kept; all others are deleted once newer ones are there.
+
+    Args:
+        last: number of the newest that are kept.
+        every: those of each iteration that is a multiple of this are kept, too; 0 for none.
+        best: name of the metric by which the best one is kept, too; "" for none.
+    """
+
+    last: int
+    every: int
+    best: str
+
+
+@dataclass(frozen=True)
 class Run:
     """How long a system is trained, and when pictures and checkpoints are made.
 
@@ -67,6 +83,8 @@ class Run:
         checkpoint_every: number of iterations between two checkpoints.
         grid: rows and columns of a grid of samples.
         moving_average: number of iterations of which the smooth curves in plots are means.
+        keep: which checkpoints are kept; None where the system does not say.
+        metrics: what is measured during training, None for nothing.
     """
 
     batch: int
@@ -78,6 +96,8 @@ class Run:
     checkpoint_every: int
     grid: tuple[int, int]
     moving_average: int
+    keep: Keep | None = None
+    metrics: Measuring | None = None
 
     def shows(self, iteration: int) -> bool:
         """Returns: whether pictures are due after an iteration."""
@@ -209,10 +229,26 @@ def read_run(table: Table) -> Run:
         table.size("checkpoint_every"),
         (grid[0], grid[1]) if len(grid) == 2 else (1, 1),
         table.size("moving_average"),
+        _keep(table),
+        read_measuring(table),
     )
     table.read |= {"iterations", "epochs"}
     table.close()
     return run
+
+
+def _keep(run: Table) -> Keep | None:
+    if (table := run.optional("keep", removable=True)) is None:
+        return None
+    if not table.data:
+        table.note("", "says nothing", "give last, every or best, or delete the table")
+    table.read.add("every")
+    keep = Keep(table.size("last", 3), table.size("every") if "every" in table else 0, table.line("best", ""))
+    each = run.size("checkpoint_every")
+    if keep.every % each:
+        table.note("every", f"expected a multiple of run.checkpoint_every, {each}, found {keep.every}")
+    table.close()
+    return keep
 
 
 def read_decay(outer: Table) -> Decay | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ganspec.spec.training.options import DEVICES, DTYPES, check_choice
+from ganspec.spec.training.options import DTYPES, check_choice, check_device
 
 
 class DeviceError(Exception):
@@ -22,9 +22,9 @@ def check_place(device: str, dtype: str) -> None:
 
     Raises:
         ValueError: there is no such device or dtype, or the dtype is float32.
-        DeviceError: the device is "cuda".
+        DeviceError: the device is not the CPU.
     """
-    check_choice("device", device, DEVICES)
+    check_device(device)
     check_choice("dtype", dtype, DTYPES)
     if device != "cpu":
         raise DeviceError("the reference is plain NumPy and computes on the CPU alone; use device cpu for it")

@@ -182,7 +182,8 @@ class Trainer:
                 if f"{kind}/{name}" in state.arrays:
                     state.arrays[f"{kind}/{name}"] = np.array(value)
         for network in result.plan.step.update:
-            optimizer, rate = self.system.optimizers[network], state.learning_rates[network]
+            optimizer = self.system.optimizers[network]
+            rate = state.learning_rates[network] * self.system.rate_factor(network, state.iteration)
             state.updates[network] += 1
             there = {f"{layer.name}/{p.name}" for layer in stage.networks[network].layers for p in layer.parameters}
             for path in there:  # a parameter of another stage of growth takes no part

@@ -80,9 +80,7 @@ def write_checkpoint(path: Path, state: TrainingState, record: Record) -> None:
         NotFiniteError: an array has a value that is not finite.
         CheckpointError: the file cannot be written; the system's own error is its cause.
     """
-    for name, array in state.arrays.items():
-        if not np.isfinite(array).all():
-            raise NotFiniteError(path, name)
+    check_finite(path, state)
     header = {
         "format": FORMAT,
         "iteration": state.iteration,
@@ -98,6 +96,13 @@ def write_checkpoint(path: Path, state: TrainingState, record: Record) -> None:
         write_atomically(path, content)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror}; earlier checkpoints are intact") from error
+
+
+def check_finite(path: Path, state: TrainingState) -> None:
+    """Raises: NotFiniteError: an array of a state that is to be written has a value that is not finite."""
+    for name, array in state.arrays.items():
+        if not np.isfinite(array).all():
+            raise NotFiniteError(path, name)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -46,9 +46,7 @@ class StreamDraws:
     seed: int
     streams: Callable[[int], Streams] = Streams
 
-    def symbol(
-        self, name: str, symbol: Symbol, at: Position, batch: int, rows: slice | None = None
-    ) -> np.ndarray:
+    def symbol(self, name: str, symbol: Symbol, at: Position, batch: int, rows: slice | None = None) -> np.ndarray:
         """Returns: what `DrawSource.symbol` gives; with `rows` only these, as if the whole batch had been drawn."""
         distribution, streams = self.system.draws[name].distribution, self.streams(self.seed)
         if symbol.dtype == "label":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 DTYPES = ("float32", "float64")
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda", "cuda:N")  # "cuda" is the device that the framework takes by itself
 DRAWS = ("host", "device")
+PRECISIONS = ("full", "bf16")  # of products of matrices and of convolutions: that of the dtype, or bfloat16
 MAX_SEED = 2**63 - 1
 
 
@@ -12,6 +15,41 @@ def check_choice(name: str, value: object, valid: tuple[str, ...]) -> None:
     """Raises: ValueError: a value is none of the valid ones; the message lists them."""
     if not isinstance(value, str) or value not in valid:
         raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, valid))}")
+
+
+def is_device(value: object) -> bool:
+    """Returns: whether a value is "cpu", "cuda", or "cuda:0", "cuda:1" and so on."""
+    return isinstance(value, str) and re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]{0,2}))?", value, re.ASCII) is not None
+
+
+def check_device(value: object) -> None:
+    """Raises: ValueError: a value is no device."""
+    if not is_device(value):
+        expected = ", ".join(map(repr, DEVICES))
+        raise ValueError(f"device is {value!r}, expected one of {expected}, where N counts from 0")
+
+
+def device_number(device: str) -> int | None:
+    """Returns: the number of a CUDA device, None where the device says none."""
+    number = device.partition(":")[2]
+    return int(number) if number else None
+
+
+def missing_device(framework: str, device: str, count: int, remedy: str) -> str:
+    """Say that a CUDA device is not there, and what is; empty where it is there.
+
+    Args:
+        framework: name of the framework.
+        device: device that is asked for.
+        count: number of CUDA devices that the framework finds.
+        remedy: how to get one where there is none, after "use --device cpu, or ".
+    """
+    if device == "cpu" or (device_number(device) or 0) < count:
+        return ""
+    if not count:
+        return f"{framework} finds no CUDA device; use --device cpu, or {remedy}"
+    found = "is one CUDA device, cuda:0" if count == 1 else f"are {count} CUDA devices, cuda:0 to cuda:{count - 1}"
+    return f"{framework} finds no {device}: there {found}"
 
 
 def check_seed(value: object) -> None:

@@ -97,7 +97,7 @@ class Trainer(Executor, Protocol):
 
     @property
     def learning_rates(self) -> dict[str, float]:
-        """The learning rate of each trained network, now."""
+        """The learning rate of each trained network, now, before `System.rate_factor` multiplies it."""
 
     def gradients_by_path(self, result: StepResult) -> Mapping[str, Mapping[str, Any]]:
         """Returns: each updated network's gradient as arrays of the backend, by network and path of the parameter ("l1/W")."""

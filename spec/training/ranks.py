@@ -7,12 +7,13 @@ carried numbers as the others do. Because draws are addressed (see `streams`), i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from ganspec.spec.layers import KINDS
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
@@ -109,9 +110,26 @@ class _StreamRows:
         return self.source.mask(network, layer, at, shape, self.share.rows(shape[0]))
 
 
-def check_share(system: System, share: Share) -> None:
-    """Raises: RanksError: the processes cannot split the batch of a system among them."""
+def check_share(system: System, share: Share, exchanged: Collection[str]) -> None:
+    """Look whether a system can be trained by several processes.
+
+    Args:
+        system: system to train.
+        share: what one of them has of each batch.
+        exchanged: kinds of layer that look at a whole batch, and for which the backend exchanges what they take.
+
+    Raises:
+        RanksError: the processes cannot split the batch among them, or a layer looks at the whole of it.
+    """
     try:
         share.rows(system.run.batch)
     except RanksError as error:
         raise RanksError(f"{system.name}: {error}") from None
+    for network, layer in (
+        (n, layer) for stage in system.stages for n, a in stage.networks.items() for layer in a.layers
+    ):
+        if KINDS[layer.kind].couples and layer.kind not in exchanged:
+            raise RanksError(
+                f"{system.name}: {network}'s layer {layer.name} ({layer.kind}) looks at the whole batch, of which several "
+                "processes have a part each; train it in one process"
+            )

@@ -14,7 +14,7 @@ from typing import Any
 
 from ganspec.spec.text.errors import expected_one_of, printable
 from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.spec.training.options import DEVICES, DRAWS, DTYPES, MAX_SEED
+from ganspec.spec.training.options import DEVICES, DRAWS, DTYPES, MAX_SEED, PRECISIONS, is_device
 from ganspec.spec.training.protocol import BACKENDS, training_backends
 
 FORMAT = "ganspec run 2"
@@ -69,7 +69,7 @@ _CHECKS: dict[str, Callable[[Any], _Complaint]] = {  # what resuming reads
     "settings": _settings,
     "data": _text,
     "backend": _backend,
-    "device": _choice(DEVICES),
+    "device": lambda value: None if is_device(value) else expected_one_of(DEVICES),
     "dtype": _choice(DTYPES),
     "draws": _choice(DRAWS),
     "seed": _seed,
@@ -88,6 +88,7 @@ def _flag(value: Any) -> _Complaint:
 _OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have besides
     "classes": _classes,
     "tensorboard": _flag,
+    "precision": _choice(PRECISIONS),
 }
 
 

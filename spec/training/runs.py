@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganspec.spec.description import describe, differences
+from ganspec.spec.description import describe
 from ganspec.spec.system import System, load_system
+from ganspec.spec.training.changes import fixed_differences
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.spec.training.record import RunError, read_record
 from ganspec.spec.training.state import TrainingState, array_shapes
@@ -57,7 +58,8 @@ def read_run(folder: Path, iteration: int | None = None) -> Run:
             f"{folder}: has no checkpoint of iteration {chosen}, only of {', '.join(map(str, sorted(found)))}"
         )
     state, written = read_checkpoint(found[chosen], array_shapes(system))
-    if changed := differences(written.description, describe(system)):
+    # An optimiser's numbers may have been changed when the run was resumed: they make no other weights of these.
+    if changed := fixed_differences(written.description, describe(system)):
         raise RunError(f"{folder}: its system, {record['system']}, has changed since: {'; '.join(changed)}")
     return Run(system, state, record["dtype"], record)
 

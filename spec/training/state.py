@@ -31,7 +31,7 @@ class TrainingState:
     Args:
         iteration: number of iterations that are done.
         updates: number of updates that each network's optimiser has made.
-        learning_rates: learning rate of each network, now.
+        learning_rates: learning rate of each network, now, before `System.rate_factor` multiplies it.
         arrays: arrays by name, float32 or float64.
     """
 

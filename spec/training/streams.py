@@ -104,9 +104,7 @@ class Streams:
         """Returns: int64 labels: the whole part of numbers of a distribution such as uniform(0, 10); with `rows` only these."""
         return np.floor(self.sample(distribution, name, position, (count,), rows)).astype(np.int64)
 
-    def mask(
-        self, rate: float, name: str, position: Position, shape: Shape, rows: slice | None = None
-    ) -> np.ndarray:
+    def mask(self, rate: float, name: str, position: Position, shape: Shape, rows: slice | None = None) -> np.ndarray:
         """Draw what a dropout layer keeps.
 
         Each element takes one random bit where the rate is 1/2, one byte where it is a multiple of 1/256, else 32 bits;
@@ -120,9 +118,7 @@ class Streams:
         Returns: booleans, true where the element is kept.
         """
         start, end, shape = _part(shape, rows)
-        kind, size = (
-            (np.uint8, 1) if rate == 0.5 else (np.uint8, 8) if (rate * 256).is_integer() else (np.uint32, 32)
-        )
+        kind, size = (np.uint8, 1) if rate == 0.5 else (np.uint8, 8) if (rate * 256).is_integer() else (np.uint32, 32)
         first = start * size // 64  # the word in which the first element is
         words = self.words(name, position, -(-end * size // 64) - first, first).view(kind)
         start, end = start - first * 64 // size, end - first * 64 // size

@@ -62,5 +62,7 @@ def test_classes_of_a_stranger_s_run_are_checked(classes, tmp_path):
     write_record(tmp_path, record | {"classes": ["rose"]})
     assert read_record(tmp_path)["classes"] == ["rose"]
     write_record(tmp_path, record | {"classes": classes})
-    with pytest.raises(RunError, match="run.json: classes: expected a list of 1 to 30,000 texts, the names of the classes"):
+    with pytest.raises(
+        RunError, match=r"run\.json: classes: expected a list of 1 to 30,000 texts, the names of the classes"
+    ):
         read_record(tmp_path)

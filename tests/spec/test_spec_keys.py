@@ -28,7 +28,8 @@ def resolved(system: System) -> tuple[Any, ...]:
         {name: (state.start, state.network) for name, state in loss.carried.items()},
         {name: formula.tree for name, formula in loss.telling.items()},
         {name: system.draws[name] for name in system.draws},
-        (system.symbols, system.optimizers, system.averages, system.decay, system.growth, system.manifold),
+        (system.symbols, system.optimizers, system.learning_rate_schedules, system.averages, system.decay),
+        (system.growth, system.manifold),
         (system.data, system.run, schedule.data, schedule.noise, schedule.steps),
     )
 

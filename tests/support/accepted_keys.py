@@ -65,8 +65,9 @@ class Places:
         kind = self.kinds.get(table.file, "")
         if layer := re.fullmatch(r"network\.layers\[\d+\](?: \(.*?\))?(?:\.(\w+))?", path):
             return f"layer [{layer[1]}]" if layer[1] else f"layer {table.data.get('kind')}"
-        if optimizer := re.fullmatch(r"optimizers(?:\.(?!clip)\w+)?(\.clip)?", path):
-            return "optimiser [clip]" if optimizer[1] else f"optimiser {table.data.get('kind')}"
+        inner = r"(clip|learning_rate_schedule(?:\.warmup)?)"
+        if optimizer := re.fullmatch(rf"optimizers(?:\.(?!clip|learning_rate_schedule)\w+)?(?:\.{inner})?", path):
+            return f"optimiser [{optimizer[1]}]" if optimizer[1] else f"optimiser {table.data.get('kind')}"
         path = re.sub(r"\[\d+\](?: \([^)]*\))?", "", path)
         path = re.sub(r"^(networks)\.\w+", r"\1.ROLE", path)
         path = re.sub(r"^(draws|carried|report|inputs)\.\w+", r"\1.NAME", path)

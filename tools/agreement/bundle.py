@@ -31,7 +31,7 @@ from ganspec.spec.training.checkpoint import (
     write_checkpoint,
 )
 from ganspec.spec.training.draws import RecordedDraws
-from ganspec.spec.training.options import DEVICES, DTYPES, MAX_SEED
+from ganspec.spec.training.options import DEVICES, DTYPES, MAX_SEED, is_device
 from ganspec.spec.training.record import read_regular_file
 from ganspec.spec.training.state import array_shapes
 from ganspec.spec.training.streams import Position
@@ -277,7 +277,7 @@ _FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "reduced": (lambda v: isinstance(v, bool), "true or false"),
     "seed": (_is_count, "a whole number from 0 to 2^63 - 1"),
     "dtype": (lambda v: v in DTYPES, " or ".join(DTYPES)),
-    "device": (lambda v: v in DEVICES, " or ".join(DEVICES)),
+    "device": (is_device, " or ".join(DEVICES)),
     "witnesses": (
         lambda v: _is_texts(v) and len(set(v)) == len(v) > 1 and v[0] != "reference",
         "a list of at least two names of backends, the first of which trains",

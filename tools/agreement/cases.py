@@ -194,7 +194,8 @@ class _Known:
         if optimizer is None or gradient is None:
             return case
         own = {moment: self.state.arrays[f"moments/{network}/{moment}/{path}"] for moment in optimizer.moments()}
-        update = (optimizer, self.state.updates[network] + 1, self.state.learning_rates[network])
+        rate = self.state.learning_rates[network] * self.system.rate_factor(network, self.state.iteration)
+        update = (optimizer, self.state.updates[network] + 1, rate)
         before = self._parameter(network, path)
         return replace(case, inputs=(before, gradient.value), own=own, update=update)
 

@@ -51,7 +51,7 @@ def crosscheck_system(
         system: system to compute.
         seed: seed of parameters, draws and images.
         dtype: "float64", or "float32": then each witness that trains is compared with one in float64, too.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         iterations: number of iterations, from 1.
         witnesses: names of backends, and "reference"; the first trains. In float32 the reference, which computes in float64, is
             left out.

@@ -18,6 +18,7 @@ import numpy as np
 from chainer.dataset import concat_examples
 
 from ganspec.spec.system import System
+from ganspec.spec.training.options import device_number
 
 
 def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
@@ -83,7 +84,7 @@ class Loop:
 
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
         g, d = ({key: int(v) for key, v in system.networks[name].constants.items()} for name in ("G", "D"))
-        self.device = chainer.get_device("@cupy:0" if device == "cuda" else "@numpy")
+        self.device = chainer.get_device("@numpy" if device == "cpu" else f"@cupy:{device_number(device) or 0}")
         self.device.use()
         self.batch, self.code = system.run.batch, g["code"]
         self.dtype = chainer.get_dtype()

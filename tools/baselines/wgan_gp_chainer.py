@@ -18,6 +18,7 @@ import numpy as np
 from chainer.dataset import concat_examples
 
 from ganspec.spec.system import System
+from ganspec.spec.training.options import device_number
 
 
 def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
@@ -65,7 +66,7 @@ class Loop:
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
         g, d = (system.networks[name].constants for name in ("G", "D"))
         pixels = images[0].size
-        self.device = chainer.get_device("@cupy:0" if device == "cuda" else "@numpy")
+        self.device = chainer.get_device("@numpy" if device == "cpu" else f"@cupy:{device_number(device) or 0}")
         self.device.use()
         self.batch, self.latent = system.run.batch, int(g["latent"])
         self.dtype = chainer.get_dtype()

@@ -26,7 +26,7 @@ import numpy as np
 from ganspec.spec.text.errors import counted, printable
 from ganspec.tools.data import archives, arrays, bounds, cifar, detect, fitting, idx, pictures
 from ganspec.tools.data.cache import Entry
-from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, NotCached, Preview
+from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, Preview, Undecoded
 from ganspec.tools.data.decoders import is_grey
 from ganspec.tools.data.download import download
 from ganspec.tools.data.errors import DataError
@@ -54,6 +54,19 @@ class Dataset:
     source: str
     fingerprint: str
     classes: tuple[str, ...] | None = None
+
+
+class NotCached(Exception):
+    """A cache that is looked at only does not hold the data; the message says what decoding them would take.
+
+    Args:
+        message: what would be written, where, and how long it would take.
+        outline: the data set without a fingerprint, with one of its images in every place, and with its own labels and classes.
+    """
+
+    def __init__(self, message: str, outline: Dataset) -> None:
+        super().__init__(message)
+        self.outline = outline
 
 
 def load(
@@ -84,10 +97,10 @@ def load(
         labels: number of classes that a folder or archive of pictures shall have, one folder for each; `tools.data.labelled`
             says how. With 0 folders mean nothing, and pictures have no labels. Other formats bring their labels in any case.
         progress: whether a bar is shown on stderr while pictures are decoded, if stderr is a terminal and it takes long.
-        cache: where decoded images are kept on the disk if they are too large for memory, or in any case; None to read all into
-            memory. The images of an entry are mapped into memory: what is not looked at is not read.
-        jobs: number of processes that decode pictures, where that takes long. With more than one, the program that calls this must
-            be importable (`if __name__ == "__main__":`), as `multiprocessing` demands.
+        cache: where decoded images are kept on the disk if they are too large for memory, or in any case; None to read all
+            into memory. The images of an entry are mapped into memory: what is not looked at is not read.
+        jobs: number of processes that decode pictures, where that takes long. With more than one, the program that calls this
+            must be importable (`if __name__ == "__main__":`), as `multiprocessing` demands.
 
     Returns:
         the data set. Pictures are sorted by their paths, everything else stays as stored (CIFAR-10 batch by batch).
@@ -109,7 +122,7 @@ def load(
             file, inside = _split(path)
         wanted = fitting.Wanted(tuple(shape), fit, skip_grey, progress, crop, labels, jobs)
         found, fingerprint = _read_or_map(file, inside, wanted, cache)
-    except NotCached as missing:
+    except Undecoded as missing:
         raise NotCached(str(missing), _dataset(file, missing.outline, wanted, "")) from None
     except DataError as error:
         error.path = error.path or file

@@ -37,7 +37,8 @@ def read_npy(handle: BinaryIO, shape: tuple[int, int, int], *, mapped: bool = Fa
         mapped: whether an array of more than CACHE_ABOVE_BYTES is mapped into memory and not read.
 
     Returns:
-        images uint8 or float (n, c, height, width), perhaps not in C order (`as_plain` mends both), None for the labels, and a line that says what was read.
+        images uint8 or float (n, c, height, width), perhaps not in C order (`as_plain` mends both), None for the labels, and a
+        line that says what was read.
 
     Raises:
         DataError: it is damaged, too large, or does not hold images.
@@ -89,7 +90,7 @@ def as_plain(images: np.ndarray) -> np.ndarray:
 
 
 def _read_array(stream: BinaryIO, size: int, file: BinaryIO | None = None) -> np.ndarray:
-    """Read the numeric array of a `.npy` stream of `size` bytes, after its header is judged; map a large one where it is a file."""
+    """Read the numeric array of a `.npy` stream of `size` bytes, after its header is judged; map a large one that is a file."""
     with damage_reported("a .npy array"):
         # Read a bounded amount ahead: NumPy would first read the whole header, which may declare 4 GiB.
         head = stream.read(bounds.MAX_NPY_HEADER_BYTES)

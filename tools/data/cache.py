@@ -33,7 +33,7 @@ from ganspec.spec.text.errors import printable
 from ganspec.spec.training.record import read_regular_file
 from ganspec.tools.data import bounds
 from ganspec.tools.data.array_files import ArrayFile, mapped
-from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, NotCached, Preview, format_bytes
+from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, Preview, Undecoded, format_bytes
 from ganspec.tools.data.errors import DataError
 from ganspec.tools.data.fitting import FittedImages, Wanted
 from ganspec.tools.data.identity import identity
@@ -124,7 +124,7 @@ class Entry:
 
         Raises:
             DataError: there is not enough room, or it cannot be written.
-            NotCached: the cache is only looked at.
+            Undecoded: the cache is only looked at.
             MadeMeanwhile: another process has made it.
         """
         shape = tuple(self._request["shape"])
@@ -133,7 +133,7 @@ class Entry:
         seen = preview()
         if self._cache.look_only:
             images = np.broadcast_to(seen.image.astype(dtype), (count, *shape))
-            raise NotCached(self._estimate(count, size, seen, "would be"), outline._replace(images=images))
+            raise Undecoded(self._estimate(count, size, seen, "would be"), outline._replace(images=images))
         folder = self._cache.folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ class Entry:
         return self._file
 
     def publish(self, found: FittedImages, fingerprint: str) -> None:
-        """Give the entry its name, now that it is whole.
+        """Give the entry its name, now that it is whole; nothing is done if none was begun.
 
         Args:
             found: the images, as the file gave them, and what belongs to them.
@@ -162,6 +162,8 @@ class Entry:
         Raises:
             DataError: the source has changed meanwhile, or the entry cannot be written.
         """
+        if not self._begun:
+            return
         before, self._identity = self._identity, ""
         if self._identify() != before:
             raise DataError("changed while it was read", "data that does not change", "wait until nothing writes to it")
@@ -226,7 +228,8 @@ class Entry:
         free = shutil.disk_usage(self._cache.folder).free
         if free < size + _SPARE_BYTES:
             raise DataError(
-                f"has {format_bytes(free)} free, and the decoded images need {format_bytes(size)}",
+                f"has {format_bytes(free)} free; the decoded images need {format_bytes(size)}, and "
+                f"{format_bytes(_SPARE_BYTES)} stay free",
                 "a disk with that much room",
                 "free some space, or choose another place with --cache-to DIR",
                 path=self._cache.folder,

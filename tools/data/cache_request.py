@@ -19,7 +19,7 @@ class Cache:
     Args:
         folder: folder of the entries, made if necessary.
         always: whether all images are kept there, or only those that take more than CACHE_ABOVE_BYTES.
-        look_only: whether nothing is written: where an entry would be made, `NotCached` is raised.
+        look_only: whether nothing is written: where an entry would be made, `load` raises `NotCached`.
         say: function that is told what will be done, before it is done.
     """
 
@@ -51,12 +51,12 @@ class Preview(NamedTuple):
         return f"{'under a minute' if seconds < 60 else about} in {processes}, as measured on {self.measured} of them"
 
 
-class NotCached(Exception):
-    """An entry would have to be made; the message says what that takes.
+class Undecoded(Exception):
+    """An entry would have to be made, and the cache is looked at only.
 
     Args:
         message: what would be written, where, and how long it would take.
-        outline: the data set with one of its images in every place, and with its own labels and classes.
+        outline: the labels and classes of the data set, and one of its images in every place.
     """
 
     def __init__(self, message: str, outline: FittedImages) -> None:
@@ -69,5 +69,8 @@ class MadeMeanwhile(Exception):
 
 
 def format_bytes(size: int) -> str:
-    """Returns: a number of bytes for people: "3.2 GB", "41.0 MB"."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
+    """Returns: a number of bytes for people: "3.2 GB", "41.0 MB", "0.1 kB"."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size >= unit / 10:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size / 1e3:,.1f} kB"

@@ -4,8 +4,8 @@ Numbers are float32, which every runtime computes; the batch is free; inputs and
 metadata properties are "ganspec", all that is said of the network as JSON, and for programs that look for one thing "range",
 "inputs" and "outputs".
 
-Chainer's own exporter, onnx_chainer, does not run on current libraries: it imports `onnx.mapping`, which onnx has no more. Weights
-are neutral, so runs of Chainer are exported in the same way.
+Chainer's own exporter, onnx_chainer, does not run on current libraries: it imports `onnx.mapping`, which onnx has no more.
+Weights are neutral, so runs of Chainer are exported in the same way.
 """
 
 from __future__ import annotations

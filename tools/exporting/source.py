@@ -114,11 +114,13 @@ class Dialect:
         rows: a row for each kind of layer.
         functions: source of each function that rows call.
         separator: what stands between a member and its array, in names of weights.
+        copy: form of a copy of x, for an output that is an input: a network of no layers.
     """
 
     rows: Mapping[str, Row]
     functions: Mapping[str, str]
     separator: str
+    copy: str
 
 
 @dataclass
@@ -206,7 +208,10 @@ def written_source(model: Model, dialect: Dialect) -> Source:
             source.members.append(f"self.{full} = {member.made}")
             for name, array in member.arrays.items():
                 source.arrays[f"{full}{dialect.separator}{name}" if name else full] = array
-    outputs = {name: values[layer] for name, layer in network.outputs.items()}
+    outputs = {
+        name: dialect.copy.format(x=values[layer]) if layer in network.inputs else values[layer]
+        for name, layer in network.outputs.items()
+    }
     one = next(iter(outputs.values()))
     pairs = ", ".join(f'"{name}": {value}' for name, value in outputs.items())
     source.forward.append(f"return {one}" if len(outputs) == 1 else f"return {{{pairs}}}")

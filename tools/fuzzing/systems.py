@@ -20,6 +20,13 @@ RATES = (1e-2, 1e-3, 0.3, 0, 1e-9)
 BETAS = (0.5, 0.9, 0, 0.999)
 # A much smaller one makes a whole step of a gradient that is nothing but rounding; then nothing can be compared.
 EPSILONS = (1e-8, 1e-3, 1)
+RATE_SCHEDULES = (  # which change something within three iterations
+    {"kind": "linear", "over": 2, "to": 0},
+    {"kind": "cosine", "after": 1, "over": 3, "to": 0.1, "warmup": {"iterations": 2, "from": 0.5}},
+    {"kind": "step", "factor": 0.5, "every": 1},
+    {"kind": "step", "factor": 0.1, "at": [1, 2], "warmup": {"iterations": 3, "from": 0}},
+    {"kind": "constant", "warmup": {"iterations": 2, "from": 0}},
+)
 RANGES = ([-1, 1], [0, 1], [0, 255], [-0.5, 3])
 DEPTH = 4  # of formulas
 
@@ -240,4 +247,6 @@ def _optimizer(draw: Draw) -> dict[str, Any]:
     rule |= {"learning_rate": rate, "epsilon": epsilon, "epsilon_place": place}
     if draw(st.integers(0, 4)) == 4:
         rule["clip"] = {"bound": draw(st.sampled_from((0.1, 1, 0))), "when": draw(st.sampled_from(("after", "before")))}
+    if draw(st.integers(0, 4)) == 4:
+        rule["learning_rate_schedule"] = draw(st.sampled_from(RATE_SCHEDULES))
     return rule

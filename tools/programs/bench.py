@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -26,13 +27,14 @@ import numpy as np
 from ganspec.spec import System, load_system
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.spec.training.options import DRAWS
+from ganspec.spec.training.options import DRAWS, device_number
 from ganspec.tools import data
 from ganspec.tools.backends import NAMES, load, make_trainer
 from ganspec.tools.baselines import MODULES
 from ganspec.tools.errors import UserError, cannot_write
 from ganspec.tools.programs import options as shared
 from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.reading import load_for
 
 SEED = 0
 WARM_UP = 2  # iterations; the second one is timed
@@ -50,7 +52,7 @@ class Measurement:
     Args:
         system: name of the system.
         backend: "torch" or "chainer".
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         threads: number of threads that was asked for, 0 for the libraries' choice.
         iterations: number of iterations of each side in a round.
         ours: seconds per iteration of ganspec, for each round.
@@ -146,7 +148,7 @@ def measure(
     Args:
         name: name of a system that has a hand-written loop.
         backend: "torch" or "chainer".
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         draws: where ours takes random numbers from, "host" or "device"; theirs come from the framework.
         rounds: number of pairs to time.
         iterations: number of iterations of each side in a round; as many as ours does in about a second if None.
@@ -196,7 +198,7 @@ def _ours(system: System, backend: str, device: str, draws: str, dataset: data.D
 def _dataset(system: System) -> data.Dataset:
     """Returns: the packaged images where the system has some, else random ones."""
     if system.data.embedded:
-        return data.load(data.embedded_digits(), shape=system.data.shape, fit=system.data.fit)
+        return load_for(system, None)
     shape = (16 * system.run.batch, *system.data.shape)
     images = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
     return data.Dataset(images, None, "random images", "")
@@ -213,11 +215,11 @@ def _seconds(side: Iterate, iterations: int, synchronise: Callable[[], None]) ->
 
 
 def _synchronise(backend: str, device: str) -> Callable[[], None]:
-    if device != "cuda":
+    if device == "cpu":
         return lambda: None
     if backend == "torch":
-        return importlib.import_module("torch").cuda.synchronize
-    return importlib.import_module("cupy").cuda.Device().synchronize
+        return partial(importlib.import_module("torch").cuda.synchronize, device)
+    return importlib.import_module("cupy").cuda.Device(device_number(device)).synchronize
 
 
 def _use_threads(backend: str, threads: int | None) -> None:

@@ -15,10 +15,10 @@ from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.options import DTYPES
 from ganspec.tools import backends
-from ganspec.tools.data import load
 from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
 from ganspec.tools.programs import options as shared
 from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.reading import load_for
 
 EPILOG = """Your files are run as they are, with everything that they import: name none that you do not trust. Nothing else is
 searched for or loaded. exit code: 0 where all quantities agree; 1 where one differs, or a draft is refused; 2 where it could not
@@ -201,7 +201,7 @@ def _batches(a: argparse.Namespace, system: System, built: Any) -> Any:
         return his_batches(system, made, a.image_range)
     feed = None
     if a.data:
-        data = load(a.data, shape=system.data.shape, fit=system.data.fit)
+        data = load_for(system, a.data)
         feed = Feed(system, data, a.seed, "float64")
     return own_batches(system, a.seed, feed, a.image_range, a.x_shape)
 

@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from ganspec.spec.training.options import DEVICES, MAX_SEED
+from ganspec.spec.training.options import DEVICES, MAX_SEED, is_device
 from ganspec.spec.training.protocol import REFERENCE, training_backends
 from ganspec.tools import backends
 
@@ -30,6 +30,17 @@ def seed(text: str) -> int:
         argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
     """
     return _whole(text, 0, MAX_SEED)
+
+
+def device(text: str) -> str:
+    """Returns: the device that an option says.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not one; argparse adds the option's name.
+    """
+    if not is_device(text):
+        raise argparse.ArgumentTypeError(f"expected {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, found {text[:40]!r}")
+    return text
 
 
 def add_set(parser: argparse.ArgumentParser, of: str = "the system") -> None:
@@ -56,13 +67,33 @@ def add_backend(parser: argparse.ArgumentParser, default: str | None = None, *, 
 
 def add_device(parser: argparse.ArgumentParser, default: str | None = "cpu") -> None:
     """Add --device; with the default None, the program settles what holds without it."""
-    parser.add_argument("--device", choices=DEVICES, default=default, help="default: cpu")
+    parser.add_argument(
+        "--device",
+        type=device,
+        metavar="DEVICE",
+        default=default,
+        help="cpu, cuda, or cuda:N for the N-th GPU from 0; default: cpu",
+    )
 
 
 def add_seed(parser: argparse.ArgumentParser, default: int | None = 0) -> None:
     """Add --seed; with the default None, the program settles what holds without it."""
     parser.add_argument(
         "--seed", type=seed, metavar="S", default=default, help="seed of all random numbers (default: 0)"
+    )
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """Add --cache, --cache-to and --jobs: where decoded images are kept, and how many processes decode them."""
+    parser.add_argument(
+        "--cache", action="store_true",
+        help="keep decoded images on the disk, mapped into memory, even if they fit into it; above 1 GiB they always are",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cache-to", type=Path, metavar="DIR", help="where decoded images are kept; default: a cache folder"
+    )
+    parser.add_argument(
+        "--jobs", type=positive, metavar="N", help="processes that decode pictures; default: one per processor"
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import io
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from ganspec.spec.text.errors import counted, printable
 from ganspec.tools.errors import UserError
@@ -103,7 +105,8 @@ def _parts(
     arguments: argparse.Namespace, generator: Generator, labels: list[int]
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
     """Yields: the pixels of some samples, uint8 (count, height, width, channels), and what G was given for them."""
-    for start in range(0, arguments.n, arguments.batch):
+    starts = range(0, arguments.n, arguments.batch)
+    for start in tqdm(starts, unit="batch", leave=False, disable=not sys.stderr.isatty()):
         numbers = range(start, min(start + arguments.batch, arguments.n))
         inputs = generator.inputs(numbers, arguments.seed, labels, arguments.truncation)
         yield as_pixels(generator.system.data, generator.images(inputs, arguments.batch)), inputs

@@ -68,6 +68,8 @@ def lines(system: System) -> list[str]:
     for name, optimizer in system.optimizers.items():
         numbers = (f"{key} = {value}" for key, value in vars(optimizer).items() if key != "clip")
         text.append(f"  {name}: {optimizer.kind}, {', '.join(numbers)}")
+        if name in system.learning_rate_schedules:
+            text.append(f"  {name}: {system.learning_rate_schedules[name]}")
         if clip := optimizer.clip:
             when = "after each update" if clip.when == "after" else "before each step that updates it"
             text.append(f"  {name}: every parameter is clipped to [{-clip.bound:g}, {clip.bound:g}] {when}")
@@ -121,6 +123,11 @@ def _run(system: System) -> list[str]:
         f"  samples every {run.samples_every:,} iterations{since}{later}, {run.grid[0]} rows of {run.grid[1]}",
         f"  a checkpoint every {run.checkpoint_every:,}; plots show means of {run.moving_average:,}",
     ]
+    if keep := run.keep:
+        further = [f"those of every {keep.every:,} iterations"] * bool(keep.every) + [f"the best {keep.best}"] * bool(
+            keep.best
+        )
+        text.append(f"  of the checkpoints are kept: {' and '.join([f'the newest {keep.last}', *further])}")
     if manifold:
         text.append(
             f"  with the samples, the manifold of G: {manifold.side}x{manifold.side} quantiles of its latent, "

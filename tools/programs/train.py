@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,22 +22,30 @@ from ganspec.spec.description import describe
 from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
+from ganspec.spec.training.changes import changes
 from ganspec.spec.training.options import DRAWS, DTYPES
 from ganspec.tools import backends
-from ganspec.tools.data import Dataset, download
+from ganspec.tools.data import Cache, Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
+from ganspec.tools.programs import initial
 from ganspec.tools.programs import options as shared
+from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal, tensorboard
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
+from ganspec.tools.run.joining import together
+from ganspec.tools.run.keeping import check_best
+from ganspec.tools.run.launch import Launch
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
-from ganspec.tools.run.reading import load_for
-from ganspec.tools.run.resume import FIXED, resume
+from ganspec.tools.run.ranks import Silent
+from ganspec.tools.run.reading import cache_at, load_for, processors
+from ganspec.tools.run.resume import FIXED, change_lines, resume
+from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
 
 _DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
@@ -57,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--download-to", type=Path, metavar="DIR", help="where data sets are kept; default: a cache folder"
     )
+    shared.add_cache(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; default: runs/SYSTEM-BACKEND-NNN")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--iterations", type=shared.positive, metavar="N", help="train up to this iteration in all")
@@ -68,9 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=Path,
         metavar="DIR",
-        help="go on with the run in this folder, with its backend and data unless others are given; --set may change what does "
-        "not change the numbers, such as run.samples_every or run.epochs",
+        help="go on with the run in this folder, with its backend and data unless others are given; --set may change the length "
+        "of the run, what is shown of it, and numbers of the optimisers, such as optimizers.learning_rate",
     )
+    initial.add_arguments(parser)
     parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
     parser.add_argument(
         "--tensorboard", action=argparse.BooleanOptionalAction,
@@ -84,39 +95,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0, 3 where training stopped because a value was not finite, or 130 after Ctrl-C."""
-    with ExitStack() as opened:
+    known = arguments.backend or (None if arguments.resume else _DEFAULTS["backend"])
+    with together(Launch.of(os.environ), known) as ranks, ExitStack() as opened:
         # What is asked for: folder, system, options.
         folder = None
         if arguments.resume:
-            folder = opened.enter_context(RunFolder.open_existing(arguments.resume, to_train=not arguments.dry_run))
+            folder = opened.enter_context(
+                RunFolder.open_existing(arguments.resume, to_train=ranks.leads and not arguments.dry_run)
+            )
         system = _system(arguments, folder)
         options = _options(arguments, folder)
+        transfer = initial.transfer(arguments, system, options, folder)
+        ranks.check(system, options["backend"], options["device"])
         if arguments.dry_run:
-            return _dry_run(arguments, system, options, folder)
+            ranks.require_one("--dry-run")
+            return _dry_run(arguments, system, options, folder, transfer)
         board = tensorboard.recorded(arguments.tensorboard, folder.record if folder else {})
         # What training needs: framework, data, state.
         backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
-        path = _data(arguments, system, folder)
-        data = load_for(system, path)
-        state, record = resume(system, folder, options, data) if folder else (None, None)
-        feed = Feed(system, data, options["seed"], options["dtype"], record.batches if record else 0)
-        numbers = {key: options[key] for key in ("dtype", "device", "draws")}
+        path = ranks.in_turn(lambda: _data(arguments, system, folder))
+        data = ranks.in_turn(lambda: load_for(system, path, *_reading(arguments)))
+        start = transfer.state if transfer else None
+        state, record = resume(system, folder, options, data, arguments.set) if folder else (start, None)
+        batches = record.batches if record else 0
+        feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
+        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
+        numbers |= ranks.trainer_options()
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
+        ranks.check_same(trainer.state)
+        watch = Watch(system, data, trainer, options) if ranks.leads else None
         # Nothing is wrong any more, so that the folder may be made or changed.
-        if folder is None:
+        if not ranks.leads:
+            folder = Silent()
+        elif folder is None:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
-            folder = opened.enter_context(
-                RunFolder.create(out, _record(arguments, system, options, path, data) | board)
-            )
+            content = _record(arguments, system, options, path, data) | board | ranks.recorded()
+            content |= {"init_from": transfer.record()} if transfer else {}
+            folder = opened.enter_context(RunFolder.create(out, content))
         else:
             assert state is not None
+            assert record is not None
+            made = changes(record.description, describe(system))
             changed = {"backend": options["backend"], "device": options["device"], "data": str(path) if path else ""}
             changed |= board
-            session = {"iteration": state.iteration, **changed, "settings": arguments.set}
+            session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
+            session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
+            print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
-        album = Album(system, folder, trainer, options["seed"])
-        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record)
+        print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
+        ranks.resume_command = folder.resume_command()
+        album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
+        training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks, watch)
         return training.train(_end(arguments, system))
 
 
@@ -128,6 +158,7 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")
     system = load_system(name, settings)
+    check_best(system.run.keep)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")
     image = system.networks["G"].output_shape(next(iter(system.networks["G"].outputs)))
@@ -152,6 +183,7 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
                 )
         if arguments.out:
             raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
+    options |= initial.precision(arguments, options, folder)
     return options
 
 
@@ -181,6 +213,12 @@ def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | Non
         remedy = "; or ".join([*remedies, "give some with --data PATH"])
         raise _NoDataYet(f"{system.name}: no data ships with ganspec for it; {remedy}")
     return None
+
+
+def _reading(arguments: argparse.Namespace) -> tuple[Cache | None, int]:
+    """Returns: where decoded images are kept, and the number of processes that decode them."""
+    always = arguments.cache or arguments.cache_to is not None
+    return cache_at(arguments.cache_to, always=always, look_only=arguments.dry_run), arguments.jobs or processors()
 
 
 class _NoDataYet(UserError):
@@ -215,7 +253,13 @@ def _end(arguments: argparse.Namespace, system: System) -> End:
     return End(system.run.iterations or math.inf, system.run.epochs or math.inf)
 
 
-def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, Any], folder: RunFolder | None) -> int:
+def _dry_run(
+    arguments: argparse.Namespace,
+    system: System,
+    options: dict[str, Any],
+    folder: RunFolder | None,
+    transfer: Transfer | None,
+) -> int:
     """Print what training would do and cost; nothing is written, fetched or locked."""
     # What would be done.
     end = _end(arguments, system)
@@ -228,11 +272,18 @@ def _dry_run(arguments: argparse.Namespace, system: System, options: dict[str, A
     # On which data, from which state.
     backends.load(options["backend"], to_train=True)
     try:
-        data: Dataset | None = load_for(system, _data(arguments, system, folder))
+        data: Dataset | None = load_for(system, _data(arguments, system, folder), *_reading(arguments))
+    except NotCached as missing:
+        data = missing.outline  # one image in every place; nothing is decoded for a rehearsal
+        print(missing)
     except _NoDataYet as error:
         data = None
         print(f"data: none yet: {error}")
-    state, record = resume(system, folder, options, data) if folder else (None, None)
+    known = data if data is None or data.fingerprint else None
+    state, record = (transfer.state if transfer else None), None
+    if folder:
+        state, record = resume(system, folder, options, known, arguments.set)
+    print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
     feed = None
     if data is not None:
         print("\n".join([f"data: {data.source}", *rehearsal.data_lines(data, system)]))

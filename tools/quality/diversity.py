@@ -23,13 +23,19 @@ import numpy as np
 
 from ganspec.tools.quality.digits import CLASSES
 
+_COLUMNS = 2**16  # pixels of an image that are float64 at the same time
+
 
 def mean_distance(pixels: np.ndarray) -> float:
     """Returns: the mean Euclidean distance between two of the images, uint8 or float (N, ...), N at least 2, in pixels' units."""
-    points = pixels.reshape(len(pixels), -1).astype(np.float64)
-    points = points - points.mean(axis=0)
-    lengths = (points * points).sum(axis=1)
-    squared = lengths[:, None] + lengths - 2.0 * (points @ points.T)
+    points = pixels.reshape(len(pixels), -1)
+    products = np.zeros((len(points), len(points)))
+    for start in range(0, points.shape[1], _COLUMNS):
+        part = points[:, start : start + _COLUMNS].astype(np.float64)
+        part -= part.mean(axis=0)  # distances stay, and rounding is less
+        products += part @ part.T
+    lengths = np.diag(products)
+    squared = lengths[:, None] + lengths - 2.0 * products
     return float(np.sqrt(np.maximum(squared, 0.0))[np.triu_indices(len(points), 1)].mean())
 
 

@@ -33,21 +33,28 @@ class Meter:
         metrics: names of metrics.
         count: number of samples, and of images where there are so many.
         seed: seed of samples, images and subsets.
+        weights: "averaged" or "trained", which weights of G the trainer samples from; None for the average where one is kept.
 
     Raises:
         UserError: the extractor cannot look at such images.
     """
 
     def __init__(
-        self, system: System, data: Dataset, extractor: Extractor, metrics: Iterable[str], count: int, seed: int
+        self,
+        system: System,
+        data: Dataset,
+        extractor: Extractor,
+        metrics: Iterable[str],
+        count: int,
+        seed: int,
+        weights: str | None = None,
     ) -> None:
         self.system, self.extractor, self.metrics, self.seed = system, extractor, tuple(metrics), seed
         places = chosen_images(data, count, seed)
-        labels = None if data.labels is None else np.asarray(data.labels[places])
-        if labels is not None and not _fit(system, labels):
-            labels = None
-        self.inputs = sample_inputs(system, count, seed, labels)
-        self.images, pixels = _features(extractor, image_pixels(data, places), len(places))
+        self.inputs = sample_inputs(
+            system, count, seed, None if data.labels is None else np.asarray(data.labels[places])
+        )
+        self.images, pixels = _features(extractor, image_pixels(data, places))
         self.distance = mean_distance(pixels)
         self.protocol: dict[str, Scalar] = {
             **extractor.protocol,
@@ -56,7 +63,7 @@ class Meter:
             "data": data.fingerprint,
             "pixels": "8 bits",
             "seed": seed,
-            "weights": "moving average" if "G" in system.averages else "as trained",
+            "weights": weights or ("averaged" if "G" in system.averages else "trained"),
             "ganspec_version": __version__,
             "numpy_version": np.__version__,
         }
@@ -72,9 +79,7 @@ class Meter:
         Raises:
             UserError: a package is missing, there are too few images, or a number is not finite.
         """
-        features, pixels = _features(
-            self.extractor, sample_pixels(self.system, trainer, self.inputs), len(self.inputs[0])
-        )
+        features, pixels = _features(self.extractor, sample_pixels(self.system, trainer, self.inputs))
         images, samples = len(self.images.features), len(features.features)
         figures = []
         for name, value in measure(self.metrics, self.images, features, self.seed).items():
@@ -115,35 +120,19 @@ def are_digits(system: System, data: Dataset, classifier: DigitClassifier) -> bo
     return bool((logits.argmax(axis=1) == labels).mean() >= _ARE_DIGITS)
 
 
-def _fit(system: System, labels: np.ndarray) -> bool:
-    """Returns: whether all labels are ones that G takes."""
-    classes = [wanted.shape[0] for wanted in system.networks["G"].inputs.values() if wanted.dtype == "label"]
-    return bool(len(labels)) and all(labels.min() >= 0 and labels.max() < count for count in classes)
-
-
-def _features(extractor: Extractor, parts: Iterable[np.ndarray], count: int) -> tuple[Features, np.ndarray]:
-    """Look at images.
-
-    Args:
-        extractor: extractor of features.
-        parts: their pixels, some after the other.
-        count: number of images in all parts.
-
-    Returns: the features of all, and the pixels of `DIVERSE` of them, evenly spread: data may be in the order of classes.
-    """
+def _features(extractor: Extractor, parts: Iterable[np.ndarray]) -> tuple[Features, np.ndarray]:
+    """Returns: the features of all pixels, and the first `DIVERSE` of the pixels themselves."""
     features: list[np.ndarray] = []
     logits: list[np.ndarray] = []
     kept: list[np.ndarray] = []
-    spread = np.linspace(0, count - 1, min(DIVERSE, count)).astype(int)
-    done = 0
     for pixels in parts:
         seen = extractor(pixels)
         features.append(seen.features)
         logits += [] if seen.logits is None else [seen.logits]
-        kept.append(pixels[spread[(spread >= done) & (spread < done + len(pixels))] - done])
-        done += len(pixels)
+        if sum(map(len, kept)) < DIVERSE:
+            kept.append(pixels)
     found = Features(np.concatenate(features), np.concatenate(logits) if logits else None)
-    return found, np.concatenate(kept)
+    return found, np.concatenate(kept)[:DIVERSE]
 
 
 def _without_extractor(protocol: dict[str, Scalar]) -> dict[str, Scalar]:

@@ -22,7 +22,6 @@ import numpy as np
 from ganspec.tools.errors import UserError
 from ganspec.tools.quality.neighbours import DENSITY_NEIGHBOURS, NEEDED, PRECISION_NEIGHBOURS, neighbour_figures
 
-METRICS = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 NEIGHBOUR_METRICS = ("precision", "recall", "density", "coverage")
 KID_SUBSET, KID_SUBSETS = 1_000, 100
 IS_PARTS = 10
@@ -47,7 +46,7 @@ def measure(metrics: Iterable[str], images: Features, samples: Features, seed: i
     """Measure samples.
 
     Args:
-        metrics: names of metrics, of `METRICS`.
+        metrics: names of metrics, of `spec.parts.measuring.METRICS`.
         images: features of images.
         samples: features of samples; "is" reads their logits.
         seed: seed of KID's subsets and of the parts of IS.

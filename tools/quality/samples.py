@@ -11,7 +11,8 @@ from ganspec.spec.system import System
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.data import Dataset
 from ganspec.tools.pictures.images import as_pixels
-from ganspec.tools.sampling.latents import draw_of, generate
+from ganspec.tools.sampling.latents import generate
+from ganspec.tools.sampling.numbered import numbered_inputs
 
 _AT_ONCE = 256  # images in memory
 
@@ -24,11 +25,9 @@ def chosen_images(data: Dataset, count: int, seed: int) -> np.ndarray:
         count: how many; all where it has not more.
         seed: seed of the choice.
 
-    Returns: their places in the data set, ascending.
+    Returns: their places in the data set, in a random order; fewer images are the first of more.
     """
-    if count >= len(data.images):
-        return np.arange(len(data.images))
-    return np.sort(Streams(seed).permutation("quality/images", Position(), len(data.images))[:count])
+    return Streams(seed).permutation("quality/images", Position(), len(data.images))[:count]
 
 
 def image_pixels(data: Dataset, places: np.ndarray) -> Iterator[np.ndarray]:
@@ -39,30 +38,23 @@ def image_pixels(data: Dataset, places: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def sample_inputs(system: System, count: int, seed: int, labels: np.ndarray | None) -> list[np.ndarray]:
-    """Draw inputs of G from streams of their own.
+    """Make the inputs of G for the samples that are measured: samples 0, 1, ... of the seed, as `ganspec sample` draws them.
 
     Args:
         system: system whose G and draws apply.
         count: number of samples.
-        seed: seed of the draws.
-        labels: labels of the images, int64 (N,); G is given the same, again and again. None where there are none: then each
-            class in turn.
+        seed: seed of the samples.
+        labels: labels of the images, int64 (N,). Where G takes labels, the samples have the same ones, again and again; None for
+            each class in turn.
 
     Returns: one array (count, ...) for each input of G.
 
     Raises:
         UserError: the formulas give G something that is not drawn.
     """
-    inputs = []
-    for name, wanted in system.networks["G"].inputs.items():
-        if wanted.dtype == "label":
-            inputs.append(np.resize(np.arange(wanted.shape[0]) if labels is None else labels, count))
-        else:
-            shape = (count, *wanted.shape)
-            inputs.append(
-                Streams(seed).sample(draw_of(system, name).distribution, f"quality/{name}", Position(), shape)
-            )
-    return inputs
+    wanted = [each.shape[0] for each in system.networks["G"].inputs.values() if each.dtype == "label"]
+    fit = labels is not None and all(labels.min() >= 0 and labels.max() < classes for classes in wanted)
+    return numbered_inputs(system, range(count), seed, labels.tolist() if wanted and fit and labels is not None else ())
 
 
 def sample_pixels(system: System, trainer: Any, inputs: list[np.ndarray]) -> Iterator[np.ndarray]:

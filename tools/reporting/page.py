@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import ganspec
 from ganspec.spec.text.errors import counted
 from ganspec.tools.agreement.report import Comparison, Report
 from ganspec.tools.reporting.changes import compare_reports, describe_changes
 from ganspec.tools.reporting.charts import scatter
+from ganspec.tools.reporting.document import document
 from ganspec.tools.reporting.elements import Markup, element, joined
 from ganspec.tools.reporting.system_section import anchor, badge, bar, css_class, system_section
 from ganspec.tools.reporting.wording import (
@@ -26,8 +25,6 @@ from ganspec.tools.reporting.wording import (
     worst_row,
 )  # fmt: skip
 
-# Even if a text in the page were not escaped, a browser would load nothing and run nothing.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _MARKS = {AGREE: "\u2713", DISAGREE: "\u2717", DIVERGED: "\u2248", NOTHING: "\u2205"}
 _ORDER = (DISAGREE, DIVERGED, NOTHING, AGREE)  # of the sections
 
@@ -42,16 +39,6 @@ def render_html(report: Report, against: Report | None = None) -> str:
     Returns: the whole file, to be written as UTF-8; it refers to nothing outside itself.
     """
     names = labels(report.comparisons)
-    title = f"ganspec: {headline(report)}"
-    css = Path(__file__).with_name("page.css").read_text("utf-8")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title if len(title) <= 120 else title[:117] + "..."),
-        element("style", Markup(css)),
-    )
     order = sorted(range(len(names)), key=lambda i: _ORDER.index(verdict(report.comparisons[i])))
     parts = [_top(report)]
     if against is not None:
@@ -67,8 +54,7 @@ def render_html(report: Report, against: Report | None = None) -> str:
     if len(names) == 1:
         parts.append(_allowances(report, names))
     parts.append(_versions(report))
-    page = element("html", head, element("body", element("main", *parts)), lang="en")
-    return f"<!DOCTYPE html>\n{page}\n"
+    return document(f"ganspec: {headline(report)}", *parts)
 
 
 def _allowances(report: Report, names: list[str]) -> Markup:

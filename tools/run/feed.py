@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ganspec.spec.system import System
+from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.data import Dataset
 from ganspec.tools.errors import UserError
@@ -28,12 +29,15 @@ class Feed:
         seed: seed of the order.
         dtype: dtype of the images given out, "float32" or "float64".
         batches: number of batches drawn before, from where it goes on.
+        share: the part of each batch that is given out, where several processes share it; None for all.
 
     Raises:
         UserError: the data has fewer images than a batch, or no labels where the system needs them.
     """
 
-    def __init__(self, system: System, data: Dataset, seed: int, dtype: str, batches: int = 0) -> None:
+    def __init__(
+        self, system: System, data: Dataset, seed: int, dtype: str, batches: int = 0, share: Share | None = None
+    ) -> None:
         if len(data.images) < system.run.batch:
             raise UserError(
                 f"{data.source}: {len(data.images)} images are fewer than one batch of {system.run.batch}; "
@@ -43,6 +47,7 @@ class Feed:
         if "y" in system.symbols:
             _check_labels(data, system.data.labels)
         self.images, self.dtype, self.batch = data.images, dtype, system.run.batch
+        self.rows = share.rows(self.batch) if share else slice(0, self.batch)
         low, high = system.data.range
         self.scale = (high - low) / (255.0 if data.images.dtype == np.uint8 else 1.0)
         self.low = low
@@ -65,13 +70,16 @@ class Feed:
         return epoch if math.isinf(epoch) else -(-int(epoch) * self.images_per_epoch // self.batch)
 
     def __call__(self) -> dict[str, np.ndarray]:
-        """Returns: "x", (batch, channels, height, width) in the system's range, and "y", (batch,), where it has labels."""
+        """Returns: "x", (batch, channels, height, width) in the system's range, and "y", (batch,), where it has labels.
+
+        Of several processes each gets its own rows of the batch.
+        """
         number, start = self.batches, self.batches * self.batch
-        chosen = self._chosen(start, start + self.batch)
+        chosen = self._chosen(start, start + self.batch)[self.rows]
         self.batches += 1
         pixels = self.images[chosen]
         if self.flip:
-            mirrored = self.streams.mask(0.5, "data/flip", Position(number), (self.batch,))
+            mirrored = self.streams.mask(0.5, "data/flip", Position(number), (self.batch,), self.rows)
             pixels[mirrored] = pixels[mirrored, :, :, ::-1]
         x = pixels.astype(self.dtype)
         x *= self.scale

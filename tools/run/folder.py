@@ -6,7 +6,7 @@
     samples/NNNNNNNN.png              what G makes of the same latents, as training goes on
     manifold/LABEL/NNNNNNNN.png       what it makes of all latents of two numbers, where the system says so
     manifold-LABEL.gif, interpolation.png
-    checkpoints/NNNNNNNN.safetensors  the newest `KEPT`
+    checkpoints/NNNNNNNN.safetensors  the newest three, or what the system's `run.keep` says (see `keeping`)
     .lock               held while a process trains here (see `lock`)
 
 Rows and pictures are on the disk before the checkpoint that follows them, so that resuming from a checkpoint finds every one
@@ -19,16 +19,19 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from ganspec.spec.parts.settings import Keep
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.record import RunError, read_record, write_record
 from ganspec.spec.training.runs import checkpoints, numbered
-from ganspec.tools.errors import UserError, cannot_write, command
+from ganspec.tools.errors import UserError, cannot_write, command, say
+from ganspec.tools.quality.figures import NAME as METRICS
+from ganspec.tools.quality.figures import read_figures
 from ganspec.tools.run import lock
+from ganspec.tools.run.keeping import superfluous
 from ganspec.tools.run.log import RunLog
 
 _FOLDERS = ("samples", "checkpoints")  # of every run
 MOST_RESUMED = 1_000  # parts of a run that its record lists; earlier ones are dropped
-KEPT = 3  # checkpoints; the newest is what a run resumes from, the others are for when that one is damaged
 
 
 class RunFolder:
@@ -145,10 +148,20 @@ class RunFolder:
         """Returns: the path of the checkpoint after an iteration."""
         return self.path / "checkpoints" / f"{iteration:08}.safetensors"
 
-    def drop_old_checkpoints(self) -> None:
-        """Delete all checkpoints but the newest `KEPT`."""
-        for path in list(checkpoints(self.path).values())[:-KEPT]:
-            path.unlink(missing_ok=True)
+    def drop_old_checkpoints(self, keep: Keep | None = None) -> None:
+        """Delete all checkpoints but the newest ones and those that a system keeps.
+
+        Args:
+            keep: what the system says about them; None for the newest three.
+        """
+        there = checkpoints(self.path)
+        try:
+            figures = read_figures(self.path / METRICS) if keep is not None and keep.best else []
+        except UserError as error:  # which is the best is not known; training goes on all the same
+            say(f"{error}\nuntil then no checkpoint is deleted")
+            return
+        for iteration in superfluous(there, keep, figures):
+            there[iteration].unlink(missing_ok=True)
 
     def pictures(self, name: str) -> list[Path]:
         """Returns: the pictures in a folder of this one that are named for an iteration, in their order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,28 @@ class RunLog:
         self.path = path
         self._file: Any = None
 
-    def open(self, columns: Sequence[str], iteration: int) -> None:
+    def columns(self) -> list[str]:
+        """Returns: the columns of the log as it is, none where there is no log.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        return _read(self.path).partition("\n")[0].split(",") if self.path.exists() else []
+
+    def open(self, columns: Sequence[str], iteration: int, added: Collection[str] = ()) -> None:
         """Open the log for appending after the row of `iteration`; later and half-written rows are dropped.
 
         Args:
             columns: names of the columns; the first is "iteration".
             iteration: iteration that training goes on from; 0 for a new log.
+            added: those of the columns that the log may lack so far; its rows get empty cells there.
 
         Raises:
             UserError: the log cannot be read or written, has other columns, lacks rows before `iteration`, or has a row
                 that is not numbers.
         """
         header = ",".join(columns)
-        rows = self._rows(header, len(columns), iteration) if iteration else []
+        rows = self._rows(columns, iteration, added) if iteration else []
         try:
             write_atomically(self.path, "".join(f"{row}\n" for row in (header, *rows)).encode())
             self._file = self.path.open("ab", buffering=0)
@@ -81,11 +90,14 @@ class RunLog:
         if self._file is not None:
             self._file.close()
 
-    def _rows(self, header: str, width: int, iteration: int) -> list[str]:
-        """Returns: the rows of the iterations from 1 to `iteration`."""
+    def _rows(self, columns: Sequence[str], iteration: int, added: Collection[str]) -> list[str]:
+        """Returns: the rows of the iterations from 1 to `iteration`, with empty cells in columns that they lacked."""
         first, *rows = _read(self.path).split("\n")
-        if first != header:
+        there = first.split(",")
+        if there != [name for name in columns if name in there or name not in added]:
+            header = ",".join(columns)
             raise UserError(f"{self.path}: has the columns {_short(first)}, expected {_short(header)}; {_REMEDY}")
+        width = len(there)
         # What follows the last line break is empty, or a row that was cut short. What follows `iteration` is done again.
         kept = rows[:-1][:iteration]
         for number, row in enumerate(kept, 1):
@@ -94,7 +106,10 @@ class RunLog:
                 raise UserError(f"{self.path}: line {number + 1} is {_short(row)}, {wanted}; {_REMEDY}")
         if len(kept) < iteration:
             raise UserError(f"{self.path}: has {len(kept)} of the {iteration} rows before the checkpoint; {_REMEDY}")
-        return kept
+        if there == list(columns):
+            return kept
+        cells = (dict(zip(there, row.split(","), strict=True)) for row in kept)
+        return [",".join(row.get(name, "") for name in columns) for row in cells]
 
     def _cannot_write(self, error: OSError) -> UserError:
         resume = command("ganspec", "train", "--resume", self.path.parent)
@@ -113,7 +128,7 @@ def read_log(path: Path) -> tuple[list[str], np.ndarray]:
         UserError: it cannot be read, or is not a table of numbers.
     """
     header, _, rows = _read(path).partition("\n")
-    names = header.split(",")
+    names, rows = header.split(","), rows[: rows.rfind("\n") + 1]  # a run that goes on may be in the middle of a row
     for empty, filled in ((",,", ",nan,"), (",,", ",nan,"), (",\n", ",nan\n")):  # twice, because those of ",,," overlap
         rows = rows.replace(empty, filled)
     try:

@@ -11,15 +11,18 @@ from typing import Any
 
 from ganspec.spec import System
 from ganspec.spec.description import describe
-from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, write_checkpoint
+from ganspec.spec.training.checkpoint import CheckpointError, NotFiniteError, Record, check_finite, write_checkpoint
 from ganspec.tools import backends
 from ganspec.tools.errors import INTERRUPTED, STOPPED, UserError, is_out_of_memory, say
+from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import tensorboard
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.progress import Bar, End
+from ganspec.tools.run.ranks import Together
 
+_RATE = "learning_rate_"  # and the name of a network: a column of the log
 _FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU, each of which waits for it
 
 
@@ -39,6 +42,8 @@ class Training:
         options: backend, device, dtype, draws and seed of the run.
         data: fingerprint of the data.
         record: record of the checkpoint that is resumed, None for a new run.
+        ranks: the processes that share each batch.
+        watch: what measures the samples and warns; None for nothing.
     """
 
     def __init__(
@@ -51,14 +56,18 @@ class Training:
         options: dict[str, Any],
         data: str,
         record: Record | None,
+        ranks: Together | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.system, self.folder, self.trainer, self.feed, self.album = system, folder, trainer, feed, album
-        self.options, self.data = options, data
+        self.options, self.data, self.ranks, self.watch = options, data, ranks or Together(), watch
         self.to_numpy = backends.load(options["backend"]).to_numpy
         self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
-        # A decay must be visible: where there is one, the learning rates in force are logged, too.
-        self.rates = list(system.optimizers) if system.decay else []
-        self.columns = ("iteration", "epoch", *self.reports, *(f"learning_rate_{name}" for name in self.rates))
+        # Where learning rates change, those in force are logged, too, and from then on to the end of the run.
+        changing = system.decay or system.learning_rate_schedules
+        logged = record is not None and any(name.startswith(_RATE) for name in folder.log.columns())
+        self.rates = list(system.optimizers) if changing or logged else []
+        self.columns = ("iteration", "epoch", *self.reports, *(_RATE + name for name in self.rates))
         self.board: tensorboard.Board | None = None
         self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
         self.pending: list[tuple[int, int, dict[str, Any]]] = []
@@ -80,19 +89,25 @@ class Training:
         start = self.trainer.iteration
         bar = Bar(self.system, self.feed, start, end, self.options)
         try:
-            with _interrupts() as interrupted, bar:
+            with _interrupts(several=self.ranks.size > 1) as interrupted, bar:
                 # What came after the checkpoint is dropped, and made again.
-                self.folder.log.open(self.columns, start)
+                self.folder.log.open(self.columns, start, {_RATE + name for name in self.rates})
                 self.folder.drop_later_pictures(start)
                 if self.folder.record.get(tensorboard.FOLDER):
                     self.board = self.album.board = tensorboard.Board(self.folder, start)
                 self.album.add_real(self.feed)
+                if self.watch:
+                    self.watch.start(self.folder.path, start)
                 # A new run has pictures and a checkpoint of its initial state.
                 if start == 0:
                     self.album.add()
                     self._checkpoint()
                 # Train, one iteration after the other.
-                while self.trainer.iteration < end.iteration and self.feed.epoch < end.epoch and not interrupted:
+                while (
+                    self.trainer.iteration < end.iteration
+                    and self.feed.epoch < end.epoch
+                    and not self._ends(interrupted)
+                ):
                     self._iterate(bar)
                 # Log what is pending, save, draw the last pictures.
                 self._fetch(bar)
@@ -119,9 +134,16 @@ class Training:
         print(f"done: {self.trainer.iteration} iterations, {self.feed.epoch} epochs")
         return 0
 
+    def _ends(self, interrupted: list[int]) -> bool:
+        """Returns: whether this process was interrupted, or any other."""
+        if self.ranks.any(bool(interrupted)) and not interrupted:
+            interrupted.append(signal.SIGINT)
+        return bool(interrupted)
+
     def _iterate(self, bar: Bar) -> None:
         epoch = self.feed.epoch
-        recorded = self.trainer.iterate(self.feed)
+        with self.ranks.step():
+            recorded = self.trainer.iterate(self.feed)
         iteration = self.trainer.iteration
         self.pending.append((iteration, epoch, recorded))
         bar.update()
@@ -134,6 +156,8 @@ class Training:
             self._end_epoch()
         if shows:
             self.album.add()  # before the checkpoint: a run resumed from that does not draw them again
+        if self.watch:
+            self.watch.after(iteration, shows=shows)
         if save:
             self._checkpoint()
             self.album.review()
@@ -148,8 +172,10 @@ class Training:
                 self.folder.log.append(rows)
                 self.pending.clear()
                 raise _Stop(f"{' and '.join(bad)} in iteration {iteration}")
-            # Learning rates change at the end of an epoch only, and no row is pending then: these were in force.
-            rates = (self.trainer.learning_rates[name] for name in self.rates)
+            # They decay at the end of an epoch only, and no row is pending then: these, times the schedule, were in force.
+            rates = (
+                self.trainer.learning_rates[name] * self.system.rate_factor(name, iteration - 1) for name in self.rates
+            )
             rows.append((iteration, epoch, *(values.get(name, "") for name in self.reports), *rates))
             # What the learning-rate decay watches.
             if (decay := self.system.decay) and decay.watch in values:
@@ -195,12 +221,15 @@ class Training:
             self.epoch,
         )
         state = self.trainer.state()
+        self.ranks.check_same(lambda: state)
         try:
-            write_checkpoint(self._checkpoint_path(), state, record)
+            if self.ranks.leads:
+                write_checkpoint(self._checkpoint_path(), state, record)
+            check_finite(self._checkpoint_path(), state)  # where none is written, too
         except NotFiniteError as error:
             reason = f"{error.array} has a value that is not finite after iteration {state.iteration}"
             raise _Stop(reason) from None
-        self.folder.drop_old_checkpoints()
+        self.folder.drop_old_checkpoints(self.system.run.keep)
         self.saved = state.iteration
 
     def _settle_board(self) -> None:
@@ -227,13 +256,17 @@ class Training:
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM, so that none ends the process in the middle of an iteration; a second one ends it at once."""
+def _interrupts(*, several: bool) -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that none ends the process in the middle of an iteration; a second one ends it at once.
+
+    One of several processes gets the signal of the terminal, and again that of what started it: there none ends it at once.
+    """
     caught: list[int] = []
 
     def note(number: int, _frame: Any) -> None:
         caught.append(number)
-        signal.signal(number, before[number])
+        if not several:
+            signal.signal(number, before[number])
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:

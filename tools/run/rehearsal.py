@@ -90,7 +90,7 @@ def measure(system: System, options: dict[str, Any], feed: Feed | None, state: T
         state.iteration = max(
             state.iteration, -(-(system.growth.stages - 1) * system.growth.images // system.run.batch)
         )
-    numbers = {key: options[key] for key in ("dtype", "device", "draws")}
+    numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
     trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
     next_batch: Callable[[], dict[str, np.ndarray]] = feed or random_feed(system, options["seed"])
     to_numpy = backends.load(options["backend"]).to_numpy
@@ -173,10 +173,10 @@ def _peak(options: dict[str, Any]) -> str:
     else:
         unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
         text = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20:,.0f} MiB at most (resident, data included)"
-    if options["device"] != "cuda":
+    if options["device"] == "cpu":
         return text
     if options["backend"] == "torch":
-        size = importlib.import_module("torch").cuda.max_memory_reserved()
+        size = importlib.import_module("torch").cuda.max_memory_reserved(options["device"])
     else:
         size = importlib.import_module("cupy").get_default_memory_pool().total_bytes()
     return f"{text}; {size / 2**20:,.0f} MiB on the GPU"

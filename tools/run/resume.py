@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from ganspec.spec.description import describe, differences
-from ganspec.spec.system import System
+from ganspec.spec.description import describe
+from ganspec.spec.system import System, load_system
+from ganspec.spec.text.errors import SpecError
+from ganspec.spec.training.changes import OF_OPTIMIZERS, changes, fixed_differences
 from ganspec.spec.training.checkpoint import CheckpointError, Record, read_checkpoint, read_record
 from ganspec.spec.training.state import TrainingState, array_shapes
 from ganspec.tools.data import Dataset
@@ -16,15 +21,19 @@ FIXED = ("dtype", "draws", "seed")  # for the whole of a run; backend and device
 
 
 def resume(
-    system: System, folder: RunFolder, options: dict[str, Any], data: Dataset | None
+    system: System, folder: RunFolder, options: dict[str, Any], data: Dataset | None, settings: Sequence[str] = ()
 ) -> tuple[TrainingState, Record]:
     """Read the newest checkpoint of a run, and see to it that what goes on is the same run.
+
+    What may change (`spec.training.changes`) and was asked for with --set is changed in the state: a learning rate that was set
+    is the one from here on, whatever a decay had left of the one before.
 
     Args:
         system: system as it is now, with all settings.
         folder: folder of the run.
         options: backend, device, dtype, draws and seed as asked for now.
         data: data as given now; None to leave them unchecked.
+        settings: settings of this command, "KEY=VALUE" each.
 
     Returns: the state to go on from, and the checkpoint's record.
 
@@ -34,13 +43,14 @@ def resume(
     checkpoint = folder.newest_checkpoint()
     try:
         _, record = read_record(checkpoint)
-        changed = differences(record.description, describe(system))
-        if changed:
-            lines = "\n".join(f"    {line}" for line in changed)
-            raise UserError(
-                f"{checkpoint}: the system has changed since; a resumed run must be the same run:\n{lines}\n"
-                "take the change back (a --set, or an edit of a file), or start a new run with --out DIR"
-            )
+        now = describe(system)
+        if changed := fixed_differences(record.description, now):
+            raise _has_changed(checkpoint, changed)
+        made = changes(record.description, now)
+        asked = _asked_for(folder, now, int(checkpoint.stem)) if made else set()
+        asked |= {change["key"] for change in made if any(_sets(setting, change["key"]) for setting in settings)}
+        if unasked := [change for change in made if change["key"] not in asked]:
+            raise _has_changed(checkpoint, change_lines(unasked))
         for key in FIXED:
             if getattr(record, key) != options[key]:
                 raise UserError(f"{checkpoint}: was written with {key} {getattr(record, key)}, not {options[key]}")
@@ -53,7 +63,64 @@ def resume(
             raise CheckpointError(f"{checkpoint}: is of another system: it trains {', '.join(state.updates)}")
         if state.iteration != int(checkpoint.stem):
             raise CheckpointError(f"{checkpoint}: holds iteration {state.iteration}, so that it has a wrong name")
+        for name, optimizer in system.optimizers.items():
+            if any(change["key"] == f"optimizers.{name}.learning_rate" for change in made):
+                state.learning_rates[name] = optimizer.learning_rate
+        if _watched(record.description) != _watched(now):
+            record = replace(record, epoch={"sum": 0.0, "count": 0, "last": None})
         return state, record
     except CheckpointError as error:
         away = command("mv", checkpoint, f"{checkpoint}.damaged")
         raise UserError(f"{error}\nto go on from an earlier checkpoint, move this file away: {away}") from None
+
+
+def change_lines(made: list[dict[str, Any]]) -> list[str]:
+    """Returns: changes as lines for people: "optimizers.G.learning_rate: 0.001 became 0.0001"."""
+    return [f"{change['key']}: {_shown(change['from'])} became {_shown(change['to'])}" for change in made]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_shown(v)}" for key, v in value.items() if v is not None) + " }"
+    return "none" if value is None else str(value)
+
+
+def _watched(description: Any) -> Any:
+    decay = description.get("learning_rate_decay")
+    return decay.get("watch") if isinstance(decay, dict) else None
+
+
+def _has_changed(checkpoint: Path, changed: list[str]) -> UserError:
+    lines = "\n".join(f"    {line}" for line in changed)
+    return UserError(
+        f"{checkpoint}: the system has changed since; a resumed run must be the same run:\n{lines}\n"
+        "take the change back (a --set, or an edit of a file), or start a new run with --out DIR; --init-from RUN starts one "
+        "with the weights of another\n"
+        f"what a run may change is set with --set: {', '.join(OF_OPTIMIZERS)} of optimizers, learning_rate_decay, the numbers of "
+        "averages, and run.*, except for run.batch"
+    )
+
+
+def _sets(setting: str, key: str) -> bool:
+    """Returns: whether a setting names a changed key, the table that it is in, or a key inside of it."""
+    named, changed = set(setting.partition("=")[0].strip().split(".")), set(key.split("."))
+    return named <= changed or changed <= named
+
+
+def _asked_for(folder: RunFolder, now: dict[str, Any], iteration: int) -> set[str]:
+    """Returns: the keys that this command changes with --set, and those that an earlier one changed from here on."""
+    record, asked = folder.record, set()
+    resumed = record.get("resumed")
+    for session in resumed if isinstance(resumed, list) else ():
+        if (
+            isinstance(session, dict)
+            and isinstance(session.get("iteration"), int)
+            and session["iteration"] >= iteration
+        ):
+            made = session.get("changed")
+            asked |= {c.get("key") for c in made if isinstance(c, dict)} if isinstance(made, list) else set()
+    try:
+        before = describe(load_system(record["system"], record["settings"]))
+    except SpecError:  # the file has changed, too
+        return asked
+    return asked | {change["key"] for change in changes(before, now)}

@@ -51,7 +51,10 @@ def whole(system: System) -> dict[str, Any]:
         "constants": dict(system.constants),
         "network_constants": {name: dict(network.constants) for name, network in system.networks.items()},
         "schedule_constants": dict(system.schedule.constants),
-        "run": asdict(system.run),
+        # What a system does not say of its checkpoints and metrics is absent, as it was before it could be said.
+        "run": {
+            k: value for k, value in asdict(system.run).items() if k not in ("keep", "metrics") or value is not None
+        },
         "manifold": asdict(system.manifold) if system.manifold else None,
         "embedded": system.data.embedded,
         "dataset": system.data.dataset,

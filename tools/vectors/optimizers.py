@@ -48,8 +48,10 @@ def _case(entry: dict[str, Any]) -> Case:
 
 
 def _definition(keys: Mapping[str, Any]) -> Optimizer:
-    optimizer = read_optimizer(Table(dict(keys), "optimizers.toml", "optimizer", problems := Problems()), "optimizer")
+    table = Table(dict(keys), "optimizers.toml", "optimizer", problems := Problems())
+    optimizer, schedule = read_optimizer(table, "optimizer")
     problems.stop_if_any()
+    assert schedule is None, "a case has updates, and no iterations"
     return optimizer
 
 

@@ -18,7 +18,7 @@ from ganspec.spec.parts.settings import Decay
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch, check_inputs, in_native_order
 from ganspec.spec.training.draws import DrawSource, LiveDraws, StreamDraws
-from ganspec.spec.training.options import DEVICES, DRAWS, DTYPES, check_choice, check_seed
+from ganspec.spec.training.options import DRAWS, DTYPES, check_choice, check_device, check_seed, device_number
 from ganspec.spec.training.results import StepResult
 from ganspec.spec.training.state import TrainingState, array_shapes, check_state, initial_state
 from ganspec.spec.training.streams import Position
@@ -44,7 +44,7 @@ class Trainer:
         seed: seed of all random numbers.
         state: state to start from; None for the initial state of the seed.
         dtype: "float32" or "float64".
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "cuda:N".
         draws: "host" for the streams of the spec, or a source of one's own. This example has no draws of the device.
 
     Raises:
@@ -64,7 +64,7 @@ class Trainer:
         draws: str | DrawSource = "host",
     ) -> None:
         check_choice("dtype", dtype, DTYPES)
-        check_choice("device", device, DEVICES)
+        check_device(device)
         check_seed(seed)
         if isinstance(draws, str):
             check_choice("draws", draws, DRAWS)
@@ -72,8 +72,8 @@ class Trainer:
                 raise ValueError(f"draws is {draws!r}, which the backend jax does not have; use 'host'")
         self.system, self.dtype = system, jnp.dtype(dtype)
         try:
-            self.device = jax.devices(device)[0]
-        except RuntimeError:
+            self.device = jax.devices(device.partition(":")[0])[device_number(device) or 0]
+        except (RuntimeError, IndexError):
             raise DeviceError(
                 f"JAX finds no {device} device; use --device cpu, or install a CUDA build of JAX"
             ) from None
@@ -136,7 +136,8 @@ class Trainer:
         carried = {f"carried/{name}": recorded[name] for name in result.plan.carried}
         self.arrays |= carried | {f"reports/{n}": a for n, a in recorded.items() if f"reports/{n}" in self.arrays}
         for network, gradients in result.gradients.items():
-            definition, rate = self.system.optimizers[network], self.learning_rates[network]
+            definition = self.system.optimizers[network]
+            rate = self.learning_rates[network] * self.system.rate_factor(network, self.iteration)
             self.updates[network] += 1
             layers = self._stage.networks[network].layers  # parameters of other stages of growth take no part
             paths = [f"{layer.name}/{parameter.name}" for layer in layers for parameter in layer.parameters]

@@ -1,0 +1,60 @@
+"""Which checkpoints of a run are kept: the newest, some of each age, the best. All others may be deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from ganspec.spec.parts.settings import Keep
+from ganspec.spec.text.errors import did_you_mean, expected_one_of
+from ganspec.tools.errors import UserError
+from ganspec.tools.quality.figures import LOWER_IS_BETTER, Figure
+
+NEWEST = (
+    3  # kept where a system says nothing: a run resumes from the newest, the others are for when that one is damaged
+)
+
+
+def check_best(keep: Keep | None) -> None:
+    """Raises: UserError: nothing measures what a system calls the best; the message lists what is measured."""
+    if keep is not None and keep.best and keep.best not in LOWER_IS_BETTER:
+        message = f"run.keep.best: nothing measures '{keep.best}': {expected_one_of(LOWER_IS_BETTER)}"
+        hint = did_you_mean(keep.best, LOWER_IS_BETTER)
+        raise UserError(f"{message}; {hint}" if hint else message)
+
+
+def superfluous(iterations: Iterable[int], keep: Keep | None, figures: Iterable[Figure] = ()) -> list[int]:
+    """Choose the checkpoints that may be deleted.
+
+    Args:
+        iterations: iterations of the checkpoints that there are.
+        keep: what the system says about them; None for the newest three.
+        figures: figures of the run, in the order in which they were measured.
+
+    Returns: the iterations of the others, in order. The newest checkpoint is never among them.
+    """
+    there = sorted(iterations)
+    kept = set(there[-(keep.last if keep else NEWEST) :])
+    if keep is not None and keep.every:
+        kept |= {i for i in there if i and i % keep.every == 0}
+    if keep is not None and keep.best:
+        kept |= best_of(there, keep.best, figures)
+    return [i for i in there if i not in kept]
+
+
+def best_of(iterations: Collection[int], metric: str, figures: Iterable[Figure]) -> set[int]:
+    """Find the checkpoint with the best figure.
+
+    Figures of different protocols cannot be compared: only those with the protocol of the last one count. Of equal figures the
+    later is taken, and of an iteration that was measured twice the later figure.
+
+    Args:
+        iterations: iterations of the checkpoints that there are.
+        metric: name of the metric.
+        figures: figures of the run, in the order in which they were measured.
+
+    Returns: the iteration; nothing where none of them was measured.
+    """
+    own = [figure for figure in figures if figure.metric == metric]
+    values = {f.iteration: f.value for f in own if f.protocol == own[-1].protocol and f.iteration in iterations}
+    sign = 1 if LOWER_IS_BETTER[metric] else -1
+    return {min(values, key=lambda i: (sign * values[i], -i))} if values else set()
