@@ -126,7 +126,7 @@ def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | 
 def release(array: np.ndarray) -> None:
     """Let go of what was read of an array that `mapped` gave; it is read again where it is looked at again.
 
-    What a process looks at of a map stays in its memory until the system needs room, so that a training run would seem to hold its
+    What a process looks at of a map stays in its memory until the system needs room, so that a run would seem to hold its
     whole data set by the end of an epoch. Arrays in memory stay as they are.
     """
     base: object = array
