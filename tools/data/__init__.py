@@ -6,9 +6,9 @@
     ((10000, 1, 32, 32), (10000,))
 
 `detect` recognises what a path holds by its content. `idx`, `cifar` (with `pickles`), `arrays` or `pictures` (with
-`archives` and `decoding`) read it within the limits of `bounds`, and `fitting` brings it to the wanted shape. Scaling to
-a range, shuffling and batches are left to the caller. Pictures and fit="resize" need Pillow, everything else needs only
-NumPy. `download` fetches published data sets.
+`decoders`, `archives`, `decoding` and `labelled`) read it within the limits of `bounds`, and `fitting` brings it to the wanted
+shape. What does not fit into memory is kept in a `cache`. Scaling to a range, shuffling, mirroring and batches are left to the
+caller. Pictures and fit="resize" need Pillow, everything else needs only NumPy. `download` fetches published data sets.
 """
 
 from __future__ import annotations
