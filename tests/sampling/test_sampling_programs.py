@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ganspec.tools import backends
+from ganspec.tools.errors import UserError
 from ganspec.tools.pictures.images import as_pixels, grid, to_bytes
 from ganspec.tools.programs import sample
 from ganspec.tools.sampling.generator import Generator, chosen_state, opened
@@ -294,3 +295,19 @@ def test_without_pillow_arrays_are_drawn_and_pictures_refused(run, monkeypatch, 
         == "pictures need Pillow: pip install 'ganspec[pictures]'; --npz FILE needs nothing more\n"
     )
     assert here("sample", run, "--n", 2, "--npz", "a.npz") == 0
+
+
+def test_where_the_runs_own_backend_is_absent_another_one_is_offered(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "run", MLP, backend="chainer")
+
+    def load(name, **options):
+        raise UserError(f"{name} is not installed")
+
+    monkeypatch.setattr(backends, "load", load)
+    assert here("sample", tmp_path / "run", "--npz", tmp_path / "a.npz") == 2
+    assert (
+        capsys.readouterr().err
+        == "chainer is not installed\nchainer trained this run; --backend draws with another one\n"
+    )
+    assert here("sample", tmp_path / "run", "--npz", tmp_path / "a.npz", "--backend", "torch") == 2
+    assert capsys.readouterr().err == "torch is not installed\n"
