@@ -31,6 +31,8 @@ COUNTS = {
     + (256 * 384 * 9 + 384) + (384 * 384 * 9 + 384) + (384 * 512 * 9 + 512) + (512 * 512 * 9 + 512)
     + (512 * 8 * 8 * 64 + 64),
     "began_decoder": (64 * 8192 + 8192) + 8 * (128 * 128 * 9 + 128) + (128 * 3 * 9 + 3),
+    "began_mlp_generator": (32 * 128 + 128 + 2 * 128) + (128 * 128 + 128 + 2 * 128) + (128 * 784 + 784),
+    "began_mlp_autoencoder": (784 * 128 + 128) + (128 * 32 + 32 + 2 * 32) + (32 * 128 + 128 + 2 * 128) + (128 * 784 + 784),
     # Chainer-GAN-lib: 512 * 4 * 4 = 8192.
     "dcgan_generator": (128 * 8192 + 8192 + 2 * 8192) + (512 * 256 * 16 + 256 + 2 * 256)
     + (256 * 128 * 16 + 128 + 2 * 128) + (128 * 64 * 16 + 64 + 2 * 64) + (64 * 3 * 9 + 3),
@@ -85,6 +87,8 @@ SHAPES = {
         "c8": (128, 64, 64),
         "c9": (3, 64, 64),
     },
+    "began_mlp_generator": {"l2": (128,), "out": (1, 28, 28)},
+    "began_mlp_autoencoder": {"code": (32,), "out": (1, 28, 28)},
     "dcgan_generator": {"bn0": (8192,), "dc1": (256, 8, 8), "dc3": (64, 32, 32), "out": (3, 32, 32)},
     "ac_generator": {"concat_1": (138,), "l0": (8192,), "out": (3, 32, 32)},
     "dcgan_discriminator": {"c0_0": (64, 32, 32), "c0_1": (128, 16, 16), "c1_1": (256, 8, 8), "c3_0": (512, 4, 4)},
@@ -112,6 +116,8 @@ INITIAL = {
     "began_encoder": ("c3/W", "uniform", math.sqrt(6 / (128 * 9 + 256 * 9))),
     "began_decoder": ("l1/W", "uniform", math.sqrt(6 / (64 + 8192))),
     "began_autoencoder": ("encoder/c5/W", "uniform", math.sqrt(6 / (256 * 9 + 384 * 9))),
+    "began_mlp_generator": ("l3/W", "uniform", math.sqrt(6 / (128 + 784))),
+    "began_mlp_autoencoder": ("l1/W", "uniform", math.sqrt(6 / (784 + 128))),
     "dcgan_generator": ("l0/W", "normal", 0.02),
     "dcgan_generator_plain": ("dc2/W", "normal", 0.02),
     "ac_generator": ("dc1/W", "normal", 0.02),
@@ -129,6 +135,9 @@ INITIAL = {
     "progressive_generator": ("c1/W", "normal", 1.0),
     "progressive_discriminator": ("out0/W", "normal", 1.0),
 }
+
+# Where images start nearly black.
+DARK = {(name, "l3/b"): {"b": "-3.0"} for name in ("began_mlp_generator", "began_mlp_autoencoder")}
 
 
 @lru_cache
@@ -193,7 +202,8 @@ def test_initial_biases_and_batch_norms(name):
             bound = 1 / math.sqrt(weight.shape[1])
             assert str(parameter.initial) == f"uniform({-bound!r}, {bound!r})"
         elif leaf in ("b", "beta", "gamma"):
-            assert str(parameter.initial) == {"b": "0.0", "beta": "0.0", "gamma": "1.0"}[leaf]
+            start = {"b": "0.0", "beta": "0.0", "gamma": "1.0"} | DARK.get((name, path), {})
+            assert str(parameter.initial) == start[leaf]
 
 
 def test_embeddings_start_from_the_standard_normal_distribution():

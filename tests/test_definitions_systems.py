@@ -51,6 +51,11 @@ SYSTEMS = {
     "began_faces64/paper": (
         KERAS_BEGAN, {**FACES, "data": ((3, 64, 64), (-1, 1), 0)}, "began_paper", "discriminator_then_generator", {},
     ),
+    "began_mlp_mnist": (
+        torch_adam({"D": 5e-4, "G": 5e-4}, 0.5, 0.999),
+        {"data": ((1, 28, 28), (0, 1), 0), "batch": 64, "z": ("uniform(-1.0, 1.0)", 32)},
+        "began", "alternating", {},
+    ),
     "ac_wgan_gp_cifar10": (THREE, CLASSES, "ac_wgan_gp", "classifier_generator_critic", {}),
     "ac_wgan_gp_cifar10/acgan": (
         chainer_adam(2e-4, 0.5, 0.999), {**CLASSES, "batch": 100}, "acgan", "alternating", {},
