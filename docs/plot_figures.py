@@ -1,7 +1,7 @@
 """Plot a figure of several runs over training: python docs/plot_figures.py OUT.png METRIC RUN...
 
-The figures are those that `ganspec evaluate RUN --checkpoint all` left in each run's metrics.jsonl. Each system has a panel, and each
-run a curve in it. Runs of which the figures were measured by different protocols are not drawn together.
+The figures are those that `ganspec evaluate RUN --checkpoint all` left in the metrics.jsonl of each run. Each system has a panel, and
+each run a curve in it. Figures that were measured by different protocols are not drawn together.
 """
 
 import json
@@ -21,7 +21,12 @@ def curve(run, metric):
     if not found:
         sys.exit(f"{run / NAME}: no figure {metric}; measure with: ganspec evaluate {run} --checkpoint all")
     points = [(i, found[i].value) for i in sorted(found)]
-    return about["system"], about["backend"], points, {json.dumps(dict(f.protocol), sort_keys=True) for f in found.values()}
+    return (
+        about["system"],
+        about["backend"],
+        points,
+        {json.dumps(dict(f.protocol), sort_keys=True) for f in found.values()},
+    )
 
 
 def main(out, metric, runs):
