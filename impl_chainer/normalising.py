@@ -39,9 +39,9 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
 def _common_batch_norm(layer: Layer, x: Array, parameters: Own, statistics: Own, ranks: Ranks) -> Array:
     """Batch norm in training, by the batch of which several processes have a part each."""
     axes = (0, *range(2, x.ndim))
-    mean = ranks.mean(F.mean(x, axis=axes, keepdims=True))
-    centred = x - F.broadcast_to(mean, x.shape)
-    variance = ranks.mean(F.mean(centred * centred, axis=axes, keepdims=True))
+    own_mean = F.mean(x, axis=axes, keepdims=True)
+    centred = x - F.broadcast_to(own_mean, x.shape)
+    mean, variance = ranks.pooled(own_mean, F.mean(centred * centred, axis=axes, keepdims=True))
     count = x.size // x.shape[1] * ranks.size
     momentum, unbiased = layer.settings["momentum"], count / max(count - 1, 1)
     for name, new, factor in (("mean", mean, 1.0), ("variance", variance, unbiased)):
@@ -49,7 +49,7 @@ def _common_batch_norm(layer: Layer, x: Array, parameters: Own, statistics: Own,
         running *= 1.0 - momentum
         running += momentum * factor * new.array.reshape(-1)
     root = F.sqrt(variance + layer.settings["epsilon"])
-    return _shifted(centred / F.broadcast_to(root, x.shape), parameters)
+    return _shifted((x - F.broadcast_to(mean, x.shape)) / F.broadcast_to(root, x.shape), parameters)
 
 
 def _filled(like: Any, value: float) -> Any:
@@ -126,9 +126,10 @@ def local_response_norm(layer: Layer, x: list[Array], parameters: Own, statistic
 def minibatch_std(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Append one channel with the mean deviation over the batch."""
     mean = F.mean(x[0], axis=0, keepdims=True)
-    centred = x[0] - F.broadcast_to(mean if mode.ranks is None else mode.ranks.mean(mean), x[0].shape)
-    variance = F.mean(centred * centred, axis=0)
-    variance = variance if mode.ranks is None else mode.ranks.mean(variance)
+    centred = x[0] - F.broadcast_to(mean, x[0].shape)
+    variance = F.mean(centred * centred, axis=0, keepdims=True)
+    if mode.ranks is not None:
+        _, variance = mode.ranks.pooled(mean, variance)
     spread = F.mean(F.sqrt(variance + layer.settings["epsilon"]))
     return F.concat([x[0], F.broadcast_to(spread, (x[0].shape[0], 1, *layer.shape[1:]))], axis=1)
 

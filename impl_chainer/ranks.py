@@ -90,6 +90,19 @@ class Ranks:
         zeros = [a.xp.zeros((n * len(a), *a.shape[1:]), a.dtype) for n in (self.share.rank, self.size - 1)]
         return self.total(F.concat([zeros[0], a, zeros[1][len(zeros[0]) :]], axis=0))
 
+    def pooled(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Pool the mean and the biased variance of each process's rows, in one exchange.
+
+        With m_r and v_r of process r: mean = (1/R) sum of m_r, variance = (1/R) sum of v_r + (m_r - mean)^2.
+
+        Returns: mean and variance of the rows of all processes.
+        """
+        of_each = self.gather(F.expand_dims(F.stack([mean, variance]), axis=0))
+        means, variances = of_each[:, 0], of_each[:, 1]
+        pooled = F.mean(means, axis=0)
+        apart = means - F.broadcast_to(pooled, means.shape)
+        return pooled, F.mean(variances + apart * apart, axis=0)
+
     def together(self, planned: StepPlan, parts: list[Array]) -> list[Array]:
         """Exchange the totals of a step.
 

@@ -36,14 +36,13 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
 def _common_batch_norm(layer: Layer, x: Array, parameters: Own, statistics: Own, ranks: Ranks) -> Array:
     """Batch norm in training, by the batch of which several processes have a part each."""
     axes = [0, *range(2, x.ndim)]
-    mean = ranks.mean(x.mean(dim=axes, keepdim=True))
-    centred = x - mean
-    variance = ranks.mean((centred * centred).mean(dim=axes, keepdim=True))
+    own_variance, own_mean = torch.var_mean(x, dim=axes, correction=0, keepdim=True)
+    mean, variance = ranks.pooled(own_mean, own_variance)
     count = x.numel() // x.shape[1] * ranks.size
     momentum, unbiased = layer.settings["momentum"], count / max(count - 1, 1)
     statistics["mean"].mul_(1.0 - momentum).add_(mean.detach().reshape(-1), alpha=momentum)
     statistics["variance"].mul_(1.0 - momentum).add_(variance.detach().reshape(-1), alpha=momentum * unbiased)
-    return _shifted(centred / torch.sqrt(variance + layer.settings["epsilon"]), parameters)
+    return _shifted((x - mean) / torch.sqrt(variance + layer.settings["epsilon"]), parameters)
 
 
 def conditional_batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -112,9 +111,10 @@ def local_response_norm(layer: Layer, x: list[Array], parameters: Own, statistic
 def minibatch_std(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Append one channel with the mean deviation over the batch."""
     mean = x[0].mean(dim=0, keepdim=True)
-    centred = x[0] - (mean if mode.ranks is None else mode.ranks.mean(mean))
-    variance = (centred * centred).mean(dim=0)
-    variance = variance if mode.ranks is None else mode.ranks.mean(variance)
+    centred = x[0] - mean
+    variance = (centred * centred).mean(dim=0, keepdim=True)
+    if mode.ranks is not None:
+        _, variance = mode.ranks.pooled(mean, variance)
     spread = torch.sqrt(variance + layer.settings["epsilon"]).mean()
     return torch.cat([x[0], spread.expand(x[0].shape[0], 1, *layer.shape[1:])], dim=1)
 

@@ -93,6 +93,19 @@ class Ranks:
         before, after = self.share.rank * len(a), (self.size - 1 - self.share.rank) * len(a)
         return self.total(torch.cat([a.new_zeros(before, *a.shape[1:]), a, a.new_zeros(after, *a.shape[1:])]))
 
+    def pooled(self, mean: Array, variance: Array) -> tuple[Array, Array]:
+        """Pool the mean and the biased variance of each process's rows, in one exchange.
+
+        With m_r and v_r of process r: mean = (1/R) sum of m_r, variance = (1/R) sum of v_r + (m_r - mean)^2.
+
+        Returns: mean and variance of the rows of all processes.
+        """
+        of_each = self.gather(torch.stack([mean, variance])[None])
+        means, variances = of_each[:, 0], of_each[:, 1]
+        pooled = means.mean(dim=0)
+        apart = means - pooled
+        return pooled, (variances + apart * apart).mean(dim=0)
+
     def together(self, planned: StepPlan, parts: list[Array]) -> list[Array]:
         """Exchange the totals of a step.
 

@@ -22,6 +22,7 @@ from ganspec.spec.text.tables import Table
 from ganspec.spec.training.state import initial_state
 from ganspec.tools import backends
 from ganspec.tools.agreement import crosscheck_system
+from ganspec.tools.programs.show import lines
 from support.tiny_systems import ADAM, GENERATOR, critic, move_along, write_system
 
 NETWORKS = {"G": GENERATOR, "D": critic()}
@@ -99,6 +100,44 @@ def test_a_schedule_is_that_of_pytorch_in_every_iteration():
             (rate,) = scheduler.get_last_lr()
             assert 0.01 * schedule.factor(i) == pytest.approx(rate, rel=1e-9, abs=1e-12), (name, i)
             scheduler.step()
+
+
+COSINE = (
+    "optimizers.learning_rate_schedule={ kind = 'cosine', over = 90, to = 0, warmup = { iterations = 9, from = 0 } }"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ([], Cosine(0, 90, 0)),
+        (["optimizers.learning_rate_schedule.over=50"], Cosine(0, 50, 0)),
+        # Another curve has other numbers; the warm-up stays.
+        (["optimizers.learning_rate_schedule={ kind = 'step', factor = 0.5, every = 7 }"], Step(0.5, 7, ())),
+        (["optimizers.kind=rmsprop", "optimizers.decay=0.9", "optimizers.start=0", "optimizers.epsilon=1e-8",
+          "optimizers.epsilon_place=outside"], Cosine(0, 90, 0)),
+    ],
+)  # fmt: skip
+def test_settings_lie_over_a_schedule_key_by_key(settings, expected):
+    schedules = load_system("wgan_gp_mlp_mnist", [COSINE, *settings]).learning_rate_schedules
+    assert schedules == dict.fromkeys(("G", "D"), LearningRateSchedule(expected, Warmup(9, 0)))
+
+
+def test_none_leaves_out_a_schedule_of_all_networks_for_one_or_for_all():
+    own = load_system("wgan_gp_mlp_mnist", [COSINE, "optimizers.G.learning_rate_schedule=none"])
+    assert set(own.learning_rate_schedules) == {"D"}
+    assert not load_system(
+        "wgan_gp_mlp_mnist", [COSINE, "optimizers.learning_rate_schedule=none"]
+    ).learning_rate_schedules
+
+
+def test_show_says_how_a_learning_rate_changes():
+    text = "\n".join(lines(load_system("wgan_gp_mlp_mnist", [COSINE, f"optimizers.{D_RATES.replace(' = ', '=', 1)}"])))
+    assert (
+        "  G: learning rate times half a cosine from 1 to 0, from iteration 0 to 90, "
+        "after a warm-up from 0 times it over 9 iterations\n"
+    ) in text
+    assert "  D: learning rate times 0.5 at iterations 2, 5\n" in text
 
 
 CURVES = st.one_of(

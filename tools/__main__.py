@@ -115,6 +115,10 @@ def _parser(name: str, program: Any) -> argparse.ArgumentParser:
 
     class Parser(argparse.ArgumentParser):
         def _print_message(self, message: str, file: TextIO | None = None) -> None:
+            from ganspec.tools.run.launch import Launch
+
+            if Launch.of(os.environ).rank:  # the first of several processes says it
+                return
             if file is not None and file is sys.stdout:  # argparse would not say that it could not write
                 file.write(message)
             else:

@@ -102,7 +102,8 @@ class Streams:
         self, distribution: Distribution, name: str, position: Position, count: int, rows: slice | None = None
     ) -> np.ndarray:
         """Returns: int64 labels: the whole part of numbers of a distribution such as uniform(0, 10); with `rows` only these."""
-        return np.floor(self.sample(distribution, name, position, (count,), rows)).astype(np.int64)
+        labels: np.ndarray = np.floor(self.sample(distribution, name, position, (count,), rows)).astype(np.int64)
+        return labels
 
     def mask(self, rate: float, name: str, position: Position, shape: Shape, rows: slice | None = None) -> np.ndarray:
         """Draw what a dropout layer keeps.
@@ -123,7 +124,7 @@ class Streams:
         words = self.words(name, position, -(-end * size // 64) - first, first).view(kind)
         start, end = start - first * 64 // size, end - first * 64 // size
         if rate == 0.5:
-            return np.unpackbits(words, count=end)[start:].view(np.bool_).reshape(shape)
+            return np.unpackbits(words.view(np.uint8), count=end)[start:].view(np.bool_).reshape(shape)
         return (words[start:end] >= kind(round(rate * 2.0**size))).reshape(shape)
 
     def permutation(self, name: str, position: Position, count: int) -> np.ndarray:

@@ -192,7 +192,10 @@ DAMAGES = {
     "of objects": lambda f: rewritten(f, dtype="object"),
     "a count of text": lambda f: rewritten(f, count="3"),
     "classes of numbers": lambda f: rewritten(f, classes=[1, 2]),
-    "fewer classes than labels": lambda f: rewritten(f, classes=["a"]),
+    "fewer classes than asked for": lambda f: rewritten(f, classes=["a"]),
+    "a label without a class": lambda f: (f / "labels.npy").write_bytes(
+        (f / "labels.npy").read_bytes()[:-8] + (2).to_bytes(8, "little")
+    ),
     "no fingerprint": lambda f: rewritten(f, fingerprint=None),
 }  # fmt: skip
 

@@ -94,6 +94,16 @@ def test_a_kind_without_a_row_is_refused_by_name(backend, tmp_path, monkeypatch)
         FILES[backend](made(load_system(write_system(tmp_path, "linear")), "D"))
 
 
+def test_layers_may_have_the_names_of_what_a_file_uses(backend, tmp_path, monkeypatch):
+    names = ["torch", "h", "F", "dtype", "load", "class_", "print", "numpy"]
+    layers = [f'{{ kind = "tanh", name = "{name}" }}' for name in names]
+    norm = 'kind = "pixel_norm", epsilon = 1e-3'
+    layers = [f'{{ {norm}, name = "pixel_norm" }}', *layers, f"{{ {norm} }}"]
+    read = ", ".join(f'"{name}"' for name in ["pixel_norm", *names, "pixel_norm_2"])
+    monkeypatch.setitem(MIDDLES, "names", f'{", ".join(layers)}, {{ kind = "add", from = [{read}] }}')
+    assert FILES[backend](made(load_system(write_system(tmp_path, "names")), "D"))
+
+
 def test_weights_are_folded_as_inference_uses_them(tmp_path):
     system = load_system(write_system(tmp_path, "conv, spectral", slope=0.5))
     model = made(system, "D", dtype="float64")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ganspec.spec.parts.settings import Keep
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_figures
 from ganspec.tools.run import album
+from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.keeping import best_of, superfluous
 from support.programs import SMALL, here
 
@@ -102,15 +103,19 @@ def test_a_kept_best_one_survives_resuming_and_what_is_kept_may_change(images, t
     assert there(run) == [12, 14, 16]
 
 
-def test_damaged_figures_delete_nothing(images, tmp_path, capsys):
+def test_figures_that_are_damaged_while_a_run_trains_delete_nothing(images, tmp_path, capsys):
     pytest.importorskip("torch")
     run = tmp_path / "run"
-    words = ["--data", images, "--out", run, *SMALL, *EVERY_TWO, "--set", "run.keep={ last = 1, best = 'fid' }"]
-    assert here("train", "wgan_gp_mlp_mnist", *words, "--iterations", 4) == 0
+    words = ["--data", images, "--out", run, *SMALL, *EVERY_TWO, "--iterations", 8]
+    assert here("train", "wgan_gp_mlp_mnist", *words) == 0
     (run / NAME).write_text("nonsense\n")
-    assert here("train", "--resume", run, "--iterations", 8) == 0
-    assert there(run) == [4, 6, 8]
-    assert "until then no checkpoint is deleted" in capsys.readouterr().err
+    with RunFolder.open_existing(run) as folder:
+        folder.drop_old_checkpoints(Keep(1, 0, "fid"))
+        assert there(run) == [4, 6, 8]
+        assert "line 1: expected an object" in (error := capsys.readouterr().err)
+        assert "until then no checkpoint is deleted" in error
+        folder.drop_old_checkpoints(Keep(1, 0, ""))
+        assert there(run) == [8], "who does not ask for the best needs no figures"
 
 
 def test_a_best_that_nothing_measures_is_refused(images, tmp_path, capsys):

@@ -83,6 +83,14 @@ def test_only_the_first_process_says_what_all_of_them_find(started, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_only_the_first_process_says_that_an_option_is_wrong(started, capsys):
+    started(**TORCHRUN)
+    with pytest.raises(SystemExit) as ended:
+        here("train", "gan_mlp_mnist", "--iterations", "many")
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_failure_of_one_process_is_raised_in_all_with_its_rank_and_code():
     def work(group):
         ranks = Together(group)

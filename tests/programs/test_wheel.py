@@ -46,6 +46,7 @@ NEEDED = (
     "ganspec/tools/vectors/cases/losses/system.toml",
     "ganspec/tools/data/digits/t10k-images-idx3-ubyte.gz",
     "ganspec/tools/data/digits/LICENSE.md",
+    "ganspec/tools/run/report.css",
     "ganspec/impl_chainer/compat/__init__.py",
 )
 
@@ -119,6 +120,7 @@ def test_a_users_own_modules_and_another_distributions_are_not_ours(crowded):
         ["show", "began_faces64"],
         ["train", "wgan_gp_mlp_mnist", "--iterations", "1", "--out", "torch"],
         ["train", "wgan_gp_mlp_mnist", "--iterations", "1", "--out", "chainer", "--backend", "chainer"],
+        ["report", "torch"],
         ["sample", "torch", "--n", "4"],
         ["interpolate", "torch", "--rows", "1"],
         ["manifold", "torch", "--side", "2"],

@@ -145,31 +145,35 @@ def test_weights_are_of_the_checkpoint_and_kind_that_are_asked_for(options, iter
     np.testing.assert_allclose(arrays("a.npz")["values"], trainer.generate(generator.inputs(range(3))[0]), atol=1e-6)
 
 
-def test_the_network_of_a_run_gives_what_the_generator_of_the_run_gives(run, backend):
+@pytest.mark.parametrize("system", [MLP, GROWING], ids=lambda system: system[0])
+def test_the_network_of_a_run_gives_what_the_generator_of_the_run_gives(system, tmp_path, backend):
+    write_run(tmp_path / "run", system, iterations=(2, 3), dtype="float64")  # of a growing one in the middle of a stage
     for averaged in (True, False):
-        generator = Generator.from_run(run, weights="averaged" if averaged else "trained", backend=backend)
-        network = backends.load(backend).Network.from_run(run, "G", averaged=averaged)
+        options = {"weights": "averaged" if averaged else "trained", "backend": backend}
+        generator = Generator.from_run(tmp_path / "run", checkpoint=2, **options)
+        network = backends.load(backend).Network.from_run(tmp_path / "run", "G", 2, averaged=averaged)
         (z,) = generator.inputs(range(4), seed=1)
         if backend == "torch":
             import torch
 
-            found = network.eval()(torch.tensor(z, dtype=torch.float32)).detach().numpy()
+            found = network.eval()(torch.tensor(z)).detach().numpy()
         else:
             import chainer
 
             with chainer.using_config("train", False):
-                found = network(z.astype(np.float32)).array
-        np.testing.assert_allclose(generator.images([z]), found, atol=1e-6)
+                found = network(z).array
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(generator.images([z]), found, rtol=0, atol=1e-13)
 
 
 def test_images_of_an_early_stage_of_growth_are_enlarged(tmp_path, backend, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for iteration, side in ((0, 1), (3, 2)):
-        write_run(Path(f"run{iteration}"), GROWING, iterations=(iteration,))
-        assert here("sample", f"run{iteration}", "--n", 2, "--npz", f"{iteration}.npz", "--backend", backend) == 0
-        found = arrays(f"{iteration}.npz")
-        assert found["values"].shape == (2, 3, side, side)
-        assert found["images"].shape == (2, 8, 8, 3)
+    write_run(tmp_path / "run", GROWING, iterations=(3,))
+    assert here("sample", "run", "--n", 2, "--npz", "a.npz", "--backend", backend) == 0
+    found = arrays("a.npz")
+    assert found["values"].shape == (2, 3, 2, 2)
+    assert found["images"].shape == (2, 8, 8, 3)
+    assert np.array_equal(found["images"][:, ::4, ::4], to_bytes(found["values"], (-1.0, 1.0)))
 
 
 def test_interpolation_draws_its_walks(conditional):

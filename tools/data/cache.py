@@ -98,7 +98,7 @@ class Entry:
             return None
         if not isinstance(kept, dict) or kept.get("format") != _FORMAT or kept.get("request") != self._request:
             return None
-        if not _is_sound(kept) or kept["identity"] != self._identify():
+        if not _is_sound(kept, self._request["labels"]) or kept["identity"] != self._identify():
             return None
         images = mapped(self.path / "images.npy", (kept["count"], *self._request["shape"]), np.dtype(kept["dtype"]))
         labels = mapped(self.path / "labels.npy", (kept["count"],), np.dtype(np.int64)) if kept["labelled"] else None
@@ -109,7 +109,7 @@ class Entry:
             labels = np.array(labels)
             if labels.min() < 0 or (classes is not None and labels.max() >= len(classes)):
                 return None
-        return FittedImages(images, labels, kept["described"], classes), kept["fingerprint"]
+        return FittedImages(images, labels, printable(kept["described"]), classes), kept["fingerprint"]
 
     def begin(self, outline: FittedImages, count: int, dtype: np.dtype, preview: Callable[[], Preview]) -> ArrayFile:
         """Begin to make the entry.
@@ -249,8 +249,8 @@ class Entry:
         )
 
 
-def _is_sound(kept: dict[str, Any]) -> bool:
-    """Returns: whether what a file says of an entry has the form that it must have."""
+def _is_sound(kept: dict[str, Any], labels: int) -> bool:
+    """Returns: whether what a file says of an entry has the form that it must have, where so many classes are wanted."""
     classes, count = kept.get("classes"), kept.get("count")
     return (
         type(count) is int
@@ -259,7 +259,8 @@ def _is_sound(kept: dict[str, Any]) -> bool:
         and type(kept.get("labelled")) is bool
         and all(isinstance(kept.get(key), str) for key in ("described", "fingerprint", "identity"))
         and re.fullmatch("[0-9a-f]{64}", kept["fingerprint"]) is not None
-        and (classes is None or (isinstance(classes, list) and all(isinstance(name, str) for name in classes)))
+        and (classes is None or (isinstance(classes, list) and len(classes) == labels))
+        and all(isinstance(name, str) for name in classes or ())
     )
 
 

@@ -24,7 +24,7 @@ from ganspec.tools.errors import UserError
 from ganspec.tools.exporting.model import Model
 
 _OWNED = {name for owned in OWNED.values() for name in owned.split()}
-_LOCAL = {"self", "h", "F", "L", "nn", "torch", "chainer", "xp", "dtype", "math", "json"}
+_LOCAL = {"self", "h", "dtype", "load", "F", "L", "nn", "torch", "chainer", "numpy", "os", "pathlib"}  # names of a file
 _WIDTH = 100  # columns of a comment
 
 
@@ -179,8 +179,8 @@ def written_source(model: Model, dialect: Dialect) -> Source:
     Raises:
         UserError: a layer is of a kind, or of a shape, that the dialect has no row for.
     """
-    network, taken = model.architecture, set(_LOCAL)
-    source = Source(identifier(model.name, set(_LOCAL)))
+    network, taken = model.architecture, _LOCAL | set(dialect.functions)
+    source = Source(identifier(model.name, set(taken)))
     values = {name: identifier(name, taken) for name in network.inputs}
     source.inputs = list(values.values())
     readers, members, functions = _readers(network), set(_OWNED), list[str]()

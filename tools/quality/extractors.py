@@ -81,7 +81,7 @@ def make_extractor(name: str, *, backend: str, device: str, weights: Path | None
         UserError: there is no such extractor, or a file or package that it needs is missing or wrong.
     """
     if weights is not None and name != "inception":
-        raise UserError(f"--weights is for --extractor inception, not for {name}; leave it out")
+        raise UserError(f"--extractor-weights is for --extractor inception, not for {name}; leave it out")
     if name == "digits":
         return DigitsExtractor(backend, device)
     if name == "inception":
@@ -184,7 +184,7 @@ def inception_weights(path: Path | None, *, download: bool) -> bytes:
     except FileNotFoundError:
         raise UserError(
             f"{chosen}: is not there: the weights of the Inception network, {INCEPTION.size / 1e6:.0f} MB; fetch them with "
-            f"--download, or give the file with --weights FILE; it is {INCEPTION.urls[0]}"
+            f"--download, or give the file with --extractor-weights FILE; it is {INCEPTION.urls[0]}"
         ) from None
     except OSError as error:
         raise UserError(f"{chosen}: cannot be read: {reason(error)}") from None

@@ -60,7 +60,7 @@ def measure(metrics: Iterable[str], images: Features, samples: Features, seed: i
     for name in metrics:
         for what, number in (("samples", len(samples.features)), ("images", len(images.features))):
             if number < LEAST[name] and not (name == "is" and what == "images"):
-                raise UserError(f"{name} needs at least {LEAST[name]} {what}, and there are {number}; give more")
+                raise UserError(f"{name} needs at least {LEAST[name]} {what}, and there are {number}; give more (--n COUNT)")
     if "is" in metrics and samples.logits is None:
         raise UserError("is needs probabilities of classes, and this extractor gives features only; leave it out")
     found: dict[str, float] = {}
@@ -136,8 +136,8 @@ def _torchmetrics() -> tuple[Any, Any]:
         import torchmetrics.image.inception
         import torchmetrics.image.kid
     except ImportError as error:
-        missing = {"torch": "PyTorch"}.get(error.name or "", error.name or str(error))
-        extra = "ganspec[torch,quality]" if error.name == "torch" else "ganspec[quality]"
+        name = (error.name or str(error)).partition(".")[0]
+        missing, extra = ("PyTorch", "ganspec[torch,quality]") if name == "torch" else (name, "ganspec[quality]")
         remedy = f"install it with: pip install '{extra}'"
         raise UserError(f"fid, kid and is need torchmetrics, and {missing} is not installed; {remedy}") from None
     return torch, torchmetrics.image

@@ -14,6 +14,7 @@ from ganspec.tools.reporting.elements import Markup, element
 _STRETCHES = 220  # of a curve; of each the range is drawn, and its last mean
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 452, 12, 148  # of the area of the curve, in a drawing of 460 x 176
 _VIEW = "0 0 460 176"
+_LARGEST = 1e300  # magnitude that is drawn
 _INNER = (2, 98)  # percentiles between which the axis covers single values; it covers all means
 
 
@@ -45,6 +46,7 @@ def number_curve(name: str, iterations: np.ndarray, values: np.ndarray, window: 
     there = np.flatnonzero(np.isfinite(values) & np.isfinite(iterations))
     if not len(there):
         return Markup("")
+    values = np.clip(values, -_LARGEST, _LARGEST)
     stretches = [part for part in np.array_split(there, min(_STRETCHES, len(there))) if len(part)]
     ends = np.array([part[-1] for part in stretches])
     means = moving_average(values, window, ends)
@@ -73,10 +75,10 @@ def figure_curve(name: str, points: Sequence[tuple[int, float]]) -> Markup:
 
     Returns: an SVG element.
     """
-    values = [value for _, value in points]
+    values = [min(max(value, -_LARGEST), _LARGEST) for _, value in points]
     x = _Scale(*_apart(points[0][0], points[-1][0]), _LEFT, _RIGHT)
     y = _Scale(*_apart(min(values), max(values)), _BOTTOM, _TOP)
-    places = [(x.at(iteration), y.at(value)) for iteration, value in points]
+    places = [(x.at(iteration), y.at(value)) for (iteration, _), value in zip(points, values, strict=True)]
     parts = [*_grid(x, y), element("polyline", points=" ".join(f"{a},{b}" for a, b in places), class_="line")]
     for (a, b), (iteration, value) in zip(places, points, strict=True):
         parts.append(
@@ -109,8 +111,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:
-    """Returns: two ends of an axis that are not the same, and not so far from each other that they have no distance."""
-    low, high = max(low, -1e300), min(high, 1e300)
+    """Returns: two ends of an axis that are not the same."""
     gap = max(abs(low), abs(high), 1e-300) * 1e-6
     return (low, high) if high - low > gap else (low - max(abs(low) / 2, 1e-12), high + max(abs(high) / 2, 1e-12))
 

@@ -3,9 +3,12 @@
     run.json            what was asked for, versions, and the resolved system (see `record`)
     log.csv             one row for each iteration, every recorded value; an empty cell where it was not computed
     losses.png          plots of the log
+    real.png            images of the data
     samples/NNNNNNNN.png              what G makes of the same latents, as training goes on
     manifold/LABEL/NNNNNNNN.png       what it makes of all latents of two numbers, where the system says so
     manifold-LABEL.gif, interpolation.png
+    metrics.jsonl       figures of the quality of samples
+    tensorboard/        what is recorded, for TensorBoard, if that was asked for
     checkpoints/NNNNNNNN.safetensors  the newest three, or what the system's `run.keep` says (see `keeping`)
     .lock               held while a process trains here (see `lock`)
 

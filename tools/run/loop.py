@@ -235,8 +235,8 @@ class Training:
     def _settle_board(self) -> None:
         """Bring to TensorBoard what is measured now and then, and its events to the disk."""
         if self.board:
-            rates = self.trainer.learning_rates.items()
-            self.board.scalars(self.trainer.iteration, {f"learning_rate_{name}": value for name, value in rates})
+            rates = {} if self.rates else self.trainer.learning_rates  # or they are columns of the log
+            self.board.scalars(self.trainer.iteration, {_RATE + name: value for name, value in rates.items()})
             self.board.figures()
             self.board.settle()
 

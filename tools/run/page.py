@@ -106,7 +106,7 @@ def _now(run: Contents) -> Markup:
         iteration, picture = run.samples[-1]
         pair.append(_shown(picture, "samples", f"after iteration {iteration:,}"))
     if run.real is not None:
-        pair.append(_shown(run.real, "real images", "in the rows of the samples"))
+        pair.append(_shown(run.real, "real images", _rows(run.record.get("classes"))))
     elif run.interpolation is not None:
         pair.append(_interpolation(run.interpolation))
     if not pair:
@@ -114,6 +114,11 @@ def _now(run: Contents) -> Markup:
         return element("p", missing, element("code", "pip install 'ganspec[pictures]'"), ".", class_="soft")
     heading = "Samples" if run.real is None else "Samples and real images"
     return joined(element("h2", heading), element("div", *pair, class_="pair"))
+
+
+def _rows(classes: Any) -> str:
+    """Returns: what is in the rows of real images: classes by name, where the data has them."""
+    return f"in rows of {_text(', '.join(classes))}" if isinstance(classes, list) else "in the rows of the samples"
 
 
 def _interpolation(picture: bytes) -> Markup:
@@ -212,7 +217,12 @@ def _making(run: Contents) -> Markup:
     record = run.record
     settings = " ".join(f"--set {setting}" for setting in record["settings"]) or "none"
     rows = {"data": record.get("data_source") or record["data"], "settings": settings}
-    rows |= {key: record[key] for key in ("dtype", "draws", "seed")}
+    rows |= {key: record[key] for key in ("dtype", "precision", "draws", "seed", "processes") if key in record}
+    begun = record.get("init_from")
+    if isinstance(begun, dict):
+        rows["began with"] = ", ".join(
+            f"{name} {_text(value)}" for name, value in begun.items() if value not in ("", [])
+        )
     if run.newest is not None:
         rows["newest checkpoint"] = f"iteration {run.newest:,}"
     versions = record.get("versions")
@@ -229,7 +239,7 @@ def _making(run: Contents) -> Markup:
 def _resumed(parts: Any) -> Markup:
     if not isinstance(parts, list) or not parts:
         return Markup("")
-    keys = ("iteration", "backend", "device", "settings")
+    keys = ("iteration", "backend", "device", "settings", "changed")
     head = element("tr", *(element("th", name, scope="col") for name in ("from iteration", *keys[1:], "made with")))
     body = []
     for part in parts[-_MOST_ROWS:]:

@@ -76,7 +76,8 @@ class Board:
     """
 
     def __init__(self, folder: RunFolder, iteration: int) -> None:
-        self.folder, self.protocols = folder, list[str]()
+        self.folder = folder
+        self.protocols: dict[str, list[str]] = {}  # of each metric, in the order of their first figures
         self._event: Any = importlib.import_module("tensorboardX.proto.event_pb2")
         summaries: Any = importlib.import_module("tensorboardX.proto.summary_pb2")
         self._summary, self._metadata = summaries.Summary, summaries.SummaryMetadata
@@ -141,9 +142,10 @@ class Board:
         path, events = self.folder.path / FIGURES, []
         for figure in read_figures(path):
             protocol = json.dumps(dict(figure.protocol), sort_keys=True)
-            if protocol not in self.protocols:
-                self.protocols.append(protocol)
-            number = self.protocols.index(protocol)
+            known = self.protocols.setdefault(figure.metric, [])
+            if protocol not in known:
+                known.append(protocol)
+            number = known.index(protocol)
             tag = f"metrics/{figure.metric}" + (f" (protocol {number + 1})" if number else "")
             if self.newest.get(tag, -1) < figure.iteration:
                 events.append(self._scalars(figure.iteration, {tag: figure.value}, f"protocol: `{protocol}`"))

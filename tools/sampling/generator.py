@@ -67,10 +67,15 @@ class Generator:
         run = opened(folder, checkpoint)
         require_images(run.system)
         state = chosen_state(run, "G", weights)
+        name = backend or run.record["backend"]
         try:
-            trainer = backends.make_trainer(
-                backend or run.record["backend"], run.system, run.record["seed"], state, dtype=run.dtype, device=device
-            )
+            backends.load(name)
+        except UserError as error:
+            if backend:
+                raise
+            raise UserError(f"{error}\n{name} trained this run; --backend draws with another one") from error
+        try:
+            trainer = backends.make_trainer(name, run.system, run.record["seed"], state, dtype=run.dtype, device=device)
         except StateError as error:
             raise UserError(f"{folder}: {error}") from None
         return cls(run, trainer)

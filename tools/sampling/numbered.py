@@ -58,7 +58,7 @@ def numbered_inputs(
             inputs.append(turns[places % len(turns)])
             continue
         distribution = draw_of(system, name).distribution
-        _check_truncation(system, name, distribution, truncation)
+        _check_truncation(distribution, truncation)
         latents = np.empty((len(places), *each.shape))
         for block in np.unique(places // BLOCK):
             drawn = _block(distribution, f"sample/{name}", int(block), each.shape, Streams(seed), truncation)
@@ -98,11 +98,9 @@ def chosen_labels(system: System, texts: Sequence[str], classes: Sequence[str] =
     return found
 
 
-def _check_truncation(system: System, name: str, distribution: Distribution, truncation: float | None) -> None:
+def _check_truncation(distribution: Distribution, truncation: float | None) -> None:
     if truncation is None:
         return
-    if distribution.kind == "constant":
-        raise UserError(f"{system.name}: the input {name} of G is always {distribution.a:g}; leave out --truncation")
     if truncation < LEAST_TRUNCATION or (distribution.kind == "uniform" and truncation > 1):
         most = ", up to 1 because the latents are uniform" if distribution.kind == "uniform" else ""
         raise UserError(f"--truncation {truncation:g}: expected a number from {LEAST_TRUNCATION:g}{most}")
@@ -118,7 +116,7 @@ def _block(
 ) -> np.ndarray:
     """Returns: the latents of a block, float64 (BLOCK, ...)."""
     latents = streams.sample(distribution, name, Position(block), (BLOCK, *shape))
-    if truncation is None:
+    if truncation is None or distribution.kind == "constant":
         return latents
     a, b = distribution.a, distribution.b
     if distribution.kind == "uniform":

@@ -166,6 +166,8 @@ def system_file(
             left.append(f"the optimiser of {network}: {why}")
         if system.optimizers[network].clip is not None:
             keys["clip"] = '"none"'
+        if network in system.learning_rate_schedules:
+            keys["learning_rate_schedule"] = '"none"'
         own = {k: v for k, v in keys.items() if shared.get(k) != v}
         if own and keys:
             other = shared and own.get("kind")
