@@ -1,7 +1,7 @@
 """Plot a figure of several runs over training: python docs/plot_figures.py OUT.png METRIC RUN...
 
-`ganspec evaluate RUN --checkpoint all` leaves the figures in the metrics.jsonl of each run. Each system has a panel, and each run a
-curve in it. Figures that were measured by different protocols are not drawn together.
+`ganspec evaluate RUN --checkpoint all` leaves the figures in the metrics.jsonl of each run. Each system has a panel, and each run
+a curve in it. Figures that were measured by different protocols are not drawn together.
 """
 
 import json
