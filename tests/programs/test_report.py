@@ -138,6 +138,17 @@ def test_a_system_that_has_changed_or_is_gone_is_shown_as_it_was_recorded(folder
         assert '"penalty": "mean((norm(grad(D(x_hat), x_hat), stabiliser) - 1) ^ 2)"' in page.text
 
 
+def test_what_was_changed_on_resuming_is_said_and_is_no_other_system(folder):
+    change = "optimizers.G.learning_rate=0.00025"
+    assert here("train", "--resume", folder, "--iterations", 12, "--set", change) == 0
+    page = report(folder)
+    assert "optimizers.G.learning_rate: 0.0001 became 0.00025" in page.text
+    assert "plan of one iteration" in page.text
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "resumed": []}))
+    assert "has changed since" in report(folder).text
+
+
 def test_nothing_of_a_stranger_becomes_markup(folder):
     record = json.loads((folder / "run.json").read_text())
     record |= {"data_source": HOSTILE, "versions": {HOSTILE: HOSTILE, "n": [1, {HOSTILE: 2}]}, "system": HOSTILE}

@@ -247,11 +247,20 @@ def _resumed(parts: Any) -> Markup:
         versions = session.get("versions")
         made = versions if isinstance(versions, dict) else {}
         said = ", ".join(f"{_text(name)} {_text(value)}" for name, value in made.items() if value is not None)
-        cells = [element("td", _text(session.get(key, ""))) for key in keys]
+        shown = {key: _text(session.get(key, "")) for key in keys} | {"changed": _changes(session.get("changed", ""))}
+        cells = [element("td", text) for text in shown.values()]
         body.append(element("tr", *cells, element("td", _text(said, 1000), class_="small")))
     table = element("div", element("table", element("thead", head), element("tbody", *body)), class_="scroll")
     few = f", the newest {len(body)} of {len(parts):,}" if len(parts) > len(body) else ""
     return joined(element("h3", f"Resumed{few}"), table)
+
+
+def _changes(made: Any) -> str:
+    """Returns: what was changed on resuming: "optimizers.G.learning_rate: 0.001 became 0.0001"."""
+    if not isinstance(made, list) or not all(isinstance(change, dict) for change in made):
+        return _text(made)
+    lines = (f"{change.get('key')}: {change.get('from')} became {change.get('to')}" for change in made)
+    return _text("; ".join(lines), 1000)
 
 
 def _system(lines: Sequence[str]) -> Markup:
