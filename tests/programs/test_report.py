@@ -15,6 +15,9 @@ from ganspec.tools.run import album, contents
 from ganspec.tools.run.curves import figure_curve, number_curve, short, ticks
 from support.programs import here
 
+for package in ("torch", "PIL"):
+    pytest.importorskip(package)
+
 VOID = {"meta", "img"}
 HOSTILE = "</pre><script>alert(1)</script>\"'><img src=//evil.example onerror=x>\x1b[2J\u202e"
 
