@@ -13,7 +13,8 @@ from ganspec.tools.run import album
 from ganspec.tools.run.log import read_log
 from support.programs import SMALL, here
 
-pytest.importorskip("tensorboardX")
+for package in ("tensorboardX", "torch", "PIL"):
+    pytest.importorskip(package)
 
 
 def crc32c(content):
