@@ -24,7 +24,7 @@ from support.tiny_systems import ADAM, NORMAL, write_system
 
 TOLERANCE = 1e-12
 # Of the state after 100 iterations: Adam's moments are as small as a gradient that has nearly vanished.
-OF_STATE = 1e-9
+OF_STATE = 1e-10
 # A learning rate as papers have it, and an epsilon with which Adam does not magnify the rounding of a gradient that is nearly 0.
 EVEN = ADAM.replace("learning_rate = 0.01", "learning_rate = 0.001").replace("epsilon = 1e-8", "epsilon = 0.01")
 G = (
