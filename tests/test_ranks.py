@@ -24,9 +24,9 @@ from support.tiny_systems import ADAM, NORMAL, write_system
 
 TOLERANCE = 1e-12
 # Of the state after 100 iterations: Adam's moments are as small as a gradient that has nearly vanished.
-OF_STATE = 1e-9
-# With this epsilon Adam does not magnify the rounding of a gradient that is nearly 0.
-EVEN = ADAM.replace("epsilon = 1e-8", "epsilon = 0.01")
+OF_STATE = 1e-10
+# A learning rate as papers have it, and an epsilon with which Adam does not magnify the rounding of a gradient that is nearly 0.
+EVEN = ADAM.replace("learning_rate = 0.01", "learning_rate = 0.001").replace("epsilon = 1e-8", "epsilon = 0.01")
 G = (
     f'z = [2] | {{ kind = "linear", name = "l1", units = 6, {NORMAL} }}, {{ kind = "batch_norm", name = "bn", '
     'epsilon = 1e-3, momentum = 0.1, gamma = "normal(1, 0.1)", beta = "normal(0, 0.1)" }, { kind = "tanh" }, '

@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
             print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
-        ranks.resume_command = folder.resume_command()
+        ranks.resume_command = ranks.from_first(folder.resume_command())
         album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks, watch)
         return training.train(_end(arguments, system))
