@@ -48,6 +48,8 @@ COUNTS = {
     "acgan_discriminator": (3 * 64 * 9 + 64) + (64 * 128 * 16 + 128 + 128) + (128 * 128 * 9 + 128 + 128)
     + (128 * 256 * 16 + 256 + 256) + (256 * 256 * 9 + 256 + 256) + (256 * 512 * 16 + 512 + 512)
     + (512 * 512 * 9 + 512 + 512) + (8192 * 1 + 1) + (8192 * 10 + 10),
+    # 32 -> 16 -> 8 -> 4 pixels, and 4 once more: 128 * 4 * 4 = 2048.
+    "dropout_discriminator": (1 * 16 * 9 + 16) + (16 * 32 * 9 + 32) + (32 * 64 * 9 + 64) + (64 * 128 * 9 + 128) + (2048 + 1),
     # The last convolution has no batch norm; 100 kernels of 5 numbers.
     "minibatch_discriminator": (3 * 64 * 9 + 64) + (64 * 128 * 16 + 128 + 128) + (128 * 128 * 9 + 128 + 128)
     + (128 * 256 * 16 + 256 + 256) + (256 * 256 * 9 + 256 + 256) + (256 * 512 * 16 + 512 + 512)
@@ -71,6 +73,7 @@ COUNTS = {
     "progressive_shrink": 0,
 }  # fmt: skip
 COUNTS["began_autoencoder"] = COUNTS["began_encoder"] + COUNTS["began_decoder"]
+COUNTS["acgan_dropout_discriminator"] = COUNTS["dropout_discriminator"] + (2048 * 10 + 10)
 COUNTS["sndcgan_discriminator"] = COUNTS["wgan_critic"]  # spectral norm has a statistic, and no parameter
 
 # Where an architecture could go wrong without its count knowing: shapes of layers, by name.
@@ -94,6 +97,8 @@ SHAPES = {
     "dcgan_discriminator": {"c0_0": (64, 32, 32), "c0_1": (128, 16, 16), "c1_1": (256, 8, 8), "c3_0": (512, 4, 4)},
     "wgan_critic": {"c1": (128, 16, 16), "c2_0": (256, 8, 8), "c3_0": (512, 4, 4)},
     "acgan_discriminator": {"source": (1,), "class": (10,)},
+    "dropout_discriminator": {"c1": (16, 16, 16), "c3": (64, 4, 4), "c4": (128, 4, 4), "l5": (1,)},
+    "acgan_dropout_discriminator": {"features": (2048,), "source": (1,), "class": (10,)},
     "minibatch_discriminator": {"closeness": (100,), "concat_1": (8292,)},
     "dfm_discriminator": {"feature": (512, 2, 2), "logit": (1,), "c0": (32, 32, 32)},
     "denoiser": {"out": (512, 2, 2)},
@@ -125,6 +130,8 @@ INITIAL = {
     "dcgan_discriminator": ("c3_0/W", "normal", 0.02),
     "sndcgan_discriminator": ("c2_1/W", "normal", 0.02),
     "acgan_discriminator": ("class/W", "normal", 0.02),
+    "dropout_discriminator": ("c3/W", "uniform", math.sqrt(6 / (32 * 9 + 64 * 9))),
+    "acgan_dropout_discriminator": ("class/W", "uniform", math.sqrt(6 / (2048 + 10))),
     "minibatch_discriminator": ("md/W", "normal", 0.02),
     "dfm_discriminator": ("c4/W", "normal", 0.02),
     "denoiser": ("l3/W", "normal", 1 / math.sqrt(2048)),
@@ -239,4 +246,5 @@ def test_the_numbers_of_batch_norms_and_activations_are_those_of_the_frameworks_
         slopes = {layer.settings["slope"] for layer in architecture(name).layers if layer.kind == "leaky_relu"}
         assert slopes <= {0.3 if name.startswith(("mlp", "conditional", "cgan")) else 0.2}
         rates = {layer.settings["rate"] for layer in architecture(name).layers if layer.kind == "dropout"}
-        assert rates <= {0.3 if name.startswith("cgan") else 0.5}
+        keras = name.startswith("cgan") or name.endswith("dropout_discriminator")
+        assert rates <= {0.3 if keras else 0.5}

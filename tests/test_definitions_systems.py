@@ -60,6 +60,12 @@ SYSTEMS = {
     "ac_wgan_gp_cifar10/acgan": (
         chainer_adam(2e-4, 0.5, 0.999), {**CLASSES, "batch": 100}, "acgan", "alternating", {},
     ),
+    "acgan_mnist": (
+        chainer_adam(5e-4, 0.5, 0.999), {**CIFAR, "data": ((1, 32, 32), (-1, 1), 10)}, "acgan", "alternating", {},
+    ),
+    "dcgan_mnist": (
+        chainer_adam(5e-4, 0.5, 0.999), {**CIFAR, "data": ((1, 32, 32), (-1, 1), 0)}, "non_saturating", "alternating", {},
+    ),
     "dcgan_cifar10": (chainer_adam(), CIFAR, "non_saturating", "simultaneous", {}),
     "sndcgan_cifar10": (
         chainer_adam(2e-4, 0.5, 0.999), CIFAR, "non_saturating", "generator_then_discriminator", {"discriminator_steps": 1},

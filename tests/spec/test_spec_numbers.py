@@ -27,7 +27,9 @@ def parts_of(name: str) -> dict[str, Any]:
     parts = describe(system)
     networks = parts.pop("networks")
     roles = {role: [stage.get(role) for stage in networks] for role in networks[-1]}
-    rest = {"run": vars(system.run), "manifold": vars(system.manifold) if system.manifold else None}
+    # An optional key that a system leaves out is no number: new ones change no digest.
+    run = {key: value for key, value in vars(system.run).items() if value is not None}
+    rest = {"run": run, "manifold": vars(system.manifold) if system.manifold else None}
     rest |= {"embedded": system.data.embedded, "dataset": system.data.dataset}
     return {**{f"network {role}": stages for role, stages in roles.items()}, **parts, **rest}
 

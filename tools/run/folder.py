@@ -23,7 +23,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from ganspec.spec.parts.settings import Keep
+from ganspec.spec.parts.keep import Keep
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.record import RunError, read_record, write_record
 from ganspec.spec.training.runs import checkpoints, numbered
