@@ -15,6 +15,7 @@ from ganspec.spec.training.draws import RecordedDraws
 from ganspec.spec.training.ranks import RanksError, Share
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools import backends
+from ganspec.tools.run.scaling import Counts, Machine, count
 from ganspec.tools.vectors import layers
 from support.loss_systems import LOSSES
 from support.ranks_run import BATCH, apart, start, starter, trained
@@ -23,9 +24,9 @@ from support.tiny_systems import ADAM, NORMAL, write_system
 
 TOLERANCE = 1e-12
 # Of the state after 100 iterations: Adam's moments are as small as a gradient that has nearly vanished.
-OF_STATE = 1e-9
-# With this epsilon Adam does not magnify the rounding of a gradient that is nearly 0.
-EVEN = ADAM.replace("epsilon = 1e-8", "epsilon = 0.01")
+OF_STATE = 1e-10
+# A learning rate as papers have it, and an epsilon with which Adam does not magnify the rounding of a gradient that is nearly 0.
+EVEN = ADAM.replace("learning_rate = 0.01", "learning_rate = 0.001").replace("epsilon = 1e-8", "epsilon = 0.01")
 G = (
     f'z = [2] | {{ kind = "linear", name = "l1", units = 6, {NORMAL} }}, {{ kind = "batch_norm", name = "bn", '
     'epsilon = 1e-3, momentum = 0.1, gamma = "normal(1, 0.1)", beta = "normal(0, 0.1)" }, { kind = "tanh" }, '
@@ -253,3 +254,25 @@ def test_layers_are_kept_in_one_process_only(backend):
     trainer = backends.make_trainer(backend, system, 0, ranks=Group())
     with pytest.raises(ValueError, match="keep_layers is for one process"):
         trainer.compute(0, 0, dict, keep_layers=True)
+
+
+def test_model_of_many_devices_adds_compute_latency_and_the_bytes_of_a_ring():
+    machine = Machine(flops=1e12, launch=1e-6, bandwidth=1e9, latency=1e-5)
+    counts = Counts(64, 1e9, 1000, 10, 8_000_000, 1000, 10)
+    assert counts.seconds(1, 64, machine) == (pytest.approx(0.064), 0.0)
+    assert counts.seconds(1, 0.5, machine)[0] == pytest.approx(0.001), "so few rows that launching takes longer"
+    _, exchange = counts.seconds(8, 64, machine)
+    assert exchange == pytest.approx(10 * 2 * 3 * 1e-5 + 2 * 7 / 8 * (8_000_000 + 8 * (1000 + 640)) / 1e9)
+
+
+def test_counted_exchanges_are_numbers_and_gradients_and_what_batch_norm_takes():
+    pytest.importorskip("torch")
+    system, counts = load_system("gan_mlp_mnist"), count("gan_mlp_mnist")
+    parameters = sum(a.parameter_count for a in system.networks.values())
+    assert counts.batch == system.run.batch
+    assert counts.for_each_row == 0, "no layer gathers rows"
+    assert 4 * parameters < counts.fixed < 4 * parameters + 100
+    channels = sum(layer.shape[0] for layer in system.networks["G"].layers if layer.kind == "batch_norm")
+    assert counts.for_each == 4 * 2 * channels * 2, "forwards once, for both steps see the same fakes, and backwards once"
+    forward = 6 * parameters / len(system.networks)  # two operations for each weight, forwards and twice backwards
+    assert counts.flops > forward

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ganspec.spec.parts.keep import Keep, read_keep
 from ganspec.spec.parts.measuring import Measuring, read_measuring
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import MAX_SIZE, Table
@@ -52,21 +53,6 @@ class Data:
     first_pass: str
     crop: str = "none"
     flip: bool = False
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Which checkpoints of a run are kept; all others are deleted once newer ones are there.
-
-    Args:
-        last: number of the newest that are kept.
-        every: those of each iteration that is a multiple of this are kept, too; 0 for none.
-        best: name of the metric by which the best one is kept, too; "" for none.
-    """
-
-    last: int
-    every: int
-    best: str
 
 
 @dataclass(frozen=True)
@@ -229,26 +215,12 @@ def read_run(table: Table) -> Run:
         table.size("checkpoint_every"),
         (grid[0], grid[1]) if len(grid) == 2 else (1, 1),
         table.size("moving_average"),
-        _keep(table),
+        read_keep(table),
         read_measuring(table),
     )
     table.read |= {"iterations", "epochs"}
     table.close()
     return run
-
-
-def _keep(run: Table) -> Keep | None:
-    if (table := run.optional("keep", removable=True)) is None:
-        return None
-    if not table.data:
-        table.note("", "says nothing", "give last, every or best, or delete the table")
-    table.read.add("every")
-    keep = Keep(table.size("last", 3), table.size("every") if "every" in table else 0, table.line("best", ""))
-    each = run.size("checkpoint_every")
-    if keep.every % each:
-        table.note("every", f"expected a multiple of run.checkpoint_every, {each}, found {keep.every}")
-    table.close()
-    return keep
 
 
 def read_decay(outer: Table) -> Decay | None:

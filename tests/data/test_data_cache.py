@@ -388,3 +388,30 @@ def test_batches_of_a_mapped_data_set_take_no_more_memory_than_their_images(kept
     assert peak < 12e6  # ten megabytes are for entry.json, however large it may be
     for batch in batches:
         np.testing.assert_array_equal(batch, plain()["x"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's account of what is resident")
+def test_what_batches_have_read_does_not_stay_in_memory(kept, tmp_path):
+    system = load_system("gan_mlp_mnist", ["run.batch=8"], reduced=True)
+    images = np.random.default_rng(0).integers(0, 256, (400, 3, 64, 64), np.uint8)
+    np.save(tmp_path / "set.npy", images)
+    found = data.load(tmp_path / "set.npy", shape=(3, 64, 64), fit="exact", cache=kept)
+    feed = Feed(system, found, 0, "float32")
+    assert found.images.sum() == images.sum()
+    assert resident(kept.folder) > images.nbytes // 2
+    first = feed()["x"]
+    assert resident(kept.folder) == 0
+    assert np.array_equal(
+        first, Feed(system, data.load(tmp_path / "set.npy", shape=(3, 64, 64), fit="exact"), 0, "float32")()["x"]
+    )
+
+
+def resident(folder):
+    """Returns: how many bytes of mapped files of a folder are in this process's memory."""
+    total, counts = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            counts = str(folder) in line
+        elif counts and line.startswith("Rss:"):
+            total += 1024 * int(line.split()[1])
+    return total

@@ -53,7 +53,15 @@ def test_figures_of_every_checkpoint_are_printed_and_kept(run: Path, capsys: pyt
     assert [(f.iteration, f.metric) for f in kept] == [(i, name) for i in (0, 2, 4) for name in names]
     protocol = kept[0].protocol
     assert (protocol["extractor"], protocol["samples"], protocol["images"]) == ("digits", 30, 30)
-    assert {"extractor_sha256", "resize", "data", "seed", "weights", "neighbours", "ganspec_version"} <= protocol.keys()
+    assert {
+        "extractor_sha256",
+        "resize",
+        "data",
+        "seed",
+        "weights",
+        "density_neighbours",
+        "ganspec_version",
+    } <= protocol.keys()
 
 
 def test_the_same_protocol_gives_the_same_figures_and_compares_them(
@@ -76,7 +84,7 @@ def test_another_protocol_is_named_instead_of_compared(run: Path, capsys: pytest
     assert here("evaluate", run, *OURS, "--n", 30) == 0
     assert here("evaluate", run, *OURS, "--n", 40, "--seed", 1, "--no-record") == 0
     out = capsys.readouterr().out
-    assert "not comparable: samples 30 there, 40 here, images 30 there, 40 here, seed 0 there, 1 here" in out
+    assert "not comparable: samples 30 there, 40 here, images 30 there, 40 here, seed 0 there, 1 here, " in out
     assert len({f.protocol["samples"] for f in read_figures(run / "metrics.jsonl")}) == 1
 
 
@@ -87,7 +95,7 @@ def test_fid_and_its_like_by_torchmetrics(run: Path, capsys: pytest.CaptureFixtu
     values = {f.metric: f for f in read_figures(run / "metrics.jsonl")}
     assert values["fid"].value > 1
     assert 1 <= values["is"].value <= 10
-    assert values["kid"].protocol["subset"] == 50
+    assert values["kid"].protocol["kid_subset"] == 50
     assert "torchmetrics_version" in values["fid"].protocol
     assert "lower is better" in capsys.readouterr().out
 

@@ -60,7 +60,7 @@ def test_two_runs_without_a_name_have_folders_of_their_own(tmp_path, monkeypatch
 
 WRONG_RECORD = [
     ("backend", "torch.trainer", "backend: expected one of chainer, torch, found 'torch.trainer'"),
-    ("device", "tpu", "device: expected one of cpu, cuda, found 'tpu'"),
+    ("device", "tpu", "device: expected one of cpu, cuda, cuda:N, found 'tpu'"),
     ("dtype", "float16", "dtype: expected one of float32, float64, found 'float16'"),
     ("draws", ["host"], "draws: expected one of device, host, found ['host']"),
     ("seed", True, "seed: expected a whole number from 0 to 2^63 - 1, found True"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganspec.spec.parts.settings import Keep
+from ganspec.spec.parts.keep import Keep
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_figures
 from ganspec.tools.run import album
 from ganspec.tools.run.folder import RunFolder

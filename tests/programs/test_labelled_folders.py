@@ -40,6 +40,7 @@ def test_folders_are_classes_of_a_conditional_system_and_their_names_are_kept(ba
 
 
 def test_another_number_of_folders_is_refused_before_a_folder_is_made(flowers, tmp_path, capsys):
+    pytest.importorskip("torch")
     out = tmp_path / "run"
     assert here("train", "cgan_mlp_mnist", "--data", flowers, "--set", "data.fit=resize", "--out", out) == 2
     error = capsys.readouterr().err

@@ -118,6 +118,10 @@ def test_an_interruption_of_one_process_is_known_to_all():
     assert in_threads(3, work) == [[True, False]] * 3
 
 
+def test_all_know_what_the_first_process_says():
+    assert in_threads(3, lambda group: Together(group).from_first(f"from {group.rank}")) == ["from 0"] * 3
+
+
 def test_processes_with_other_numbers_are_noticed_at_the_array_that_differs():
     system = load_system("gan_mlp_mnist", reduced=True)
 

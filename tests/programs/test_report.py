@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 from ganspec.tools.run import album, contents
 from ganspec.tools.run.curves import figure_curve, number_curve, short, ticks
 from support.programs import here
+
+for package in ("torch", "PIL"):
+    pytest.importorskip(package)
 
 VOID = {"meta", "img"}
 HOSTILE = "</pre><script>alert(1)</script>\"'><img src=//evil.example onerror=x>\x1b[2J\u202e"
@@ -138,6 +142,17 @@ def test_a_system_that_has_changed_or_is_gone_is_shown_as_it_was_recorded(folder
         assert '"penalty": "mean((norm(grad(D(x_hat), x_hat), stabiliser) - 1) ^ 2)"' in page.text
 
 
+def test_what_was_changed_on_resuming_is_said_and_is_no_other_system(folder):
+    change = "optimizers.G.learning_rate=0.00025"
+    assert here("train", "--resume", folder, "--iterations", 12, "--set", change) == 0
+    page = report(folder)
+    assert "optimizers.G.learning_rate: 0.0001 became 0.00025" in page.text
+    assert "plan of one iteration" in page.text
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "resumed": []}))
+    assert "has changed since" in report(folder).text
+
+
 def test_nothing_of_a_stranger_becomes_markup(folder):
     record = json.loads((folder / "run.json").read_text())
     record |= {"data_source": HOSTILE, "versions": {HOSTILE: HOSTILE, "n": [1, {HOSTILE: 2}]}, "system": HOSTILE}
@@ -185,6 +200,12 @@ def test_of_many_and_large_pictures_there_are_fewer(folder):
     assert (folder / "report.html").stat().st_size < 12_000_000
 
 
+def test_a_log_of_absurd_numbers_and_times_has_a_page(folder):
+    (folder / "log.csv").write_text("iteration,epoch,loss\n1e308,1e300,1e308\n-1e308,inf,1e308\nnan,,-inf\n")
+    os.utime(folder / "log.csv", (0, 2**55))
+    assert "loss" in report(folder).text
+
+
 def test_a_long_log_makes_a_small_page(folder):
     count = 20_000
     rows = np.arange(1, count + 1)
@@ -227,14 +248,17 @@ NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 
 
 @settings(max_examples=60)
-@given(st.lists(NUMBERS, max_size=30), st.integers(1, 50))
-@example([1e308, -1e308, 0.0], 3)
-@example([5e-324, 0.0], 1)
-@example([float("nan")], 1)
-def test_any_numbers_can_be_drawn_inside_the_drawing(values, window):
+@given(st.lists(st.tuples(NUMBERS, NUMBERS | st.integers(1, 99)), max_size=30), st.integers(1, 50))
+@example([(1e308, 1), (-1e308, 2), (0.0, 3)], 3)
+@example([(5e-324, 1), (0.0, 2)], 1)
+@example([(float("nan"), 1)], 1)
+@example([(1.0, 1e308), (2.0, -1e308)], 1)
+@example([(1.0, 7), (2.0, 3)], 1)
+def test_any_numbers_can_be_drawn_inside_the_drawing(rows, window):
+    values, iterations = np.array(rows, float).reshape(-1, 2).T
     with np.errstate(over="ignore", invalid="ignore"):
-        drawn = number_curve("x", np.arange(1.0, len(values) + 1), np.array(values, float), window)
-    finite = [value for value in values if np.isfinite(value)]
+        drawn = number_curve("x", iterations, values, window)
+    finite = [float(v) for v, i in zip(values, iterations, strict=True) if np.isfinite(v) and np.isfinite(i)]
     assert bool(drawn) == bool(finite)
     for points in re.findall(r'points="([^"]*)"', drawn):
         for place in points.split():

@@ -13,7 +13,8 @@ from ganspec.tools.run import album
 from ganspec.tools.run.log import read_log
 from support.programs import SMALL, here
 
-pytest.importorskip("tensorboardX")
+for package in ("tensorboardX", "torch", "PIL"):
+    pytest.importorskip(package)
 
 
 def crc32c(content):
@@ -118,7 +119,7 @@ def test_a_run_that_turns_to_tensorboard_later_gets_its_past(run):
     assert not (run / "tensorboard").exists()
     assert here("train", "--resume", run, "--iterations", 10, "--tensorboard") == 0
     assert same_as_log(run)
-    assert pictures(run) == [("samples", 0), ("samples", 8), ("samples", 9), ("samples", 10)]
+    assert pictures(run) == [("real", 0), ("samples", 0), ("samples", 8), ("samples", 9), ("samples", 10)]
     # Without it for an iteration, and with it again.
     assert here("train", "--resume", run, "--iterations", 11, "--no-tensorboard") == 0
     assert scalars(run)["epoch"][-1][0] == 10

@@ -126,6 +126,7 @@ def test_a_forecast_says_why_it_may_be_far_off(name, settings, each, doubt):
     ],
 )
 def test_the_bar_ends_with_numbers_images_and_memory(system, small, data, numbers, request, tmp_path, capsys):
+    pytest.importorskip("torch")
     path = request.getfixturevalue(data)
     assert here("train", system, *small, "--data", path, "--out", tmp_path / "run", "--iterations", 3) == 0
     last = capsys.readouterr().err.rpartition("3/3")[2]
@@ -164,7 +165,10 @@ def test_real_images_stand_in_the_rows_of_their_label_and_depend_on_the_seed_alo
     assert np.array_equal(found, as_floats)
 
 
-def test_real_images_are_drawn_once_and_a_run_without_them_gets_them_when_it_goes_on(run):
+def test_real_images_are_drawn_once_and_a_run_without_them_gets_them_when_it_goes_on(request):
+    for package in ("torch", "PIL"):
+        pytest.importorskip(package)
+    run = request.getfixturevalue("run")
     picture = run / "real.png"
     first = picture.read_bytes()
     assert here("train", "--resume", run, "--iterations", 9) == 0

@@ -165,11 +165,10 @@ def test_is_without_classes_is_refused() -> None:
         measure(["is"], given_features(normal(0, 20, 2)), given_features(normal(0, 20, 2)), 0)
 
 
-def test_details_say_what_a_metric_adds_to_the_protocol() -> None:
-    assert details("kid", 500, 500) == {"subset": 500, "subsets": 1}
-    assert details("kid", 5000, 2000) == {"subset": 1000, "subsets": 100}
-    assert details("recall", 9, 9) == {"neighbours": 3}
-    assert details("coverage", 9, 9) == {"neighbours": 5}
+def test_details_say_what_metrics_add_to_the_protocol() -> None:
+    whole = {"kid_subset": 500, "kid_subsets": 1, "is_parts": 10, "precision_neighbours": 3, "density_neighbours": 5}
+    assert details(500, 500) == whole
+    assert details(5000, 2000) == whole | {"kid_subset": 1000, "kid_subsets": 100}
 
 
 @settings(max_examples=15)

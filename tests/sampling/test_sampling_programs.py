@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ganspec.tools import backends
+from ganspec.tools.errors import UserError
 from ganspec.tools.pictures.images import as_pixels, grid, to_bytes
 from ganspec.tools.programs import sample
 from ganspec.tools.sampling.generator import Generator, chosen_state, opened
@@ -241,6 +242,9 @@ WRONG = {
     "folder in a file": ["sample", "run", "--npz", "there.png/a.npz"],
     "too many for a picture": ["sample", "run", "--n", "10001"],
     "damaged": ["sample", "damaged"],
+    "columns of arrays": ["sample", "run", "--npz", "a.npz", "--columns", "3"],
+    "overwriting a folder": ["sample", "run", "--images", "run", "--overwrite"],
+    "rows and walks": ["interpolate", "run", "--rows", "3", "--through", "1,2"],
     "walk of one": ["interpolate", "run", "--through", "3"],
     "walks of different length": ["interpolate", "run", "--through", "3,4", "--through", "1,2,3"],
     "one step": ["interpolate", "run", "--steps", "1"],
@@ -294,3 +298,19 @@ def test_without_pillow_arrays_are_drawn_and_pictures_refused(run, monkeypatch, 
         == "pictures need Pillow: pip install 'ganspec[pictures]'; --npz FILE needs nothing more\n"
     )
     assert here("sample", run, "--n", 2, "--npz", "a.npz") == 0
+
+
+def test_where_the_runs_own_backend_is_absent_another_one_is_offered(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "run", MLP, backend="chainer")
+
+    def load(name, **options):
+        raise UserError(f"{name} is not installed")
+
+    monkeypatch.setattr(backends, "load", load)
+    assert here("sample", tmp_path / "run", "--npz", tmp_path / "a.npz") == 2
+    assert (
+        capsys.readouterr().err
+        == "chainer is not installed\nchainer trained this run; --backend draws with another one\n"
+    )
+    assert here("sample", tmp_path / "run", "--npz", tmp_path / "a.npz", "--backend", "torch") == 2
+    assert capsys.readouterr().err == "torch is not installed\n"

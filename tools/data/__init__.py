@@ -6,9 +6,9 @@
     ((10000, 1, 32, 32), (10000,))
 
 `detect` recognises what a path holds by its content. `idx`, `cifar` (with `pickles`), `arrays` or `pictures` (with
-`archives` and `decoding`) read it within the limits of `bounds`, and `fitting` brings it to the wanted shape. Scaling to
-a range, shuffling and batches are left to the caller. Pictures and fit="resize" need Pillow, everything else needs only
-NumPy. `download` fetches published data sets.
+`decoders`, `archives`, `decoding` and `labelled`) read it within the limits of `bounds`, and `fitting` brings it to the wanted
+shape. What does not fit into memory is kept in a `cache`. Scaling to a range, shuffling, mirroring and batches are left to the
+caller. Pictures and fit="resize" need Pillow, everything else needs only NumPy. `download` fetches published data sets.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import hashlib
 import math
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def _read_or_map(
                 found = _read(file, inside, wanted, entry)
             except MadeMeanwhile:
                 continue
-            kept = found, _fingerprint(found.images, found.labels)
+            kept = found, _fingerprint(found.images, found.labels, entry.content())
             entry.publish(*kept)
             break
     return kept
@@ -265,7 +266,8 @@ def _refuse_request(shape: tuple[int, int, int], fit: str, crop: str, skip_grey:
         )
 
 
-def _fingerprint(images: np.ndarray, labels: np.ndarray | None) -> str:
+def _fingerprint(images: np.ndarray, labels: np.ndarray | None, content: Iterable[bytes] | None = None) -> str:
+    """Returns: the digest that `Dataset` describes; `content` are the bytes of images that are not to be mapped for it."""
     digest = hashlib.sha256()
     for name, array in (("images", images), ("labels", labels)):
         if array is None:
@@ -273,5 +275,7 @@ def _fingerprint(images: np.ndarray, labels: np.ndarray | None) -> str:
             continue
         little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))  # the same on every machine
         digest.update(f"{name} {little.dtype.str} {little.shape}\n".encode())
-        digest.update(memoryview(little).cast("B"))
+        blocks = content if name == "images" and content is not None else [memoryview(little).cast("B")]
+        for block in blocks:
+            digest.update(block)
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from ganspec.tools.data.detect import open_file
 from ganspec.tools.data.errors import DataError
 
+_READ_AHEAD = 2**20  # bytes
 _HEADER = 128  # bytes: two million images of any shape that is admitted fit into it
 
 
@@ -91,6 +93,14 @@ class ArrayFile:
             raise self._told(error) from None
 
 
+def content(path: Path) -> Iterator[bytes]:
+    """Yields: the values of an array that `ArrayFile` wrote, as bytes, some at a time; a map would keep all in memory."""
+    with open_file(path) as handle:
+        handle.seek(_HEADER)
+        while block := handle.read(_READ_AHEAD):
+            yield block
+
+
 def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     """Map an array into memory, so that only what is looked at is read.
 
@@ -111,6 +121,19 @@ def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | 
             return np.memmap(handle, dtype, "r", _HEADER, shape).view(np.ndarray)
     except (OSError, DataError):
         return None
+
+
+def release(array: np.ndarray) -> None:
+    """Let go of what was read of an array that `mapped` gave; it is read again where it is looked at again.
+
+    What a process looks at of a map stays in its memory until the system needs room, so that a run would seem to hold its
+    whole data set by the end of an epoch. Arrays in memory stay as they are.
+    """
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # Windows has none
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:

@@ -23,7 +23,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ import numpy as np
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.record import read_regular_file
 from ganspec.tools.data import bounds
-from ganspec.tools.data.array_files import ArrayFile, mapped
+from ganspec.tools.data.array_files import ArrayFile, content, mapped
 from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, Preview, Undecoded, format_bytes
 from ganspec.tools.data.errors import DataError
 from ganspec.tools.data.fitting import FittedImages, Wanted
@@ -151,6 +151,10 @@ class Entry:
             raise self._unwritable(error) from None
         self._file = ArrayFile(self._partial / "images.npy", count, shape, dtype, self._unwritable)
         return self._file
+
+    def content(self) -> Iterator[bytes] | None:
+        """Returns: the images that were put into the file, as bytes, some at a time; None where there is no file."""
+        return content(self._partial / "images.npy") if self._begun else None
 
     def publish(self, found: FittedImages, fingerprint: str) -> None:
         """Give the entry its name, now that it is whole; nothing is done if none was begun.

@@ -194,7 +194,7 @@ def _filled(template: str, model: Model, source: Source, indentation: str, **mor
         comments="\n".join(comments(described(model))),
         functions="".join(f"\n{function}\n\n" for function in source.functions),
         name=source.class_name,
-        members="\n".join(f"{indentation}{member}" for member in source.members) or f"{indentation}pass",
+        members="\n".join(f"{indentation}{member}" for member in source.members or ["pass"] * (template is _CHAINER)),
         inputs=", ".join(source.inputs),
         forward="\n".join(f"        {line}" for line in forward),
         **more,

@@ -44,16 +44,21 @@ def refuse_existing(path: Path, option: str, *, overwrite: bool) -> None:
         )
 
 
-def refuse_full(folder: Path, option: str) -> None:
+def refuse_full(folder: Path, option: str, *, overwrite: bool = False) -> None:
     """Look whether a folder may be made, before any work is done for it.
 
     Args:
         folder: path of the folder.
         option: option with which another place is chosen, as it is typed.
+        overwrite: whether --overwrite was given, which is of files.
 
     Raises:
-        UserError: there is a file by its name, or something is in it.
+        UserError: there is a file by its name, something is in it, or a folder is to be replaced.
     """
+    if overwrite:
+        raise UserError(
+            f"--overwrite replaces a file; {option} takes a folder that is empty or new; leave out --overwrite"
+        )
     try:
         if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())):
             raise UserError(

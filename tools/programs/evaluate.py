@@ -25,7 +25,7 @@ from ganspec.tools.quality.extractors import DigitsExtractor, Extractor, make_ex
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_figures, read_figures
 from ganspec.tools.quality.meter import Meter, are_digits
 from ganspec.tools.quality.metrics import WITH_TORCH, require_torchmetrics
-from ganspec.tools.run.reading import load_for
+from ganspec.tools.run.reading import load_for, reading_of
 from ganspec.tools.sampling.generator import Generator, opened, require_images
 
 SAMPLES = 10_000
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"samples, and images where there are so many (default: {SAMPLES:,})",
     )  # fmt: skip
     parser.add_argument("--data", type=Path, metavar="PATH", help="images to compare with; default: the run's own")
+    shared.add_cache(parser)
     parser.add_argument(
         "--extractor", metavar="NAME", default=None,
         help="digits, inception, or the path of a TorchScript file, FILE.pt, which is a program that runs here; "
@@ -159,7 +160,7 @@ def _data(arguments: argparse.Namespace, run: Any) -> Dataset:
     if path is None and not run.system.data.embedded:
         raise UserError(f"{run.system.name}: no data ships with ganspec for it; give the images with --data PATH")
     try:
-        return load_for(run.system, path)
+        return load_for(run.system, path, *reading_of(arguments))
     except DataError as error:
         if arguments.data is not None:
             raise

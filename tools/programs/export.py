@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{arguments.run.resolve().name}-{arguments.network.replace('/', '-')}{_SUFFIXES[kind]}"
     )
     if kind in _FOLDERS:
-        saving.refuse_full(out, _OPTION)
+        saving.refuse_full(out, _OPTION, overwrite=arguments.overwrite)
     else:
         saving.refuse_existing(out, _OPTION, overwrite=arguments.overwrite)
     if kind == "onnx":

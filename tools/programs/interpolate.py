@@ -21,6 +21,7 @@ from ganspec.tools.sampling.generator import Generator
 from ganspec.tools.sampling.numbered import chosen_labels, described_latents
 from ganspec.tools.sampling.walks import PATHS, walk_inputs
 
+_ROWS = 8
 MAX_IMAGES = 10_000  # of one picture, or of all frames of an animation
 
 
@@ -28,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ganspec interpolate`."""
     shared.add_run(parser)
     parser.add_argument(
-        "--rows", type=shared.positive, default=8, metavar="N",
-        help="number of walks: from sample 0 to 1, from 2 to 3, and so on (default: 8)",
+        "--rows", type=shared.positive, metavar="N",
+        help=f"number of walks: from sample 0 to 1, from 2 to 3, and so on (default: {_ROWS})",
     )  # fmt: skip
     parser.add_argument(
         "--through", type=shared.numbers, action="append", metavar="A,B,...",
@@ -88,13 +89,16 @@ def _rows(arguments: argparse.Namespace) -> list[list[int]]:
     Raises:
         UserError: walks are of no or of different length, or of too many images.
     """
-    rows = arguments.through or [[2 * i, 2 * i + 1] for i in range(min(arguments.rows, MAX_IMAGES))]
+    if arguments.rows and arguments.through:
+        raise UserError("--rows and --through exclude each other: each --through is a row")
+    wanted = arguments.rows or _ROWS
+    rows = arguments.through or [[2 * i, 2 * i + 1] for i in range(min(wanted, MAX_IMAGES))]
     if min(map(len, rows)) < 2 or len({len(row) for row in rows}) > 1:
         found = " and ".join(sorted({str(len(row)) for row in rows}, key=int))
         raise UserError(f"--through: expected at least 2 samples, as many in each walk; found {found}")
     if arguments.steps < 2:
         raise UserError("--steps 1: expected at least 2, the two samples themselves")
-    images = (arguments.rows if not arguments.through else len(rows)) * len(rows[0]) * arguments.steps
+    images = (len(rows) if arguments.through else wanted) * len(rows[0]) * arguments.steps
     if images > MAX_IMAGES:
         raise UserError(
             f"these walks have {images:,} images, at most {MAX_IMAGES:,} are drawn; fewer --steps or walks do"

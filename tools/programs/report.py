@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ganspec.spec import SpecError, System, load_system
-from ganspec.spec.description import describe, differences
+from ganspec.spec.description import describe
 from ganspec.spec.text.errors import printable
+from ganspec.spec.training.changes import changes, fixed_differences
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.errors import cannot_write
 from ganspec.tools.programs.show import lines
@@ -52,7 +53,7 @@ def _system(record: dict[str, Any]) -> tuple[System | None, list[str]]:
     recorded = record.get("resolved")
     try:
         system = load_system(record["system"], record["settings"])
-        changed = bool(differences(recorded, describe(system)))
+        changed = _has_changed(record, describe(system))
         why = "has changed since"
     except SpecError:
         system, changed, why = None, True, "cannot be loaded here"
@@ -60,3 +61,20 @@ def _system(record: dict[str, Any]) -> tuple[System | None, list[str]]:
         return system, lines(system)
     said = f"The system {record['system']} {why}; this is what the run recorded when it was started:"
     return None, [said, "", *json.dumps(recorded, indent=1).split("\n")]
+
+
+def _has_changed(record: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Returns: whether a system is another one than its run's, but for what the run says was changed when it was resumed."""
+    recorded, resumed = record.get("resolved"), record.get("resumed")
+    if not isinstance(recorded, dict) or fixed_differences(recorded, now):
+        return True
+    sessions = [session for session in _list(resumed) if isinstance(session, dict)]
+    made = [change for session in sessions for change in _list(session.get("changed")) if isinstance(change, dict)]
+    newest = {str(change.get("key")): change.get("to") for change in made}
+    return any(
+        change["key"] not in newest or newest[change["key"]] != change["to"] for change in changes(recorded, now)
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

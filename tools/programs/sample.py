@@ -78,7 +78,7 @@ def _check(arguments: argparse.Namespace) -> None:
         UserError: something is.
     """
     if arguments.images:
-        saving.refuse_full(arguments.images, "--images DIR")
+        saving.refuse_full(arguments.images, "--images DIR", overwrite=arguments.overwrite)
     elif arguments.npz:
         saving.refuse_existing(arguments.npz, "--npz FILE", overwrite=arguments.overwrite)
     else:
@@ -88,6 +88,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UserError(
                 f"--n {arguments.n:,}: a picture has room for {MAX_GRID:,}; --images DIR or --npz FILE take more"
             )
+    if arguments.columns and (arguments.images or arguments.npz):
+        raise UserError("--columns is of a picture; leave it out with --images and --npz")
     if arguments.n > MAX_SAMPLES:
         raise UserError(f"--n {arguments.n:,}: at most {MAX_SAMPLES:,} samples are drawn at once")
     if not arguments.npz:

@@ -25,7 +25,7 @@ from ganspec.spec.text.errors import printable
 from ganspec.spec.training.changes import changes
 from ganspec.spec.training.options import DRAWS, DTYPES
 from ganspec.tools import backends
-from ganspec.tools.data import Cache, Dataset, NotCached, download
+from ganspec.tools.data import Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
@@ -43,7 +43,7 @@ from ganspec.tools.run.launch import Launch
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
 from ganspec.tools.run.ranks import Silent
-from ganspec.tools.run.reading import cache_at, load_for, processors
+from ganspec.tools.run.reading import load_for, reading_of
 from ganspec.tools.run.resume import FIXED, change_lines, resume
 from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         # What training needs: framework, data, state.
         backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
         path = ranks.in_turn(lambda: _data(arguments, system, folder))
-        data = ranks.in_turn(lambda: load_for(system, path, *_reading(arguments)))
+        data = ranks.in_turn(lambda: load_for(system, path, *reading_of(arguments)))
         start = transfer.state if transfer else None
         state, record = resume(system, folder, options, data, arguments.set) if folder else (start, None)
         batches = record.batches if record else 0
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
             print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
-        ranks.resume_command = folder.resume_command()
+        ranks.resume_command = ranks.from_first(folder.resume_command())
         album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks, watch)
         return training.train(_end(arguments, system))
@@ -215,12 +215,6 @@ def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | Non
     return None
 
 
-def _reading(arguments: argparse.Namespace) -> tuple[Cache | None, int]:
-    """Returns: where decoded images are kept, and the number of processes that decode them."""
-    always = arguments.cache or arguments.cache_to is not None
-    return cache_at(arguments.cache_to, always=always, look_only=arguments.dry_run), arguments.jobs or processors()
-
-
 class _NoDataYet(UserError):
     """There are no data. Training needs some; a dry run goes on without."""
 
@@ -272,7 +266,9 @@ def _dry_run(
     # On which data, from which state.
     backends.load(options["backend"], to_train=True)
     try:
-        data: Dataset | None = load_for(system, _data(arguments, system, folder), *_reading(arguments))
+        data: Dataset | None = load_for(
+            system, _data(arguments, system, folder), *reading_of(arguments, look_only=True)
+        )
     except NotCached as missing:
         data = missing.outline  # one image in every place; nothing is decoded for a rehearsal
         print(missing)

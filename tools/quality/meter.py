@@ -15,7 +15,7 @@ from ganspec.tools.quality.digits import CLASSES, DigitClassifier, as_digits
 from ganspec.tools.quality.diversity import class_figures, diversity, mean_distance
 from ganspec.tools.quality.extractors import Extractor
 from ganspec.tools.quality.figures import Figure, Scalar
-from ganspec.tools.quality.metrics import WITH_TORCH, Features, details, measure
+from ganspec.tools.quality.metrics import Features, details, library_versions, measure
 from ganspec.tools.quality.samples import chosen_images, image_pixels, sample_inputs, sample_pixels
 
 DIVERSE = 500  # samples, and images, whose diversity is measured: its error is about one in a hundred
@@ -64,8 +64,10 @@ class Meter:
             "pixels": "8 bits",
             "seed": seed,
             "weights": weights or ("averaged" if "G" in system.averages else "trained"),
+            "diversity_samples": len(pixels),
+            **details(len(places), count),
             "ganspec_version": __version__,
-            "numpy_version": np.__version__,
+            **library_versions(),
         }
 
     def measure(self, trainer: Any) -> list[Figure]:
@@ -80,22 +82,17 @@ class Meter:
             UserError: a package is missing, there are too few images, or a number is not finite.
         """
         features, pixels = _features(self.extractor, sample_pixels(self.system, trainer, self.inputs))
-        images, samples = len(self.images.features), len(features.features)
-        figures = []
-        for name, value in measure(self.metrics, self.images, features, self.seed).items():
-            protocol = {**self.protocol, **details(name, images, samples)}
-            figures.append((name, value, protocol | (_library_versions() if name in WITH_TORCH else {})))
-        compared = {"samples": len(pixels), "images": min(DIVERSE, images)}
-        figures.append(("diversity", diversity(pixels, self.distance), _without_extractor(self.protocol) | compared))
+        values = measure(self.metrics, self.images, features, self.seed)
+        values["diversity"] = diversity(pixels, self.distance)
         if self.protocol["extractor"] == "digits":
             assert features.logits is not None
-            figures += [(name, value, self.protocol) for name, value in class_figures(features.logits).items()]
-        for name, value, _ in figures:
+            values |= class_figures(features.logits)
+        for name, value in values.items():
             if not np.isfinite(value):
                 raise UserError(
                     f"{name} is {value} after iteration {trainer.iteration}; are the samples numbers at all?"
                 )
-        return [Figure(trainer.iteration, name, value, protocol) for name, value, protocol in figures]
+        return [Figure(trainer.iteration, name, value, self.protocol) for name, value in values.items()]
 
 
 def are_digits(system: System, data: Dataset, classifier: DigitClassifier) -> bool:
@@ -133,13 +130,3 @@ def _features(extractor: Extractor, parts: Iterable[np.ndarray]) -> tuple[Featur
             kept.append(pixels)
     found = Features(np.concatenate(features), np.concatenate(logits) if logits else None)
     return found, np.concatenate(kept)[:DIVERSE]
-
-
-def _without_extractor(protocol: dict[str, Scalar]) -> dict[str, Scalar]:
-    return {key: value for key, value in protocol.items() if not key.startswith("extractor") and key != "resize"}
-
-
-def _library_versions() -> dict[str, Scalar]:
-    from importlib.metadata import version
-
-    return {f"{package}_version": version(package) for package in ("torch", "torchmetrics")}

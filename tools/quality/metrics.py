@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -60,7 +62,9 @@ def measure(metrics: Iterable[str], images: Features, samples: Features, seed: i
     for name in metrics:
         for what, number in (("samples", len(samples.features)), ("images", len(images.features))):
             if number < LEAST[name] and not (name == "is" and what == "images"):
-                raise UserError(f"{name} needs at least {LEAST[name]} {what}, and there are {number}; give more (--n COUNT)")
+                raise UserError(
+                    f"{name} needs at least {LEAST[name]} {what}, and there are {number}; give more (--n COUNT)"
+                )
     if "is" in metrics and samples.logits is None:
         raise UserError("is needs probabilities of classes, and this extractor gives features only; leave it out")
     found: dict[str, float] = {}
@@ -71,19 +75,25 @@ def measure(metrics: Iterable[str], images: Features, samples: Features, seed: i
     return {name: found[name] for name in metrics}
 
 
-def details(metric: str, images: int, samples: int) -> dict[str, int]:
-    """Returns: what the protocol of a metric adds, given the numbers of images and samples."""
-    match metric:
-        case "kid":
-            subset, subsets = _kid_subsets(images, samples)
-            return {"subset": subset, "subsets": subsets}
-        case "is":
-            return {"parts": IS_PARTS}
-        case "precision" | "recall":
-            return {"neighbours": PRECISION_NEIGHBOURS}
-        case "density" | "coverage":
-            return {"neighbours": DENSITY_NEIGHBOURS}
-    return {}
+def details(images: int, samples: int) -> dict[str, int]:
+    """Returns: what metrics add to a protocol, given the numbers of images and samples: the same whichever are measured."""
+    subset, subsets = _kid_subsets(images, samples)
+    return {
+        "kid_subset": subset,
+        "kid_subsets": subsets,
+        "is_parts": IS_PARTS,
+        "precision_neighbours": PRECISION_NEIGHBOURS,
+        "density_neighbours": DENSITY_NEIGHBOURS,
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Returns: the versions of the libraries that compute metrics, of those that are installed."""
+    found = {}
+    for package in ("numpy", "torch", "torchmetrics"):
+        with suppress(PackageNotFoundError):
+            found[f"{package}_version"] = version(package)
+    return found
 
 
 def require_torchmetrics() -> None:

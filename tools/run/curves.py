@@ -14,7 +14,8 @@ from ganspec.tools.reporting.elements import Markup, element
 _STRETCHES = 220  # of a curve; of each the range is drawn, and its last mean
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 452, 12, 148  # of the area of the curve, in a drawing of 460 x 176
 _VIEW = "0 0 460 176"
-_LARGEST = 1e300  # magnitude that is drawn
+LARGEST = 1e300  # magnitude that is drawn
+_LARGEST_TICK = 1e15  # iteration that is written at the axis
 _INNER = (2, 98)  # percentiles between which the axis covers single values; it covers all means
 
 
@@ -37,7 +38,7 @@ def number_curve(name: str, iterations: np.ndarray, values: np.ndarray, window: 
 
     Args:
         name: name of the number.
-        iterations: float64, (rows,), ascending.
+        iterations: float64, (rows,), ascending in a log that nobody has changed.
         values: float64, (rows,), NaN where there is none.
         window: number of rows of which a moving average is the mean.
 
@@ -46,13 +47,13 @@ def number_curve(name: str, iterations: np.ndarray, values: np.ndarray, window: 
     there = np.flatnonzero(np.isfinite(values) & np.isfinite(iterations))
     if not len(there):
         return Markup("")
-    values = np.clip(values, -_LARGEST, _LARGEST)
+    values, iterations = (np.clip(numbers, -LARGEST, LARGEST) for numbers in (values, iterations))
     stretches = [part for part in np.array_split(there, min(_STRETCHES, len(there))) if len(part)]
     ends = np.array([part[-1] for part in stretches])
     means = moving_average(values, window, ends)
     lows, highs = (np.array([pick(values[part]) for part in stretches]) for pick in (np.min, np.max))
     inner = np.percentile(values[there], _INNER)
-    x = _Scale(*_apart(float(iterations[there[0]]), float(iterations[ends[-1]])), _LEFT, _RIGHT)
+    x = _Scale(*_apart(float(iterations[there].min()), float(iterations[there].max())), _LEFT, _RIGHT)
     y = _Scale(*_apart(float(min(inner[0], means.min())), float(max(inner[1], means.max()))), _BOTTOM, _TOP)
     across = [x.at(float(i)) for i in iterations[ends]]
     outline = [*zip(across, highs, strict=True), *reversed(list(zip(across, lows, strict=True)))]
@@ -75,7 +76,7 @@ def figure_curve(name: str, points: Sequence[tuple[int, float]]) -> Markup:
 
     Returns: an SVG element.
     """
-    values = [min(max(value, -_LARGEST), _LARGEST) for _, value in points]
+    values = [min(max(value, -LARGEST), LARGEST) for _, value in points]
     x = _Scale(*_apart(points[0][0], points[-1][0]), _LEFT, _RIGHT)
     y = _Scale(*_apart(min(values), max(values)), _BOTTOM, _TOP)
     places = [(x.at(iteration), y.at(value)) for (iteration, _), value in zip(points, values, strict=True)]
@@ -89,8 +90,8 @@ def figure_curve(name: str, points: Sequence[tuple[int, float]]) -> Markup:
 
 
 def short(value: float) -> str:
-    """Returns: a number in four digits; of one that is a whole number, all of them."""
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
+    """Returns: a number in four digits; of one that is a whole number below 10^9, all of them."""
+    return f"{value:,.0f}" if abs(value) < 1e9 and value == round(value) else f"{value:.4g}"
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
@@ -123,7 +124,7 @@ def _grid(x: _Scale, y: _Scale) -> list[Markup]:
         parts.append(element("line", x1=_LEFT, y1=place, x2=_RIGHT, y2=place, class_="grid"))
         parts.append(element("text", _tick(value), x=_LEFT - 6, y=place + 4, class_="y"))
     for value in ticks(x.low, x.high, 5):
-        if value == round(value):
+        if value == round(value) and abs(value) < _LARGEST_TICK:
             parts.append(element("text", f"{value:,.0f}", x=x.at(value), y=168, class_="m"))
     return parts
 

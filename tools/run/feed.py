@@ -10,6 +10,7 @@ from ganspec.spec.system import System
 from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools.data import Dataset
+from ganspec.tools.data.array_files import release
 from ganspec.tools.errors import UserError
 
 
@@ -81,6 +82,7 @@ class Feed:
         if self.flip:
             mirrored = self.streams.mask(0.5, "data/flip", Position(number), (self.batch,), self.rows)
             pixels[mirrored] = pixels[mirrored, :, :, ::-1]
+        release(self.images)
         x = pixels.astype(self.dtype)
         x *= self.scale
         x += self.low

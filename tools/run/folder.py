@@ -8,6 +8,7 @@
     manifold/LABEL/NNNNNNNN.png       what it makes of all latents of two numbers, where the system says so
     manifold-LABEL.gif, interpolation.png
     metrics.jsonl       figures of the quality of samples
+    warnings.txt        what has gone wrong, if anything has
     tensorboard/        what is recorded, for TensorBoard, if that was asked for
     checkpoints/NNNNNNNN.safetensors  the newest three, or what the system's `run.keep` says (see `keeping`)
     .lock               held while a process trains here (see `lock`)
@@ -22,7 +23,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from ganspec.spec.parts.settings import Keep
+from ganspec.spec.parts.keep import Keep
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.record import RunError, read_record, write_record
 from ganspec.spec.training.runs import checkpoints, numbered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from ganspec.spec.parts.settings import Keep
+from ganspec.spec.parts.keep import Keep
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.tools.errors import UserError
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, Figure

@@ -247,7 +247,7 @@ class Training:
         message = f"out of memory ({self.options['device']}) in iteration {self.trainer.iteration + 1:,}"
         if self.saved >= 0:
             message += f"; the run is safe up to iteration {self.saved:,}"
-            message += f"\nend other programs, then go on with: {self.folder.resume_command()}\nor"
+            message += f"\nend other programs, then go on with: {self.ranks.resume_command or self.folder.resume_command()}\nor"
         else:
             message += ";"
         return UserError(

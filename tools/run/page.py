@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ganspec.tools.quality.figures import LOWER_IS_BETTER, Figure
 from ganspec.tools.reporting.document import document
 from ganspec.tools.reporting.elements import Markup, element, joined
 from ganspec.tools.run.contents import Contents, protocol_of, protocols
-from ganspec.tools.run.curves import figure_curve, number_curve, short
+from ganspec.tools.run.curves import LARGEST, figure_curve, number_curve, short
 
 _MOST_CURVES = 60
 _MOST_ROWS = 40  # of resumed parts, and of figures; the newest ones are kept
@@ -54,16 +55,17 @@ def render_run(run: Contents, title: str, source: str, system: Sequence[str], wi
 
 def _top(run: Contents, title: str, source: str) -> Markup:
     record, last = run.record, _last(run)
-    facts = {"iterations": f"{last['iteration']:,.0f}" if last else "0"}
+    facts = {"iterations": short(last.get("iteration", 0.0))}
     if "epoch" in last:
-        facts["epochs"] = f"{last['epoch']:,.0f}"
+        facts["epochs"] = short(last["epoch"])
     kinds = protocols(run.figures)
     for figure in _newest(run.figures)[:2]:
         which = f", protocol {kinds.index(protocol_of(figure)) + 1}" if len(kinds) > 1 else ""
         facts[f"{_text(figure.metric)} after {figure.iteration:,}{which}"] = short(figure.value)
     facts["backend"] = f"{record['backend']}, {record['device']}"
     if run.written is not None:
-        facts["log last written"] = time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.written)) + " UTC"
+        with suppress(OverflowError, ValueError, OSError):  # a file's time may be any number
+            facts["log last written"] = time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.written)) + " UTC"
     tiles = [element("div", element("dt", name), element("dd", value)) for name, value in facts.items()]
     return joined(
         element("h1", f"ganspec: a training run of {_text(record['system'])}"),
@@ -118,7 +120,7 @@ def _now(run: Contents) -> Markup:
 
 def _rows(classes: Any) -> str:
     """Returns: what is in the rows of real images: classes by name, where the data has them."""
-    return f"in rows of {_text(', '.join(classes))}" if isinstance(classes, list) else "in the rows of the samples"
+    return f"in rows of {_text(', '.join(classes))}" if isinstance(classes, list) else "of the data"
 
 
 def _interpolation(picture: bytes) -> Markup:
@@ -166,7 +168,7 @@ def _numbers(run: Contents, window: int, first: Sequence[str]) -> Markup:
     for name in names[:_MOST_CURVES]:
         values = run.table[:, run.columns.index(name)]
         curve = number_curve(name, run.table[:, 0], values, window)
-        there = values[np.isfinite(values)]
+        there = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
         said = f" {short(float(there[-window:].mean()))}" if len(there) else " was not computed yet"
         caption = element("figcaption", element("b", _text(name)), said)
         drawn.append(element("figure", caption, curve, class_="curve"))
@@ -247,11 +249,20 @@ def _resumed(parts: Any) -> Markup:
         versions = session.get("versions")
         made = versions if isinstance(versions, dict) else {}
         said = ", ".join(f"{_text(name)} {_text(value)}" for name, value in made.items() if value is not None)
-        cells = [element("td", _text(session.get(key, ""))) for key in keys]
+        shown = {key: _text(session.get(key, "")) for key in keys} | {"changed": _changes(session.get("changed", ""))}
+        cells = [element("td", text) for text in shown.values()]
         body.append(element("tr", *cells, element("td", _text(said, 1000), class_="small")))
     table = element("div", element("table", element("thead", head), element("tbody", *body)), class_="scroll")
     few = f", the newest {len(body)} of {len(parts):,}" if len(parts) > len(body) else ""
     return joined(element("h3", f"Resumed{few}"), table)
+
+
+def _changes(made: Any) -> str:
+    """Returns: what was changed on resuming: "optimizers.G.learning_rate: 0.001 became 0.0001"."""
+    if not isinstance(made, list) or not all(isinstance(change, dict) for change in made):
+        return _text(made)
+    lines = (f"{change.get('key')}: {change.get('from')} became {change.get('to')}" for change in made)
+    return _text("; ".join(lines), 1000)
 
 
 def _system(lines: Sequence[str]) -> Markup:

@@ -99,6 +99,17 @@ class Together:
             return flag
         return any(self._news({"flag": True} if flag else {}))
 
+    def from_first(self, text: str) -> str:
+        """Returns: the text that the first process gives; what the others give is ignored.
+
+        Raises:
+            UserError: one of them has failed before.
+        """
+        if self.group is None:
+            return text
+        self._news({"text": str(text)} if self.leads else {})
+        return str(self._first["text"])
+
     def in_turn(self, work: Callable[[], Result]) -> Result:
         """Have the first process of each machine do something, and then the others, which find what it left there.
 

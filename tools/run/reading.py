@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -29,9 +30,18 @@ def cache_at(folder: Path | None, *, always: bool = False, look_only: bool = Fal
     return Cache(folder, always=always, look_only=look_only, say=say)
 
 
-def processors() -> int:
-    """Returns: the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def reading_of(arguments: argparse.Namespace, *, look_only: bool = False) -> tuple[Cache | None, int]:
+    """Settle what --cache, --cache-to and --jobs ask for.
+
+    Args:
+        arguments: what was typed.
+        look_only: whether nothing may be written.
+
+    Returns: where decoded images are kept, and the number of processes that decode them: by default one per processor.
+    """
+    always = arguments.cache or arguments.cache_to is not None
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cache_at(arguments.cache_to, always=always, look_only=look_only), arguments.jobs or processors
 
 
 def load_for(system: System, path: Path | None, cache: Cache | None = None, jobs: int = 1) -> Dataset:
@@ -40,7 +50,7 @@ def load_for(system: System, path: Path | None, cache: Cache | None = None, jobs
     Args:
         system: system whose shape, fit, crop, skip_grey and labels apply. Folders of pictures are classes where it reads y.
         path: path of the data; None for the digits that ship with ganspec.
-        cache: where decoded images are kept that do not fit into memory, see `cache_at`; None for memory only.
+        cache: where decoded images are kept that do not fit into memory, see `reading_of`; None for memory only.
         jobs: number of processes that decode pictures.
 
     Returns: the data set.

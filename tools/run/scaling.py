@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganspec.spec import System, load_system
+from ganspec.spec import load_system
 from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.state import initial_state
 from ganspec.tools import backends
@@ -62,7 +62,8 @@ class Counts:
         operations: operations that are launched, whatever the number of rows.
         exchanges: number of exchanges.
         fixed: bytes of all exchanges whose length does not depend on the number of processes.
-        for_each: further bytes for each process, of what gathers rows, with the system's own batch on each.
+        for_each: further bytes for each process: batch norm gathers a mean and a variance of each.
+        for_each_row: further bytes for each row of each process: minibatch discrimination gathers rows.
     """
 
     batch: int
@@ -71,6 +72,7 @@ class Counts:
     exchanges: int
     fixed: int
     for_each: int
+    for_each_row: int
 
     def seconds(self, devices: int, rows: float, machine: Machine) -> tuple[float, float]:
         """Returns: the time to compute, and the time to exchange, in one iteration.
@@ -83,7 +85,7 @@ class Counts:
         compute = max(self.flops * rows / machine.flops, self.operations * machine.launch)
         if devices == 1:
             return compute, 0.0
-        size = self.fixed + self.for_each * devices * rows / self.batch
+        size = self.fixed + devices * (self.for_each + self.for_each_row * rows)
         waiting = self.exchanges * 2 * math.log2(devices) * machine.latency
         return compute, waiting + 2 * (devices - 1) / devices * size / machine.bandwidth
 
@@ -117,30 +119,31 @@ def count(name: str) -> Counts:
     backends.load("torch")
     counter = importlib.import_module("torch.utils.flop_counter").FlopCounterMode(display=False)
     with counter, _Launched() as launched:
-        _, two = _iterate(name, 2)
-    _, four = _iterate(name, 4)
-    system = load_system(name)
-    # What gathers rows is twice as long for twice as many processes; all else has one length.
-    grows = sum(b - a for a, b in zip(two, four, strict=True)) // 2
+        two = _iterate(name, 2, _ROWS)
+    # bytes(processes, rows) = fixed + processes (for_each + for_each_row rows)
+    four, longer = _iterate(name, 4, _ROWS), _iterate(name, 2, 2 * _ROWS)
+    of_row = (sum(longer) - sum(two)) // (2 * _ROWS)
+    of_process = (sum(four) - sum(two)) // 2 - of_row * _ROWS
     return Counts(
-        system.run.batch,
+        load_system(name).run.batch,
         counter.get_total_flops() / _ROWS,
         launched.count,
         len(two),
-        sum(two) - 2 * grows,
-        grows * system.run.batch // _ROWS,
+        sum(two) - 2 * (of_process + of_row * _ROWS),
+        of_process,
+        of_row,
     )
 
 
-def _iterate(name: str, size: int) -> tuple[System, list[int]]:
-    """Train one iteration as the first of some imagined processes. Returns: the system, and the bytes of each exchange."""
-    system, group = load_system(name, [f"run.batch={size * _ROWS}"]), _Imagined(size)
+def _iterate(name: str, size: int, rows: int) -> list[int]:
+    """Train one iteration as the first of some imagined processes, of so many rows each. Returns: the bytes of each exchange."""
+    system, group = load_system(name, [f"run.batch={size * rows}"]), _Imagined(size)
     state = initial_state(system, 0)
     if system.growth:
         state.iteration = -(-(system.growth.stages - 1) * system.growth.images // system.run.batch)
     trainer = backends.make_trainer("torch", system, 0, state, dtype="float32", ranks=group)
     trainer.iterate(Share(0, size).batches(random_feed(system, 0)))
-    return system, group.bytes
+    return group.bytes
 
 
 class _Launched:
@@ -179,7 +182,7 @@ def table(names: Sequence[str], machine: Machine) -> list[str]:
         "GFLOP per image",
         "operations",
         "exchanges",
-        "MB exchanged",
+        "MB at N = 8",
         *(f"N = {n}" for n in DEVICES[1:]),
     ]
     lines = [" | ".join(["", *header, ""]).strip(), "|---" * len(header) + "|"]
@@ -191,7 +194,7 @@ def table(names: Sequence[str], machine: Machine) -> list[str]:
             f"{c.flops / 1e9:.3g}",
             f"{c.operations:,}",
             f"{c.exchanges}",
-            f"{c.fixed / 1e6:.3g}",
+            f"{(c.fixed + 8 * (c.for_each + c.for_each_row * c.batch)) / 1e6:.3g}",
         ]
         alone = sum(c.seconds(1, c.batch, machine))
         for n in DEVICES[1:]:

@@ -166,7 +166,8 @@ class Board:
 
     def _scalars(self, iteration: int, values: Mapping[str, float], description: str = "") -> Any:
         """Returns: an event of numbers by their tags, with what TensorBoard says of them."""
-        said = {"metadata": self._metadata(summary_description=description)} if description else {}
+        plugin = self._metadata.PluginData(plugin_name="scalars")
+        said = {"metadata": self._metadata(plugin_data=plugin, summary_description=description)} if description else {}
         found = [self._summary.Value(tag=tag, simple_value=float(value), **said) for tag, value in values.items()]
         self.newest.update(dict.fromkeys(values, iteration))
         return self._new(iteration, summary=self._summary(value=found))
@@ -217,10 +218,12 @@ class Board:
         for first in range(0, len(missing), _ROWS):
             some = missing[first : first + _ROWS].tolist()
             self.rows(columns, ([row[0], *("" if math.isnan(value) else value for value in row[1:])] for row in some))
-        for path in self.folder.pictures("samples"):
-            if self.newest.get("samples", -1) < int(path.stem) <= iteration:
+        kept = [("real", 0, self.folder.path / "real.png")]
+        kept += [("samples", int(path.stem), path) for path in self.folder.pictures("samples")]
+        for tag, number, path in kept:
+            if self.newest.get(tag, -1) < number <= iteration:
                 try:
-                    self.picture("samples", int(path.stem), read_regular_file(path, _MAX_PICTURE), path.stat().st_mtime)
+                    self.picture(tag, number, read_regular_file(path, _MAX_PICTURE), path.stat().st_mtime)
                 except (
                     OSError,
                     ValueError,
