@@ -19,7 +19,8 @@ def trained_samples(system, iterations):
     feed = Feed(system, digits, seed=0, dtype="float32")
     for _ in range(iterations):
         trainer.iterate(feed)
-    return as_pixels(system.data, generate(trainer, sample_latents(system, seed=1))), digits.images
+    samples = as_pixels(system.data, generate(trainer, sample_latents(system, seed=1)))
+    return samples.transpose(0, 3, 1, 2), digits.images
 
 
 @pytest.mark.slow
