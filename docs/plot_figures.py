@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from ganspec.tools.quality.figures import NAME, read_figures
 
@@ -42,6 +43,8 @@ def main(out, metric, runs):
         for _, backend, points, _ in drawn:
             axis.plot(*zip(*points, strict=True), label=backend, linewidth=1.3, marker=".", markersize=4)
         axis.set(title=system, xlabel="iteration", ylabel=metric, yscale="log")
+        for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            ticks(ScalarFormatter())
         axis.grid(alpha=0.3, which="both")
         axis.legend()
     picture.savefig(out, dpi=100, metadata={"Software": None})
