@@ -11,19 +11,16 @@ import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
 from ganspec.impl_torch.draws import Draws
+from ganspec.impl_torch.evaluation import Evaluation
 from ganspec.impl_torch.gradients import gradients_of
-from ganspec.impl_torch.mode import Mode
 from ganspec.impl_torch.moving import Moving
-from ganspec.impl_torch.network import evaluate_layers, outputs_of
-from ganspec.impl_torch.operations import evaluate as evaluate_operation
+from ganspec.impl_torch.network import outputs_of
 from ganspec.impl_torch.ranks import EXCHANGED, Ranks
 from ganspec.impl_torch.trained import TrainedNetwork
-from ganspec.spec.network.architecture import Layer
 from ganspec.spec.parts.settings import Decay
-from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch, check_inputs, in_native_order
-from ganspec.spec.training.draws import DrawSource, LiveDraws
+from ganspec.spec.training.draws import DrawSource
 from ganspec.spec.training.ranks import Group, check_share
 from ganspec.spec.training.results import Layers, StepResult
 from ganspec.spec.training.state import (
@@ -88,11 +85,9 @@ class Trainer:
             {name: self.networks[name].parts(architecture) for name, architecture in stage.networks.items()}
             for stage in system.stages
         ]
-        self.carried: dict[str, Array] = {}
-        self.reports: dict[str, Array] = {}
+        self._evaluation = Evaluation(system, self.networks, self.draws, self.context, self.ranks)
+        self.carried, self.reports = self._evaluation.carried, self._evaluation.reports
         self.iteration = 0
-        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, self.context.array, share.size if share else 1)
-        self._kept: dict[str, Any] = {}
         self.load(state if state is not None else initial_state(system, seed))
 
     def iterate(
@@ -121,8 +116,7 @@ class Trainer:
 
     def repeats(self) -> Iterator[tuple[int, int]]:
         """Yields: every repeat of every step of an iteration, as (step, repeat); each must be done before the next."""
-        self._alive.start_iteration()
-        self._kept.clear()
+        self._evaluation.start_iteration()
         yield from self._stage.plan.repeats(self.iteration, self._report)
 
     def compute(self, step: int, repeat: int, next_batch: NextBatch, *, keep_layers: bool = False) -> StepResult:
@@ -144,11 +138,11 @@ class Trainer:
         layers: Layers | None = {} if keep_layers else None
         self._stage.plan.check_place(step, repeat, self.iteration)
         planned, at = self._stage.plan.steps[step], Position(self.iteration, step, repeat)
-        self._alive.start_repeat(at, next_batch)
+        self._evaluation.start_repeat(at, next_batch)
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         with self._moving():
-            values = self._evaluate(planned, at, layers)
+            values = self._evaluation.values(planned, at, layers)
             gradients, *others = gradients_of(planned, values, self.networks, layers)
         if self.ranks is not None:
             gradients = self.ranks.average(gradients)
@@ -190,7 +184,7 @@ class Trainer:
         """
         check_inputs(self._stage.networks["G"], inputs)
         with torch.no_grad():
-            inside = self._network("G", [self.context.array(a) for a in inputs], False, None, averaged=True)
+            inside = self._evaluation.looked_at("G", [self.context.array(a) for a in inputs], self.iteration)
         return to_numpy(next(iter(outputs_of(self._stage.networks["G"], inside).values())))
 
     def state(self) -> TrainingState:
@@ -220,8 +214,9 @@ class Trainer:
         for name in self.system.optimizers:
             optimizer = self.networks[name].optimizer
             optimizer.updates, optimizer.learning_rate = state.updates[name], state.learning_rates[name]
-        self.carried = {name: self.context.array(a) for name, a in state.of("carried").items()}
-        self.reports = {name: self.context.array(a) for name, a in state.of("reports").items()}
+        for kind, numbers in (("carried", self.carried), ("reports", self.reports)):
+            numbers.clear()
+            numbers.update({name: self.context.array(a) for name, a in state.of(kind).items()})
 
     @property
     def learning_rates(self) -> dict[str, float]:
@@ -238,94 +233,12 @@ class Trainer:
     def _stage(self) -> Stage:
         return self.system.stages[self.system.at(self.iteration)[0]]
 
-    def _evaluate(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
-        values: list[Any] = [None] * len(planned.nodes)
-
-        def finish(i: int) -> Any:
-            values[i] = self._finished(i, planned, at, values, layers)
-            return values[i]
-
-        if self.ranks is not None:
-            self.ranks.fill(values, planned, finish)
-        else:
-            for i in range(len(values)):
-                finish(i)
-        return values
-
-    def _finished(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
-        """The value of a node: with a graph where a gradient needs one, kept where a later step reads it."""
-        with torch.set_grad_enabled(i in planned.tracked or i in planned.trained_later):
-            value = self._value(i, planned, at, values, layers)
-        for name in (name for name, node in planned.keeps.items() if node == i):  # for a later step
-            self._kept[name] = value if i in planned.trained_later else self.context.constant(value)
-        # What an earlier step kept with its graph has none here, nor has what is made of it.
-        if i not in planned.tracked and not isinstance(value, float):
-            value = self.context.constant(value)
-        # An output of a network, behind no layer with weights, has no graph though the network is trained.
-        graphless = i in planned.tracked and isinstance(value, Array) and not value.requires_grad
-        if i in planned.leaves or (graphless and planned.nodes[i].op in ("network", "output")):
-            value = value.detach().requires_grad_()
-        return value
-
-    def _value(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
-        node = planned.nodes[i]
-        inputs = [values[j] for j in node.inputs]
-        match node.op:
-            case "draw":
-                return self._alive[node.value]
-            case "carried":
-                return self.carried[node.value]
-            case "recall":
-                return self.reports[node.value]
-            case "kept":
-                return self._kept[node.value]
-            case "network":
-                where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
-                trained = node.value in planned.step.update or i in planned.trained_later
-                with self.context.lowered():
-                    inside = self._network(node.value, inputs, node.training, where, trained, apart=layers is not None)
-                if layers is not None:
-                    layers[i] = {layer.name: inside[layer.name] for layer in self._stage.networks[node.value].layers}
-                outputs = outputs_of(self._stage.networks[node.value], inside)
-                return outputs if node.shape is None else next(iter(outputs.values()))
-        if self.ranks is not None:
-            return self.ranks.evaluate(planned, i, inputs)
-        return evaluate_operation(node, inputs, i in planned.tracked)
-
     def _report(self, name: str) -> float:
         value = self.reports[name]
         return float(to_numpy(value if self.ranks is None else self.ranks.first(value)))
 
     def _moving(self) -> contextlib.AbstractContextManager[Any]:
         return Moving(self._factors) if self._factors else contextlib.nullcontext()
-
-    def _noise(self, name: str, at: Position) -> Array:
-        return self.draws.symbol(name, self._stage.symbols[name], at, self.system.run.batch)
-
-    def _network(
-        self,
-        name: str,
-        inputs: list[Array],
-        training: bool,
-        at: Position | None,
-        updated: bool = False,
-        averaged: bool = False,
-        apart: bool = False,
-    ) -> dict[str, Array]:
-        network = self.networks[name]
-        fade = self.system.at(self.iteration)[1]
-
-        def mask(layer: Layer, shape: tuple[int, ...], like: Array) -> Array:
-            assert at is not None
-            return self.draws.mask(name, layer, at, shape)
-
-        parameters, statistics = network.parameters if updated else network.frozen_parameters, network.statistics
-        if averaged:  # for looking, which leaves all as it is: spectral norm moves statistics in inference, too
-            parameters, statistics = (network.averages or a for a in (parameters, statistics))
-            statistics = {path: a.clone() for path, a in statistics.items()}
-        ranks = self.ranks if at is not None else None  # looking is one process's own business
-        mode = Mode(training, mask, fade, self.context.floating, ranks)
-        return evaluate_layers(self._stage.networks[name], parameters, statistics, inputs, mode, apart=apart)
 
 
 def _copy(source: np.ndarray, target: Array) -> None:

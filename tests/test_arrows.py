@@ -42,8 +42,6 @@ LONGER = {
     ),
     "tools/porting/architecture_layers.py": (390, "one rule for each function of Chainer, side by side"),
     "spec/plan/builder.py": (320, "what every name can mean and how it is misused, in one walk"),
-    "impl_torch/trainer.py": (350, "the protocol of training in one class: all that an iteration does, in order"),
-    "impl_chainer/trainer.py": (350, "the protocol of training in one class: all that an iteration does, in order"),
     "spec/text/formula.py": (320, "tree, parser and rendering of one grammar, side by side"),
 }
 

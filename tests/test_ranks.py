@@ -273,6 +273,8 @@ def test_counted_exchanges_are_numbers_and_gradients_and_what_batch_norm_takes()
     assert counts.for_each_row == 0, "no layer gathers rows"
     assert 4 * parameters < counts.fixed < 4 * parameters + 100
     channels = sum(layer.shape[0] for layer in system.networks["G"].layers if layer.kind == "batch_norm")
-    assert counts.for_each == 4 * 2 * channels * 2, "forwards once, for both steps see the same fakes, and backwards once"
+    assert counts.for_each == 4 * 2 * channels * 2, (
+        "forwards once, for both steps see the same fakes, and backwards once"
+    )
     forward = 6 * parameters / len(system.networks)  # two operations for each weight, forwards and twice backwards
     assert counts.flops > forward
