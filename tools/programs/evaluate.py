@@ -25,6 +25,7 @@ from ganspec.tools.quality.extractors import DigitsExtractor, Extractor, make_ex
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_figures, read_figures
 from ganspec.tools.quality.meter import Meter, are_digits
 from ganspec.tools.quality.metrics import WITH_TORCH, require_torchmetrics
+from ganspec.tools.run.links import check_appended
 from ganspec.tools.run.reading import load_for, reading_of
 from ganspec.tools.sampling.generator import Generator, opened, require_images
 
@@ -88,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.n > MAX_MEASURED:
         raise UserError(f"--n {arguments.n:,}: at most {MAX_MEASURED:,} samples are measured at once")
     before = read_figures(arguments.run / NAME)
+    if not arguments.no_record:
+        check_appended(arguments.run / NAME)
     against = before if arguments.against is None else _figures_of(arguments.against)
     iterations = _iterations(arguments.run, arguments.checkpoint)
     if not set(metrics).isdisjoint(WITH_TORCH):
