@@ -187,7 +187,7 @@ def _data(arguments: argparse.Namespace, run: Any) -> Dataset:
 def _extractor(
     arguments: argparse.Namespace, system: System, data: Dataset, backend: str
 ) -> tuple[Extractor | None, str]:
-    """Returns: the extractor that is asked for, by default the digit classifier where the data are digits; or why there is none."""
+    """Returns: the extractor that is asked for, by default the digit classifier where data are digits; or why there is none."""
     if arguments.extractor is not None:
         extractor = make_extractor(
             arguments.extractor,

@@ -50,8 +50,9 @@ def differing_keys(new: Figure, old: Figure) -> tuple[list[str], list[str]]:
 
     First those that forbid comparing, then those of versions.
     """
-    one, other = ({k: v for k, v in each.protocol.items() if concerns(k, each)} for each in (new, old))
-    keys = [key for key in dict.fromkeys([*one, *other]) if one.get(key, _ABSENT) != other.get(key, _ABSENT)]
+    one, other = new.protocol, old.protocol
+    known = [key for key in dict.fromkeys([*one, *other]) if concerns(key, new) or concerns(key, old)]
+    keys = [key for key in known if one.get(key, _ABSENT) != other.get(key, _ABSENT)]
     return [k for k in keys if not k.endswith(_VERSION)], [k for k in keys if k.endswith(_VERSION)]
 
 
