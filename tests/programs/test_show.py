@@ -86,7 +86,7 @@ def test_checkpoints_and_metrics_are_shown_in_words(capsys):
     assert here("show", "gan_mlp_mnist") == 0
     assert "  of the checkpoints are kept: the newest 3\n" in capsys.readouterr().out
     keep = "run.keep={ last = 2, every = 10000, best = 'fid' }"
-    metrics = "run.metrics={ measure = ['fid', 'kid'], every = 500, images = 2000 }"
+    metrics = "run.metrics={ measure = ['fid', 'kid'], every = 500, images = 2000, extractor = 'digits' }"
     assert here("show", "gan_mlp_mnist", "--set", keep, "--set", metrics) == 0
     shown = capsys.readouterr().out
     assert "of the checkpoints are kept: the newest 2 and those of every 10,000 iterations and the best fid\n" in shown
