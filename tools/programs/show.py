@@ -135,9 +135,9 @@ def _run(system: System) -> list[str]:
         kept.append(f"the best {run.keep.best}")
     text.append(f"  of the checkpoints are kept: {' and '.join(kept)}")
     if metrics := run.metrics:
-        features = f", features from {metrics.extractor}" if metrics.extractor else ""
+        names, features = ", ".join(metrics.measure), metrics.extractor or "digits, where the data are digits"
         text.append(
-            f"  measured every {metrics.every:,} iterations: {', '.join(metrics.measure)}, of {metrics.images:,} samples{features}"
+            f"  measured every {metrics.every:,} iterations: {names}, of {metrics.images:,} samples, features from {features}"
         )
     if manifold:
         text.append(
