@@ -50,7 +50,7 @@ def whole_system(name: str, settings: Iterable[str], *, reduced: bool) -> tuple[
     Table(small, file.file, "reduced", problems := Problems())  # notes a value that is not a table
     problems.stop_if_any()
     if reduced:
-        data = laid_over(data, small, f"{file.file}: reduced")
+        data = laid_over(data, small, f"{file.file}: reduced", revives=False)
     typed: dict[str, Any] = {}
     changed = data
     for setting in settings:
@@ -218,29 +218,34 @@ def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def laid_over(data: dict[str, Any], changes: dict[str, Any], where: str) -> dict[str, Any]:
+def laid_over(data: dict[str, Any], changes: dict[str, Any], where: str, *, revives: bool = True) -> dict[str, Any]:
     """Lay the keys of one layer over those below.
 
     Args:
         data: keys below.
         changes: keys of the layer.
         where: origin of the layer, for messages.
+        revives: whether any keys of a table bring it back that is "none" below, see `merged`.
 
     Returns: all keys, without the constants of `data` that only a replaced value mentioned.
 
     Raises:
         SpecError: a key lies inside a value that is not a table.
     """
-    return _without_orphans(merged(data, changes, where), data, changes)
+    return _without_orphans(merged(data, changes, where, revives=revives), data, changes)
 
 
-def merged(data: Any, changes: Any, where: str) -> Any:
-    """Returns: `data` with `changes` laid over it, table by table."""
+def merged(data: Any, changes: Any, where: str, *, revives: bool = True) -> Any:
+    """Lay keys over others, table by table.
+
+    Keys of a table that is "none" below bring it back, with these keys alone. Where `revives` is false they are sizes of
+    something that is no longer there, and only a whole table, with `use` or `sample`, brings it back.
+    """
     if not isinstance(changes, dict):
         return changes
     # Bring both to tables.
     if data == "none":
-        if not {"use", "sample"} & set(changes):
+        if not revives and not {"use", "sample"} & set(changes):
             return data  # left out, with all that is in it
         data = {}
     if isinstance(data, str):
@@ -257,7 +262,7 @@ def merged(data: Any, changes: Any, where: str) -> Any:
     laid = {key: value for key, value in data.items() if rivals.get(key) not in changes}
     # Lay each value over the one below.
     for key, value in changes.items():
-        laid[key] = merged(laid[key], value, where) if key in laid else value
+        laid[key] = merged(laid[key], value, where, revives=revives) if key in laid else value
     return laid
 
 

@@ -153,7 +153,9 @@ def read_optimizers(
             schedules[n] = schedule
     overridden = [k for k in shared if networks and all(isinstance(own.get(n), dict) and k in own[n] for n in networks)]
     for k in overridden:
-        table.note(k, "every network has its own value, so this one changes nothing")
+        own_keys = ", ".join(table.path(f"{n}.{k}") for n in networks)
+        message = "every network has its own value, so this one changes nothing"
+        table.note(k, message, f"change the networks' values: {own_keys}")
     return optimizers, schedules
 
 

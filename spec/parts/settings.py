@@ -200,7 +200,7 @@ def read_run(table: Table) -> Run:
     if "epochs" in table and "iterations" in table:
         table.note("iterations", "a run is counted in epochs or in iterations, not in both")
     later = None
-    if (own := table.optional("samples_later")) is not None:
+    if (own := table.optional("samples_later", removable=True)) is not None:
         later = (own.size("after"), own.size("every"))
         own.close()
     counted = "iterations" if "iterations" in table else "epochs"
@@ -267,7 +267,9 @@ def read_averages(outer: Table, networks: Iterable[str]) -> dict[str, float]:
 
     Returns: the decay of each network's moving average; networks without one are absent.
     """
-    table, networks = outer.table("averages", {}), list(networks)
+    if (table := outer.optional("averages", removable=True)) is None:
+        return {}
+    networks = list(networks)
     for name in table.data:
         if name not in networks:
             message = f"there is no network '{name}' with parameters: {expected_one_of(networks)}"

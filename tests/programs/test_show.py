@@ -3,6 +3,7 @@
 import pytest
 
 from ganspec.spec import load_system, system_names
+from ganspec.tools.programs.show import lines
 from support.programs import here
 
 
@@ -63,6 +64,33 @@ def test_growth_is_shown_from_where_it_starts(capsys):
         line in shown
         for line in ("stage 1, before the start", "stage 2, from iteration 0\n", "stage 3, from iteration 12,500\n")
     )
+
+
+RUN_AND_DATA = [
+    "run.keep={ last = 7 }", "run.keep={ last = 3, every = 1000 }", "run.keep={ last = 3, best = 'fid' }",
+    "run.metrics={ measure = ['fid', 'kid'], every = 500, images = 2000 }", "run.grid=[3, 4]", "run.batch=7",
+    "run.epochs=7", "run.samples_every=7", "run.samples_from=7", "run.samples_later={ after = 7, every = 70 }",
+    "run.checkpoint_every=7", "run.moving_average=7", "data.range=[0, 2]", "data.fit=resize",
+    "data.skip_grey=true", "data.leftover=drop", "data.first_pass=in_order", "data.crop=centre", "data.flip=true",
+    "data.dataset=lfw",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", RUN_AND_DATA)
+def test_every_key_of_run_and_data_is_shown(setting):
+    name = "dcgan_cifar10"
+    assert lines(load_system(name, [setting])) != lines(load_system(name))
+
+
+def test_checkpoints_and_metrics_are_shown_in_words(capsys):
+    assert here("show", "gan_mlp_mnist") == 0
+    assert "  of the checkpoints are kept: the newest 3\n" in capsys.readouterr().out
+    keep = "run.keep={ last = 2, every = 10000, best = 'fid' }"
+    metrics = "run.metrics={ measure = ['fid', 'kid'], every = 500, images = 2000, extractor = 'digits' }"
+    assert here("show", "gan_mlp_mnist", "--set", keep, "--set", metrics) == 0
+    shown = capsys.readouterr().out
+    assert "of the checkpoints are kept: the newest 2 and those of every 10,000 iterations and the best fid\n" in shown
+    assert "measured every 500 iterations: fid, kid, of 2,000 samples, features from digits\n" in shown
 
 
 def test_systems_are_listed_in_a_table_with_data_set_and_title(capsys):

@@ -12,6 +12,7 @@ from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import counted, printable
 from ganspec.spec.text.formula import render
+from ganspec.tools.run.keeping import NEWEST
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +107,11 @@ def _growth(system: System, growth: Growth) -> list[str]:
 def _data(data: Data) -> list[str]:
     text = ["data", f"  {format_shape(data.shape)} in [{data.range[0]:g}, {data.range[1]:g}], other sizes: {data.fit}"]
     text += [f"  {data.labels} labels"] if data.labels else []
+    text += ["  cut to the largest part in the centre of the shape's ratio"] if data.crop == "centre" else []
+    text += ["  each image is mirrored with probability 1/2"] if data.flip else []
     text += ["  grey images are skipped"] if data.skip_grey else []
+    order = "; the first epoch in the order of the data" if data.first_pass == "in_order" else ""
+    text.append(f"  images left over at an epoch's end: {data.leftover}{order}")
     text += [f"  --download fetches {data.dataset}, which the source trains on"] if data.dataset else []
     text += [f"  when no data is given: the {data.embedded} that ship with ganspec"] if data.embedded else []
     return text
@@ -123,11 +128,17 @@ def _run(system: System) -> list[str]:
         f"  samples every {run.samples_every:,} iterations{since}{later}, {run.grid[0]} rows of {run.grid[1]}",
         f"  a checkpoint every {run.checkpoint_every:,}; plots show means of {run.moving_average:,}",
     ]
-    if keep := run.keep:
-        further = [f"those of every {keep.every:,} iterations"] * bool(keep.every) + [f"the best {keep.best}"] * bool(
-            keep.best
+    kept = [f"the newest {run.keep.last if run.keep else NEWEST}"]
+    if run.keep and run.keep.every:
+        kept.append(f"those of every {run.keep.every:,} iterations")
+    if run.keep and run.keep.best:
+        kept.append(f"the best {run.keep.best}")
+    text.append(f"  of the checkpoints are kept: {' and '.join(kept)}")
+    if metrics := run.metrics:
+        names, features = ", ".join(metrics.measure), metrics.extractor or "digits, where the data are digits"
+        text.append(
+            f"  measured every {metrics.every:,} iterations: {names}, of {metrics.images:,} samples, features from {features}"
         )
-        text.append(f"  of the checkpoints are kept: {' and '.join([f'the newest {keep.last}', *further])}")
     if manifold:
         text.append(
             f"  with the samples, the manifold of G: {manifold.side}x{manifold.side} quantiles of its latent, "

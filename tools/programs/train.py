@@ -34,6 +34,7 @@ from ganspec.tools.programs import options as shared
 from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal, tensorboard
 from ganspec.tools.run.album import Album
+from ganspec.tools.run.alike import found, settled
 from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
@@ -107,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         system = _system(arguments, folder)
         options = _options(arguments, folder)
         transfer = initial.transfer(arguments, system, options, folder)
+        ranks.check_alike(settled(system, options, _end(arguments, system)))
         ranks.check(system, options["backend"], options["device"])
         if arguments.dry_run:
             ranks.require_one("--dry-run")
@@ -118,6 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
         data = ranks.in_turn(lambda: load_for(system, path, *reading_of(arguments)))
         start = transfer.state if transfer else None
         state, record = resume(system, folder, options, data, arguments.set) if folder else (start, None)
+        ranks.check_alike(*found(data, state))
         batches = record.batches if record else 0
         feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
         numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}

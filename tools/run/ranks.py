@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from ganspec.spec.text.errors import SpecError
 from ganspec.spec.training.ranks import RanksError, Share, check_share
 from ganspec.spec.training.state import TrainingState
 from ganspec.tools.errors import FAILED, UserError
+from ganspec.tools.run.alike import differing
 from ganspec.tools.run.launch import Launch
 
 Result = TypeVar("Result")
@@ -123,6 +124,28 @@ class Together:
         done = work()
         self.settle()
         return done
+
+    def check_alike(self, facts: Mapping[str, Any], shown: Mapping[str, str] | None = None) -> None:
+        """Compare what each process was started with.
+
+        Args:
+            facts: what must be the same in all, values that JSON has, and tables of such, by the name that the user knows.
+            shown: texts that messages show in place of some of the facts.
+
+        Raises:
+            UserError: they differ.
+        """
+        if self.group is None:
+            return
+        own = json.loads(json.dumps(facts))
+        digests = {name: hashlib.sha256(json.dumps(v, sort_keys=True).encode()).hexdigest() for name, v in own.items()}
+        if len({json.dumps(each["digests"], sort_keys=True) for each in self._news({"digests": digests})}) == 1:
+            return
+        found = [
+            each["facts"]
+            for each in self._news({"facts": {n: [digests[n], (shown or {}).get(n, v)] for n, v in own.items()}})
+        ]
+        raise UserError(differing(found))
 
     def check_same(self, of: Callable[[], TrainingState]) -> None:
         """Compare the state of all processes, bit for bit.
