@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ganspec.spec.training.checkpoint import CheckpointError
+from ganspec.spec.training.checkpoint import read_record as read_checkpoint_record
 from ganspec.spec.training.record import RunError, read_record, read_regular_file
 from ganspec.spec.training.runs import checkpoints, numbered
 from ganspec.tools.errors import UserError
@@ -41,6 +43,7 @@ class Contents:
         figures: what was measured of the quality of samples.
         written: seconds since 1970 when the log was written last; None without a log.
         newest: iteration of the newest checkpoint; None without one.
+        epochs: number of epochs that were complete at the newest row of the log; None where the folder does not say it.
         real: picture of real images; None where there is none. The same of `interpolation`.
         samples: iteration and picture of some of the samples, in order; the first and the newest ones are among them.
         drawn: number of pictures of samples that the folder has.
@@ -55,6 +58,7 @@ class Contents:
     figures: list[Figure] = field(default_factory=list)
     written: float | None = None
     newest: int | None = None
+    epochs: int | None = None
     real: bytes | None = None
     interpolation: bytes | None = None
     samples: list[tuple[int, bytes]] = field(default_factory=list)
@@ -77,6 +81,7 @@ def read_contents(path: Path) -> Contents:
     except RunError as error:
         raise UserError(str(error)) from None
     _read_numbers(found)
+    found.epochs = _epochs(found)
     found.real, found.interpolation = (_picture(path / f"{name}.png", found) for name in ("real", "interpolation"))
     _read_samples(found)
     _read_manifolds(found)
@@ -102,6 +107,22 @@ def _read_numbers(found: Contents) -> None:
         found.newest = max(checkpoints(found.path), default=None)
     except RunError as error:
         found.notes.append(str(error))
+
+
+def _epochs(found: Contents) -> int | None:
+    """Returns: epochs that are complete, from the number of batches in a checkpoint, else from the log."""
+    if not len(found.table) or "epoch" not in found.columns:
+        return None
+    iteration, before = found.table[-1, 0], found.table[-1, found.columns.index("epoch")]
+    size, known = found.record.get("images_per_epoch"), int(before) if np.isfinite(before) else None
+    if found.newest is None or size is None or found.newest != iteration:
+        return known  # those that were complete when the iteration began
+    try:
+        _, record = read_checkpoint_record(checkpoints(found.path)[found.newest])
+    except (CheckpointError, RunError, KeyError):
+        return known
+    batch = record.description.get("batch")
+    return record.batches * batch // int(size) if isinstance(batch, int) else known
 
 
 def _read_samples(found: Contents) -> None:
