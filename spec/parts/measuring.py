@@ -20,13 +20,13 @@ class Measuring:
         measure: names of metrics.
         every: number of iterations between two measurements.
         images: number of samples, and of images with which they are compared.
-        extractor: what turns images into features.
+        extractor: what turns images into features; None for the digit classifier, where the data are digits.
     """
 
     measure: tuple[str, ...]
     every: int
     images: int
-    extractor: str
+    extractor: str | None
 
 
 def read_measuring(outer: Table) -> Measuring | None:
@@ -39,11 +39,12 @@ def read_measuring(outer: Table) -> Measuring | None:
             table.note("measure", f"unknown metric '{name}': {expected_one_of(METRICS)}", did_you_mean(name, METRICS))
     if "measure" in table and not names:
         table.note("measure", f"measures nothing: {expected_one_of(METRICS)}", "name some, or leave out the table")
+    extractor = table.choice("extractor", EXTRACTORS, "digits")
     measuring = Measuring(
         tuple(dict.fromkeys(names)),
         table.size("every"),
         table.size("images", least=10, most=MAX_MEASURED),
-        table.choice("extractor", EXTRACTORS, "digits"),
+        extractor if "extractor" in table else None,
     )
     table.close()
     return measuring

@@ -17,7 +17,7 @@ import pytest
 
 from ganspec.spec import load_system
 from ganspec.tools import data
-from ganspec.tools.data import bounds, cache, decoders, pictures
+from ganspec.tools.data import bounds, cache, cache_check, decoders, pictures
 from ganspec.tools.run.feed import Feed
 
 GOLDEN = tomllib.loads((Path(__file__).parent / "messages_cache.toml").read_text())
@@ -174,7 +174,8 @@ def test_each_request_has_an_entry_of_its_own(other, write, some, kept, tmp_path
 
 def rewritten(folder, **changes):
     path = folder / "entry.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    kept = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps(kept | {"digest": cache_check.digest_of(kept)}))
 
 
 DAMAGES = {

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ganspec.tools.data import embedded_digits, load
-from ganspec.tools.quality.comparing import best_match, comparison
-from ganspec.tools.quality.figures import Figure, append_figures, read_figures
+from ganspec.tools.errors import UserError
+from ganspec.tools.quality.comparing import best_match, comparison, differing_keys, incomparable
+from ganspec.tools.quality.figures import LOWER_IS_BETTER, Figure, append_figures, read_figures
+from ganspec.tools.quality.labels import check_names
+from ganspec.tools.quality.meter import Meter
+from ganspec.tools.sampling.generator import opened
 from support.programs import SMALL, here
 
 GOLDEN = tomllib.loads((Path(__file__).parent / "evaluate_messages.toml").read_text())
@@ -84,7 +89,14 @@ def test_another_protocol_is_named_instead_of_compared(run: Path, capsys: pytest
     assert here("evaluate", run, *OURS, "--n", 30) == 0
     assert here("evaluate", run, *OURS, "--n", 40, "--seed", 1, "--no-record") == 0
     out = capsys.readouterr().out
-    assert "not comparable: samples 30 there, 40 here, images 30 there, 40 here, seed 0 there, 1 here, " in out
+    (line,) = [line for line in out.splitlines() if "not comparable" in line]  # once, not in each row
+    features, all_of_them = "precision, recall, density, coverage", "precision, recall, density, coverage, diversity"
+    assert line == (
+        f"not comparable with iteration 4: {all_of_them}, classes, class_entropy: "
+        f"samples 30 there, 40 here ({features}, classes, class_entropy); images 30 there, 40 here ({features}); "
+        "seed 0 there, 1 here; diversity_samples 30 there, 40 here (diversity); diversity_images 30 there, 40 here (diversity)"
+    )
+    assert "is better;" not in out
     assert len({f.protocol["samples"] for f in read_figures(run / "metrics.jsonl")}) == 1
 
 
@@ -106,9 +118,36 @@ def test_versions_alone_do_not_forbid_comparing_but_are_noted() -> None:
     new = Figure(2, "fid", 2.0, {"samples": 10, "torch_version": "2.10"})
     assert comparison(new, old) == "2.5 (other versions: torch)"
     other = Figure(2, "fid", 2.0, {"samples": 20, "torch_version": "2.9"})
-    assert comparison(other, old) == "not comparable: samples 10 there, 20 here"
+    assert comparison(other, old) is None
+    assert list(incomparable([(other, old), (new, None)])) == [
+        "not comparable with iteration 1: fid: samples 10 there, 20 here"
+    ]
     assert best_match(new, [old, other]) is old
     assert best_match(new, [Figure(1, "kid", 2.5, new.protocol)]) is None
+
+
+def test_only_keys_that_concern_a_metric_forbid_comparing() -> None:
+    protocol = {"samples": 600, "images": 600, "extractor": "digits", "diversity_samples": 500, "kid_subset": 600}
+    other = protocol | {"samples": 700, "kid_subset": 700, "is_parts": 5, "density_neighbours": 6}
+    differing = {m: differing_keys(Figure(1, m, 1.0, other), Figure(1, m, 1.0, protocol))[0] for m in LOWER_IS_BETTER}
+    assert differing == {
+        "fid": ["samples"],
+        "kid": ["samples", "kid_subset"],
+        "is": ["samples", "is_parts"],
+        "precision": ["samples"],
+        "recall": ["samples"],
+        "density": ["samples", "density_neighbours"],
+        "coverage": ["samples", "density_neighbours"],
+        "diversity": [],
+        "classes": ["samples"],
+        "class_entropy": ["samples"],
+    }
+
+
+def test_images_concern_the_classes_of_samples_only_by_their_labels() -> None:
+    for labels, differing in (({}, []), ({"labels": "of the images"}, ["data"])):
+        one, two = (Figure(1, "classes", 3.0, labels | {"data": data}) for data in ("a", "b"))
+        assert differing_keys(one, two)[0] == differing
 
 
 # Words of the command line after RUN.
@@ -154,3 +193,92 @@ def test_data_that_moved_are_asked_for(run: Path, capsys: pytest.CaptureFixture[
     (run / "run.json").write_text(json.dumps(record | {"data": str(run / "gone.npz")}))
     assert here("evaluate", run, *OURS) == 2
     assert "the data that the run was trained on; give their place with --data PATH" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def conditional_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns: the folder of a conditional run on digits of three classes, which nobody may change."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("conditional")
+    digits = load(embedded_digits(), shape=(1, 28, 28), fit="exact")
+    few = np.flatnonzero(digits.labels < 3)[:60]
+    np.savez(folder / "three.npz", images=digits.images[few, 0], labels=digits.labels[few])
+    sevens = np.flatnonzero(digits.labels == 7)[:40]
+    np.savez(folder / "sevens.npz", images=digits.images[sevens, 0], labels=digits.labels[sevens])
+    np.savez(folder / "all.npz", images=digits.images[:60, 0], labels=digits.labels[:60])
+    np.savez(folder / "unlabelled.npz", images=digits.images[few, 0])
+    ones = few[digits.labels[few] == 1]
+    np.savez(folder / "ones.npz", images=digits.images[ones, 0], labels=digits.labels[ones])
+    small = ["networks.G.width=6", "networks.G.latent=3", "networks.D.width=5", "run.batch=4", "constants.labels=3"]
+    asked = ["--data", folder / "three.npz", "--out", folder / "run", "--iterations", 1]
+    assert here("train", "cgan_mlp_mnist", *(f"--set={setting}" for setting in small), *asked) == 0
+    return folder / "run"
+
+
+def evaluate_on(run: Path, data: str, *more: str) -> int:
+    path = run.parent / data
+    return here("evaluate", run, "--metrics", "coverage", "--n", 20, "--no-record", "--json", "--data", path, *more)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"), [("sevens.npz", "the label 7"), ("all.npz", "labels from 0 to 9")], ids=["sevens", "all"]
+)
+def test_labels_that_g_does_not_have_are_refused(
+    data: str, found: str, conditional_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate_on(conditional_run, data, "--extractor", "digits") == 2
+    said = capsys.readouterr()
+    wanted = f"has {found}, and G of cgan_mlp_mnist has the classes 0 to 2; give images of these classes, labelled as in training"
+    assert wanted in said.err
+    assert said.out == ""
+
+
+def test_g_is_given_the_labels_of_the_images(conditional_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = opened(conditional_run)
+    data = load(conditional_run.parent / "ones.npz", shape=(1, 28, 28), fit="exact")
+    meter = Meter(run.system, data, None, [], 12, seed=0)
+    assert [each.tolist() for each in meter.inputs if each.dtype == np.int64] == [[1] * 12]
+    assert meter.protocol["labels"] == "of the images"
+    assert evaluate_on(conditional_run, "unlabelled.npz", "--extractor", "digits") == 0
+    said = capsys.readouterr()
+    assert "note: the images have no labels, so G is given each of its classes in turn" in said.err
+    assert {json.loads(line)["protocol"]["labels"] for line in said.out.splitlines()} == {"each class in turn"}
+
+
+def test_other_names_of_classes_are_refused_and_absent_ones_said(conditional_run: Path) -> None:
+    system = opened(conditional_run).system
+    plain = load(conditional_run.parent / "three.npz", shape=(1, 28, 28), fit="exact")
+    named = replace(plain, classes=("one", "two", "zero"))
+    with pytest.raises(
+        UserError, match="its classes are 0 one, 1 two, 2 zero, and those of the run 0 a, 1 b, 2 c; G would"
+    ):
+        check_names(system, named, ["a", "b", "c"])
+    assert check_names(system, named, ["one", "two", "zero"]) is None
+    assert check_names(system, plain, []) is None
+    assert check_names(system, plain, ["a", "b", "c"]) == (
+        "the labels of the images have no names; they are taken for the run's: 0 a, 1 b, 2 c"
+    )
+    assert "have no names; the images' are taken for them: 0 one" in str(check_names(system, named, []))
+
+
+def test_without_an_extractor_the_diversity_is_measured(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    np.savez(run / "pictures.npz", images=noise, labels=np.arange(40) % 4)
+    asked = ["evaluate", run, "--data", run / "pictures.npz", "--n"]
+    assert here(*asked, 30) == 0
+    printed = capsys.readouterr()
+    assert "note: only the diversity is measured, for without an extractor there is no fid: by default" in printed.err
+    assert "Say what compares them: --extractor inception" in printed.err
+    (figure,) = read_figures(run / "metrics.jsonl")
+    assert figure.metric == "diversity"
+    assert 0 <= figure.value < 1
+    assert "extractor" not in figure.protocol
+    assert here(*asked, 30, "--extractor", "digits", *OURS) == 0  # the same diversity, by the same protocol
+    assert (
+        f"  diversity     {figure.value:>12.6g}   higher is better; iteration 4: {figure.value:.6g}"
+        in capsys.readouterr().out
+    )
+    assert here(*asked, 1) == 2
+    assert (
+        "diversity needs at least 2 samples and 2 images, and there are 1 and 1; give more" in capsys.readouterr().err
+    )

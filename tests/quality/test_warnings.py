@@ -9,7 +9,17 @@ import pytest
 
 from ganspec.spec.training.state import initial_state
 from ganspec.tools.quality.figures import Figure
-from ganspec.tools.quality.warnings import CERTAINTY, CHANCE, LEAST_DIVERSITY, LEAST_ENTROPY, MOST_CERTAIN, warnings_of
+from ganspec.tools.quality.warnings import (
+    CERTAINTY,
+    CHANCE,
+    LEAST_DIVERSITY,
+    LEAST_ENTROPY,
+    MOST_CERTAIN,
+    MOST_WRONG,
+    PENALTY,
+    WITH_PENALTY,
+    warnings_of,
+)
 from support.loss_systems import LOSSES
 from support.tiny_systems import write_system
 
@@ -60,6 +70,24 @@ def test_each_figure_has_its_bound(metric: str, bound: float, text: str) -> None
     assert told(looks(metric, [1.0] * 3 + [bound] * 9)) == []
     (warning,) = warnings_of(looks(metric, [1.0] * 3 + [bound * 0.99] * 9))
     assert text in warning.message
+
+
+def test_a_d_that_is_far_worse_than_chance_for_long_is_told_of() -> None:
+    # As measured: a D that explodes; one that is hot, and recovers; one that learns.
+    exploded = [2.3, 309.0, 55.0, 136.0, 101.0, 60.0]
+    (warning,) = warnings_of(looks(CERTAINTY, exploded, every=250))
+    assert warning.iteration == 1_500
+    assert "since iteration 500 D is worse than by chance: its loss is 60 times" in warning.message
+    hot = [0.6, 0.6, 0.3, 0.6, 2.7, 7.6, 3.1, 4.0, 4.0, 2.1, 2.5, 2.5, 2.7, 2.9, 2.1, 1.3, 0.8]
+    assert told(looks(CERTAINTY, hot, every=100)) == []
+    assert told(looks(CERTAINTY, [MOST_WRONG] * 20)) == []
+
+
+def test_a_penalty_is_no_matter_of_chance() -> None:
+    figures = looks(CERTAINTY, [8.0] * 20)
+    assert told(figures) == [1_500]
+    assert told([Figure(f.iteration, f.metric, f.value, LOOK | {PENALTY: True}) for f in figures]) == []
+    assert {name for name in CHANCE if "dragan" in name} == set(WITH_PENALTY)
 
 
 def test_figures_that_no_look_recorded_are_passed_over() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ganspec.tools.data import embedded_digits, load
 from ganspec.tools.quality import warnings
 from ganspec.tools.quality.figures import Figure, append_figures, read_figures
+from ganspec.tools.quality.warnings import CERTAINTY
 from ganspec.tools.quality.watch import recent_mean
 from support.programs import SMALL, here
 
@@ -20,8 +22,6 @@ METRICS = "run.metrics={ measure = ['precision', 'coverage'], every = 3, images 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     """Returns: 40 of MNIST's digits, made small."""
-    from ganspec.tools.data import embedded_digits, load
-
     pytest.importorskip("PIL")
     digits = load(embedded_digits(), shape=(1, 28, 28), fit="exact")
     np.savez(tmp_path / "digits.npz", images=digits.images[:40, 0], labels=digits.labels[:40])
@@ -72,17 +72,37 @@ def test_a_run_says_when_it_has_collapsed_and_keeps_it(
     assert "alike" not in capsys.readouterr().err
 
 
-def test_metrics_by_digits_are_refused_where_data_are_no_digits(
+def test_data_that_look_like_no_digits_need_an_extractor_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
-    noise = np.random.default_rng(0).integers(0, 256, (40, 6, 6), dtype=np.uint8)
-    np.savez(tmp_path / "noise.npz", images=noise, labels=np.arange(40) % 10)
-    out = tmp_path / "run"
-    given = [*SMALL, "--set", METRICS, "--data", tmp_path / "noise.npz", "--out", out, "--iterations", 3]
-    assert here("train", "wgan_gp_mlp_mnist", *given) == 2
-    assert "these are no digits that it recognises; choose --set run.metrics.extractor" in capsys.readouterr().err
-    assert not out.exists()
+    Image = pytest.importorskip("PIL.Image")
+    digits = load(embedded_digits(), shape=(1, 6, 6), fit="resize")
+    chosen = np.flatnonzero(digits.labels < 3)[:40]
+    for label, name in enumerate(["one", "two", "zero"]):  # digits, but one is 0, two is 1, zero is 2
+        (tmp_path / "digits" / name).mkdir(parents=True)
+        for i in chosen[digits.labels[chosen] == (label + 1) % 3]:
+            Image.fromarray(digits.images[i, 0]).save(tmp_path / "digits" / name / f"{i}.png")
+    sizes = [*(f"--set=networks.{n}.{k}" for n in "GD" for k in ("width=6", "size=6")), "--set=networks.G.latent=3"]
+    more = ["--set=data.shape=[1,6,6]", "--set=run.batch=4", "--set=constants.labels=3", "--iterations", 3]
+    given = [*sizes, *more, "--data", tmp_path / "digits", "--out", tmp_path / "run"]
+    table = "run.metrics={ measure = ['coverage'], every = 3, images = 20 }"
+    assert here("train", "cgan_mlp_mnist", *given, "--set", table) == 2
+    said = capsys.readouterr().err
+    assert "run.metrics names no extractor. By default it is digits, the packaged classifier" in said
+    assert "for the digit that is their label, where the labels are 0 one, 1 two, 2 zero. If they are digits" in said
+    assert not (tmp_path / "run").exists()
+    named = table.replace("20 }", "20, extractor = 'digits' }")
+    assert here("train", "cgan_mlp_mnist", *given, "--set", named) == 0
+    (figure,) = [f for f in read_figures(tmp_path / "run" / "metrics.jsonl") if f.metric == "coverage"]
+    assert (figure.protocol["extractor"], figure.protocol["labels"]) == ("digits", "of the images")
+
+
+def test_a_penalty_in_the_loss_of_d_is_recorded(images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    asked = ["--set", "loss=dragan", "--iterations", "2"]
+    marked = [f.protocol.get("penalty") for f in train(images, tmp_path / "a", *asked) if f.metric == CERTAINTY]
+    assert marked == [True]
 
 
 def test_recent_mean_is_that_of_the_last_rows(tmp_path: Path) -> None:

@@ -14,11 +14,9 @@ caller. Pictures and fit="resize" need Pillow, everything else needs only NumPy.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import math
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, Preview, Unde
 from ganspec.tools.data.decoders import is_grey
 from ganspec.tools.data.download import download
 from ganspec.tools.data.errors import DataError
+from ganspec.tools.data.fingerprint import fingerprint as fingerprint_of
 
 __all__ = ["Cache", "DataError", "Dataset", "NotCached", "download", "embedded_digits", "load"]
 
@@ -158,18 +157,16 @@ def _read_or_map(
     """Read images as wanted, or map those that a cache holds; return them and their fingerprint."""
     if cache is None:
         found = _read(file, inside, wanted, None)
-        return found, _fingerprint(found.images, found.labels)
+        return found, fingerprint_of(found.images, found.labels)
     beside = idx.labels_beside(file)
     with Entry(cache, file, inside, [beside] if beside else [], wanted) as entry:
-        while (kept := entry.read()) is None:
-            try:
-                found = _read(file, inside, wanted, entry)
-            except MadeMeanwhile:
-                continue
-            kept = found, _fingerprint(found.images, found.labels, entry.content())
-            entry.publish(*kept)
-            break
-    return kept
+        if (kept := entry.read()) is not None:
+            return kept
+        try:
+            found = _read(file, inside, wanted, entry)
+        except MadeMeanwhile as made:
+            return made.found, made.fingerprint
+        return found, entry.publish(found)
 
 
 def _split(path: Path) -> tuple[Path, str | None]:
@@ -264,18 +261,3 @@ def _refuse_request(shape: tuple[int, int, int], fit: str, crop: str, skip_grey:
             "skip_grey where three channels are wanted",
             "leave skip_grey out",
         )
-
-
-def _fingerprint(images: np.ndarray, labels: np.ndarray | None, content: Iterable[bytes] | None = None) -> str:
-    """Returns: the digest that `Dataset` describes; `content` are the bytes of images that are not to be mapped for it."""
-    digest = hashlib.sha256()
-    for name, array in (("images", images), ("labels", labels)):
-        if array is None:
-            digest.update(f"{name} none\n".encode())
-            continue
-        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))  # the same on every machine
-        digest.update(f"{name} {little.dtype.str} {little.shape}\n".encode())
-        blocks = content if name == "images" and content is not None else [memoryview(little).cast("B")]
-        for block in blocks:
-            digest.update(block)
-    return digest.hexdigest()

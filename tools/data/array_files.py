@@ -16,11 +16,11 @@ import mmap
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ganspec.tools.data.detect import open_file
-from ganspec.tools.data.errors import DataError
 
 _READ_AHEAD = 2**20  # bytes
 _HEADER = 128  # bytes: two million images of any shape that is admitted fit into it
@@ -76,7 +76,8 @@ class ArrayFile:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-        array = mapped(self._path, (self._count, *self._shape), self._dtype)
+        with open_file(self._path) as handle:
+            array = mapped(handle, (self._count, *self._shape), self._dtype)
         assert array is not None
         return array
 
@@ -93,34 +94,40 @@ class ArrayFile:
             raise self._told(error) from None
 
 
-def content(path: Path) -> Iterator[bytes]:
-    """Yields: the values of an array that `ArrayFile` wrote, as bytes, some at a time; a map would keep all in memory."""
-    with open_file(path) as handle:
-        handle.seek(_HEADER)
-        while block := handle.read(_READ_AHEAD):
-            yield block
+def content(handle: BinaryIO) -> Iterator[bytes]:
+    """Read the values of an array that `ArrayFile` wrote.
+
+    A map would keep all in memory, and would end the process where the disk cannot be read.
+
+    Args:
+        handle: the file, open for reading; it must stay open.
+
+    Yields: the values as bytes, some at a time.
+    """
+    handle.seek(_HEADER)
+    while block := handle.read(_READ_AHEAD):
+        yield block
 
 
-def mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+def mapped(handle: BinaryIO, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
     """Map an array into memory, so that only what is looked at is read.
 
     Args:
-        path: path of a file that `ArrayFile` wrote, or somebody else.
+        handle: a file that `ArrayFile` wrote, or somebody else, open for reading; it may be closed afterwards.
         shape: shape of the array that it must hold.
         dtype: type of its values.
 
-    Returns: the array, read-only; None where the file is not there or holds something else.
+    Returns: the array, read-only; None where the file holds something else.
+
+    Raises:
+        OSError: the file cannot be read.
     """
     dtype = np.dtype(dtype).newbyteorder("<")
-    try:
-        with open_file(path) as handle:
-            header = _header(shape, dtype)
-            size = _HEADER + math.prod(shape) * dtype.itemsize
-            if os.fstat(handle.fileno()).st_size != size or handle.read(_HEADER) != header:
-                return None
-            return np.memmap(handle, dtype, "r", _HEADER, shape).view(np.ndarray)
-    except (OSError, DataError):
+    size = _HEADER + math.prod(shape) * dtype.itemsize
+    handle.seek(0)
+    if os.fstat(handle.fileno()).st_size != size or handle.read(_HEADER) != _header(shape, dtype):
         return None
+    return np.memmap(handle, dtype, "r", _HEADER, shape).view(np.ndarray)
 
 
 def release(array: np.ndarray) -> None:

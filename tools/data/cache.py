@@ -7,10 +7,8 @@
     FOLDER/KEY.PROCESS.partial   an entry that is being made; it gets its own name when it is whole
 
 KEY is a digest of the request: the path of the source, shape, fit, crop and so on, and the version of the decoder. An entry holds
-for a source of the same size and time of change, in a folder of every file; otherwise it is made again, and replaced. Whatever
+while `identity` finds the source as it was, and `cache_check` the entry; otherwise it is made again, and replaced. Whatever
 happens (Ctrl-C, a full disk, a lost machine), an entry is whole or not there.
-
-An entry is read with suspicion: it counts only if it answers the request, and its arrays have exactly the sizes that it states.
 """
 
 from __future__ import annotations
@@ -20,27 +18,25 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ganspec.spec.text.errors import printable
-from ganspec.spec.training.record import read_regular_file
 from ganspec.tools.data import bounds
-from ganspec.tools.data.array_files import ArrayFile, content, mapped
+from ganspec.tools.data.array_files import ArrayFile, content
+from ganspec.tools.data.cache_check import FORMAT, checked, digest_of
 from ganspec.tools.data.cache_request import Cache, MadeMeanwhile, Preview, Undecoded, format_bytes
+from ganspec.tools.data.detect import open_file
 from ganspec.tools.data.errors import DataError
+from ganspec.tools.data.fingerprint import fingerprint
 from ganspec.tools.data.fitting import FittedImages, Wanted
 from ganspec.tools.data.identity import identity
 from ganspec.tools.errors import reason
 
-_FORMAT = "ganspec cache 1"
-_MAX_ENTRY_BYTES = 10_000_000  # of entry.json: names of classes take the most, 4 MB
 _SPARE_BYTES = 64 * 2**20  # that stay free on the disk
 _WAIT_SECONDS = 0.5  # between two looks at a lock
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -64,15 +60,17 @@ class Entry:
             "path": os.path.realpath(path), "inside": inside, "shape": list(wanted.shape), "fit": wanted.fit,
             "crop": wanted.crop, "skip_grey": wanted.skip_grey, "labels": wanted.labels, "decoder": _decoder(),
         }  # fmt: skip
-        key = hashlib.sha256(json.dumps([_FORMAT, self._request], sort_keys=True).encode()).hexdigest()[:32]
+        key = hashlib.sha256(json.dumps([FORMAT, self._request], sort_keys=True).encode()).hexdigest()[:32]
         self.path = cache.folder / key
         self._partial = cache.folder / f"{key}.{os.getpid()}.partial"
         self._identity = ""
         self._lock: int | None = None
         self._file: ArrayFile | None = None
         self._begun = False
+        self._refused: tuple[int, int] | None = None  # number and time of change of an entry.json that does not hold
 
     def __enter__(self) -> Entry:
+        self._identify()  # before anything is read, so that whatever changes from now on is seen
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,26 +88,16 @@ class Entry:
 
     def read(self) -> tuple[FittedImages, str] | None:
         """Returns: the images of the entry, mapped into memory, and their fingerprint; None if there is none that holds."""
-        if not os.path.lexists(self.path / "entry.json"):
-            return None
         try:
-            kept = json.loads(read_regular_file(self.path / "entry.json", _MAX_ENTRY_BYTES))
-        except (OSError, ValueError, RecursionError):
+            status = os.lstat(self.path / "entry.json")
+        except OSError:  # there is none
             return None
-        if not isinstance(kept, dict) or kept.get("format") != _FORMAT or kept.get("request") != self._request:
+        seen = status.st_ino, status.st_ctime_ns
+        if seen == self._refused:  # another look would find the same, and take as long
             return None
-        if not _is_sound(kept, self._request["labels"]) or kept["identity"] != self._identify():
-            return None
-        images = mapped(self.path / "images.npy", (kept["count"], *self._request["shape"]), np.dtype(kept["dtype"]))
-        labels = mapped(self.path / "labels.npy", (kept["count"],), np.dtype(np.int64)) if kept["labelled"] else None
-        if images is None or (kept["labelled"] and labels is None) or kept["changed"] != _changed(self.path):
-            return None
-        classes = None if kept["classes"] is None else tuple(kept["classes"])
-        if labels is not None:
-            labels = np.array(labels)
-            if labels.min() < 0 or (classes is not None and labels.max() >= len(classes)):
-                return None
-        return FittedImages(images, labels, printable(kept["described"]), classes), kept["fingerprint"]
+        found = checked(self.path, self._request, self._identify, self._cache.say)
+        self._refused = seen if found is None else None
+        return found
 
     def begin(self, outline: FittedImages, count: int, dtype: np.dtype, preview: Callable[[], Preview]) -> ArrayFile:
         """Begin to make the entry.
@@ -138,13 +126,12 @@ class Entry:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._wait_for_lock()
-            if self.read() is not None:
-                raise MadeMeanwhile
+            if (made := self.read()) is not None:
+                raise MadeMeanwhile(*made)
             for left in folder.glob(f"{self.path.name}.*.partial") if self._lock is not None else ():
                 _delete(left)  # by a process that was killed: it would hold the lock
             self._refuse_small_disk(size)
             self._cache.say(self._estimate(count, size, seen, "are"))
-            self._identify()
             self._partial.mkdir()
             self._begun = True
         except OSError as error:
@@ -152,37 +139,36 @@ class Entry:
         self._file = ArrayFile(self._partial / "images.npy", count, shape, dtype, self._unwritable)
         return self._file
 
-    def content(self) -> Iterator[bytes] | None:
-        """Returns: the images that were put into the file, as bytes, some at a time; None where there is no file."""
-        return content(self._partial / "images.npy") if self._begun else None
-
-    def publish(self, found: FittedImages, fingerprint: str) -> None:
-        """Give the entry its name, now that it is whole; nothing is done if none was begun.
+    def publish(self, found: FittedImages) -> str:
+        """Give the entry its name, now that it is whole; nothing is written if none was begun.
 
         Args:
             found: the images, as the file gave them, and what belongs to them.
-            fingerprint: fingerprint of images and labels.
+
+        Returns: the fingerprint of images and labels.
 
         Raises:
             DataError: the source has changed meanwhile, or the entry cannot be written.
         """
         if not self._begun:
-            return
+            return fingerprint(found.images, found.labels)
         before, self._identity = self._identity, ""
         if self._identify() != before:
             raise DataError("changed while it was read", "data that does not change", "wait until nothing writes to it")
         try:
+            with open_file(self._partial / "images.npy") as file:
+                digest = fingerprint(found.images, found.labels, content(file))
             if found.labels is not None:
                 where = self._partial / "labels.npy"
                 labels = ArrayFile(where, len(found.labels), (), np.dtype(np.int64), self._unwritable)
                 labels.put(0, found.labels)
                 labels.finish()
             kept = {
-                "format": _FORMAT, "request": self._request, "identity": before, "count": len(found.images),
+                "format": FORMAT, "request": self._request, "identity": before, "count": len(found.images),
                 "dtype": str(found.images.dtype), "labelled": found.labels is not None, "described": found.described,
-                "classes": None if found.classes is None else list(found.classes), "fingerprint": fingerprint,
-                "changed": _changed(self._partial),
+                "classes": None if found.classes is None else list(found.classes), "fingerprint": digest,
             }  # fmt: skip
+            kept["digest"] = digest_of(kept)
             with open(self._partial / "entry.json", "x", encoding="ascii") as file:
                 json.dump(kept, file, indent=1)
                 file.flush()
@@ -196,6 +182,7 @@ class Entry:
                 os.rename(self._partial, self.path)
         except OSError as error:
             raise self._unwritable(error) from None
+        return digest
 
     def _identify(self) -> str:
         if not self._identity:
@@ -251,31 +238,6 @@ class Entry:
             "free some space there, or choose another place with --cache-to DIR; nothing is left behind",
             path=self._cache.folder,
         )
-
-
-def _is_sound(kept: dict[str, Any], labels: int) -> bool:
-    """Returns: whether what a file says of an entry has the form that it must have, where so many classes are wanted."""
-    classes, count = kept.get("classes"), kept.get("count")
-    return (
-        type(count) is int
-        and 0 < count <= bounds.MAX_IMAGES
-        and kept.get("dtype") in ("uint8", "float32")
-        and type(kept.get("labelled")) is bool
-        and all(isinstance(kept.get(key), str) for key in ("described", "fingerprint", "identity"))
-        and re.fullmatch("[0-9a-f]{64}", kept["fingerprint"]) is not None
-        and (classes is None or (isinstance(classes, list) and len(classes) == labels))
-        and all(isinstance(name, str) for name in classes or ())
-    )
-
-
-def _changed(folder: Path) -> list[list[int]]:
-    """Returns: sizes and times of change of an entry's arrays: whoever changes them changes these."""
-    found = []
-    for name in _FILES[:2]:
-        with contextlib.suppress(FileNotFoundError):
-            status = os.stat(folder / name)
-            found.append([status.st_size, status.st_mtime_ns])
-    return found
 
 
 def _delete(folder: Path) -> None:

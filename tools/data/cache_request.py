@@ -65,7 +65,16 @@ class Undecoded(Exception):
 
 
 class MadeMeanwhile(Exception):
-    """Another process has made the entry that this one was about to make."""
+    """Another process has made the entry that this one was about to make.
+
+    Args:
+        found: its images, mapped into memory.
+        fingerprint: their fingerprint.
+    """
+
+    def __init__(self, found: FittedImages, fingerprint: str) -> None:
+        super().__init__("another process has made the entry")
+        self.found, self.fingerprint = found, fingerprint
 
 
 def format_bytes(size: int) -> str:

@@ -17,18 +17,20 @@ from ganspec.spec.text.errors import counted, did_you_mean, expected_one_of, pri
 from ganspec.spec.training.record import RunError
 from ganspec.spec.training.runs import checkpoints
 from ganspec.tools.data import DataError, Dataset
-from ganspec.tools.errors import UserError
+from ganspec.tools.errors import UserError, say
 from ganspec.tools.programs import options as shared
-from ganspec.tools.quality.comparing import best_match, comparison
+from ganspec.tools.quality.comparing import best_match, comparison, incomparable
 from ganspec.tools.quality.digits import DigitClassifier
 from ganspec.tools.quality.extractors import DigitsExtractor, Extractor, make_extractor
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_figures, read_figures
-from ganspec.tools.quality.meter import Meter, are_digits
+from ganspec.tools.quality.labels import check_names
+from ganspec.tools.quality.meter import Meter, why_no_digits
 from ganspec.tools.quality.metrics import WITH_TORCH, require_torchmetrics
 from ganspec.tools.run.reading import load_for, reading_of
-from ganspec.tools.sampling.generator import Generator, opened, require_images
+from ganspec.tools.sampling.generator import Generator, class_names, opened, require_images
 
 SAMPLES = 10_000
+_USUAL = "fid,kid,precision,recall,density,coverage"
 _ALL = "all"
 
 
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ganspec evaluate`."""
     parser.add_argument("run", metavar="RUN", type=Path, help="the folder of a run, as 'ganspec train' left it")
     parser.add_argument(
-        "--metrics", metavar="NAME,...", default="fid,kid,precision,recall,density,coverage",
+        "--metrics", metavar="NAME,...",
         help=f"of {', '.join(METRICS)}; default: all but is; the diversity is measured in any case",
     )  # fmt: skip
     parser.add_argument(
@@ -58,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--extractor", metavar="NAME", default=None,
         help="digits, inception, or the path of a TorchScript file, FILE.pt, which is a program that runs here; "
-        "default: digits where the data are digits",
+        "default: digits where the data are digits, else none: then the diversity alone is measured",
     )  # fmt: skip
     parser.add_argument(
         "--extractor-weights",
@@ -84,23 +86,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0."""
     # Look at everything that can be wrong before anything is computed.
-    metrics = _metrics(arguments.metrics)
+    metrics = _metrics(arguments.metrics or _USUAL)
     if arguments.n > MAX_MEASURED:
         raise UserError(f"--n {arguments.n:,}: at most {MAX_MEASURED:,} samples are measured at once")
     before = read_figures(arguments.run / NAME)
     against = before if arguments.against is None else _figures_of(arguments.against)
     iterations = _iterations(arguments.run, arguments.checkpoint)
-    if not set(metrics).isdisjoint(WITH_TORCH):
-        require_torchmetrics()
     first = opened(arguments.run, iterations[0])
     require_images(first.system)
+    if arguments.metrics:
+        _require_packages(metrics)
     # Measure each checkpoint by one protocol.
     data = _data(arguments, first)
     backend = arguments.backend or first.record["backend"]
-    extractor = _extractor(arguments, first.system, data, backend)
+    notes = [check_names(first.system, data, class_names(first))]
+    extractor, why_none = _extractor(arguments, first.system, data, backend)
+    if extractor:
+        _require_packages(metrics)
+    else:
+        metrics = []
+        notes.append(f"only the diversity is measured, for without an extractor there is no fid: {why_none}")
     meter = Meter(first.system, data, extractor, metrics, arguments.n, arguments.seed, arguments.weights)
     if not arguments.json:
-        print(printable(f"{first.system.name}: {counted(arguments.n, 'sample')}, {data.source}"))
+        print(printable(f"{first.system.name}: {counted(meter.count, 'sample')}, {data.source}"))
+    for note in filter(None, notes):
+        say(f"note: {note}")
     for iteration in iterations:
         generator = Generator.from_run(
             arguments.run,
@@ -130,6 +140,11 @@ def _metrics(text: str) -> list[str]:
             message = f"--metrics: there is no '{name}': {expected_one_of(METRICS)}"
             raise UserError(f"{message}; {hint}" if hint else message)
     return list(dict.fromkeys(names))
+
+
+def _require_packages(metrics: list[str]) -> None:
+    if not set(metrics).isdisjoint(WITH_TORCH):
+        require_torchmetrics()
 
 
 def _iterations(folder: Path, asked: int | str | None) -> list[int | None]:
@@ -169,33 +184,42 @@ def _data(arguments: argparse.Namespace, run: Any) -> Dataset:
         ) from None
 
 
-def _extractor(arguments: argparse.Namespace, system: System, data: Dataset, backend: str) -> Extractor:
-    """Returns: the extractor that is asked for; by default the digit classifier, where the data are digits."""
+def _extractor(
+    arguments: argparse.Namespace, system: System, data: Dataset, backend: str
+) -> tuple[Extractor | None, str]:
+    """Returns: the extractor that is asked for, by default the digit classifier where data are digits; or why there is none."""
     if arguments.extractor is not None:
-        return make_extractor(
+        extractor = make_extractor(
             arguments.extractor,
             backend=backend,
             device=arguments.device,
             weights=arguments.extractor_weights,
             download=arguments.download,
         )
-    if are_digits(system, data, DigitClassifier(backend, arguments.device)):
-        return DigitsExtractor(backend, arguments.device)
-    raise UserError(
-        f"{data.source}: these are no digits that the packaged classifier recognises, so say what compares them: "
-        "--extractor inception, or --extractor FILE.pt, a TorchScript module (docs/quality.md)"
+        return extractor, ""
+    why = why_no_digits(system, data, DigitClassifier(backend, arguments.device))
+    if why is None:
+        return DigitsExtractor(backend, arguments.device), ""
+    told = (
+        f"by default it is digits, the packaged classifier, but these images are taken for no digits, because {why}. "
+        "Say what compares them: --extractor inception, or --extractor FILE.pt, a TorchScript module (docs/quality.md), "
+        "or, if they are digits, --extractor digits"
     )
+    if arguments.metrics:
+        raise UserError(f"{data.source}: no extractor is named: {told}")
+    return None, told
 
 
 def _table(figures: list[Figure], before: list[Figure]) -> Iterator[str]:
     """Yields: the lines that a person reads: each figure, which way is better, and what an older figure says."""
     protocol = figures[0].protocol
-    extractor = f"{protocol.get('extractor', 'none')} {str(protocol.get('extractor_sha256', ''))[:8]}"
+    extractor = f"{protocol.get('extractor', 'none')} {str(protocol.get('extractor_sha256', ''))[:8]}".rstrip()
     yield f"iteration {figures[0].iteration:,}, {protocol['images']:,} images, extractor {extractor}, seed {protocol['seed']}"
-    for figure in figures:
+    pairs = [(figure, best_match(figure, before)) for figure in figures]
+    for figure, old in pairs:
         better = "lower" if LOWER_IS_BETTER[figure.metric] else "higher"
         line = f"  {figure.metric:<14}{figure.value:>12.6g}   {better} is better"
-        old = best_match(figure, before)
-        if old is not None:
-            line += f"; iteration {old.iteration:,}: {comparison(figure, old)}"
+        if old is not None and (said := comparison(figure, old)):
+            line += f"; iteration {old.iteration:,}: {said}"
         yield line
+    yield from incomparable(pairs)

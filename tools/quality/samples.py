@@ -44,17 +44,14 @@ def sample_inputs(system: System, count: int, seed: int, labels: np.ndarray | No
         system: system whose G and draws apply.
         count: number of samples.
         seed: seed of the samples.
-        labels: labels of the images, int64 (N,). Where G takes labels, the samples have the same ones, again and again; None for
-            each class in turn.
+        labels: labels that the samples have, again and again, int64 (N,); None for each class in turn, or where G takes none.
 
     Returns: one array (count, ...) for each input of G.
 
     Raises:
         UserError: the formulas give G something that is not drawn.
     """
-    wanted = [each.shape[0] for each in system.networks["G"].inputs.values() if each.dtype == "label"]
-    fit = labels is not None and all(labels.min() >= 0 and labels.max() < classes for classes in wanted)
-    return numbered_inputs(system, range(count), seed, labels.tolist() if wanted and fit and labels is not None else ())
+    return numbered_inputs(system, range(count), seed, () if labels is None else labels.tolist())
 
 
 def sample_pixels(system: System, trainer: Any, inputs: list[np.ndarray]) -> Iterator[np.ndarray]:

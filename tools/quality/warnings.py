@@ -1,4 +1,4 @@
-"""When a run has gone wrong: its samples have become alike, or D has won.
+"""When a run has gone wrong: its samples have become alike, D has won, or D is worse than by chance.
 
 A warning follows from the figures that every run records whenever pictures are made: so a resumed run gives the warnings that an
 unbroken run gives.
@@ -10,6 +10,8 @@ unbroken run gives.
                 tell samples from images: at every look over 1,000 iterations. That is known for losses whose terms of D are at
                 least 0 and reach 0 where D is certain and right. Wasserstein, Cramer and BEGAN losses have no such bound, and
                 for them a D that tells well is no harm.
+    D is lost   The same mean is above five times what it is by chance: a D that looks at nothing would lose less. For the same
+                losses but DRAGAN's, in which the penalty of a D that looks at nothing is several times the rest.
 
 All of it takes three looks at least.
 The bounds were chosen with runs of both sorts: docs/quality.md has their figures.
@@ -26,6 +28,7 @@ from ganspec.tools.quality.figures import Figure
 LEAST_DIVERSITY = 0.4
 LEAST_ENTROPY = 0.3
 MOST_CERTAIN = 0.02  # of D's loss by chance
+MOST_WRONG = 5.0  # times D's loss by chance
 LOOKS = 3
 CERTAINTY = "loss_D_of_chance"  # the figure: mean of D's loss, over what it is by chance
 SPAN = 1_000  # iterations that it must last
@@ -44,6 +47,10 @@ CHANCE = {
     "hinge": 2.0,
     "lsgan": 0.25,
 }
+PENALTY = (
+    "penalty"  # true in the protocol of `CERTAINTY` where D's loss has a penalty in it, which chance does not bound
+)
+WITH_PENALTY = ("dragan", "dragan_official")
 
 
 @dataclass(frozen=True)
@@ -69,28 +76,33 @@ def warnings_of(figures: Iterable[Figure]) -> list[Warning]:
     """
     figures = [figure for figure in figures if figure.protocol.get("look") is True]
     found = [
-        *_lasting(figures, "diversity", LEAST_DIVERSITY, _alike),
-        *_lasting(figures, "class_entropy", LEAST_ENTROPY, _one_class),
-        *_lasting(figures, CERTAINTY, MOST_CERTAIN, _certain),
+        *_lasting(figures, "diversity", lambda value: value < LEAST_DIVERSITY, _alike),
+        *_lasting(figures, "class_entropy", lambda value: value < LEAST_ENTROPY, _one_class),
+        *_lasting(figures, CERTAINTY, lambda value: value < MOST_CERTAIN, _certain),
+        *_lasting(
+            [f for f in figures if not f.protocol.get(PENALTY)], CERTAINTY, lambda value: value > MOST_WRONG, _lost
+        ),
     ]
     return sorted(found, key=lambda warning: warning.iteration)
 
 
-def _lasting(figures: list[Figure], metric: str, least: float, message: Callable[[Figure], str]) -> Iterator[Warning]:
-    """Yields: a warning where a figure has stayed below a bound for long; the next one only when it has recovered since."""
-    low: list[Figure] = []
-    high, warned = 0, False
+def _lasting(
+    figures: list[Figure], metric: str, is_wrong: Callable[[float], bool], message: Callable[[Figure], str]
+) -> Iterator[Warning]:
+    """Yields: a warning where a figure has been wrong for long; the next one only when it has recovered since."""
+    wrong: list[Figure] = []
+    right, warned = 0, False
     for figure in figures:
         if figure.metric != metric:
             continue
-        if figure.value >= least:
-            low, warned, high = [], False, high + 1
+        if not is_wrong(figure.value):
+            wrong, warned, right = [], False, right + 1
             continue
-        low.append(figure)
-        span = SPAN if high >= LOOKS else SPAN_AT_FIRST.get(metric, SPAN)
-        if not warned and len(low) >= LOOKS and figure.iteration - low[0].iteration >= span:
+        wrong.append(figure)
+        span = SPAN if right >= LOOKS else SPAN_AT_FIRST.get(metric, SPAN)
+        if not warned and len(wrong) >= LOOKS and figure.iteration - wrong[0].iteration >= span:
             warned = True
-            yield Warning(figure.iteration, f"since iteration {low[0].iteration:,} {message(figure)}")
+            yield Warning(figure.iteration, f"since iteration {wrong[0].iteration:,} {message(figure)}")
 
 
 def _alike(figure: Figure) -> str:
@@ -114,4 +126,12 @@ def _certain(figure: Figure) -> str:
         f"D has won: its loss is {figure.value:.2g} of what it is by chance (warned below {MOST_CERTAIN:g}), so that G learns "
         "little from it. What helps: a smaller learning rate or fewer steps for D, a smaller D, dropout or noise in it, or a "
         "loss that does not saturate (wgan_gp)"
+    )
+
+
+def _lost(figure: Figure) -> str:
+    return (
+        f"D is worse than by chance: its loss is {figure.value:.3g} times what it is where D looks at nothing (warned above "
+        f"{MOST_WRONG:g}), so that G learns little from it; D's training may have exploded. What helps: a smaller learning "
+        "rate for D, a larger batch, Adam with a smaller beta1, batch normalisation or a gradient penalty (wgan_gp)"
     )

@@ -24,10 +24,10 @@ from ganspec.tools.quality.digits import DigitClassifier, as_digits
 from ganspec.tools.quality.diversity import class_figures, diversity, mean_distance
 from ganspec.tools.quality.extractors import make_extractor
 from ganspec.tools.quality.figures import NAME, Figure, Scalar, append_figures, drop_later_figures, read_figures
-from ganspec.tools.quality.meter import DIVERSE, Meter, are_digits
+from ganspec.tools.quality.meter import DIVERSE, Meter, why_no_digits
 from ganspec.tools.quality.metrics import WITH_TORCH, require_torchmetrics
 from ganspec.tools.quality.samples import chosen_images, image_pixels, sample_inputs, sample_pixels
-from ganspec.tools.quality.warnings import CERTAINTY, CHANCE, warnings_of
+from ganspec.tools.quality.warnings import CERTAINTY, CHANCE, PENALTY, WITH_PENALTY, warnings_of
 
 WARNINGS = "warnings.txt"
 LOOKED_AT = 100  # samples
@@ -45,13 +45,15 @@ class Watch:
         options: backend, device and seed of the run.
 
     Raises:
-        UserError: what `run.metrics` asks for cannot be measured: a package is missing, or the data are no digits.
+        UserError: what `run.metrics` asks for cannot be measured: a package is missing, or no extractor is named
+            and the data are no digits.
     """
 
     def __init__(self, system: System, data: Dataset, trainer: Any, options: dict[str, Any]) -> None:
         self.system, self.data, self.trainer, self.options = system, data, trainer, options
         classifier = DigitClassifier(options["backend"], options["device"])
-        self.classifier = classifier if are_digits(system, data, classifier) else None
+        self.why_no_digits = why_no_digits(system, data, classifier)
+        self.classifier = None if self.why_no_digits else classifier
         places = chosen_images(data, DIVERSE, options["seed"])
         self.distance = mean_distance(np.concatenate(list(image_pixels(data, places))))
         self.inputs = sample_inputs(system, LOOKED_AT, options["seed"], None)
@@ -113,7 +115,11 @@ class Watch:
         chance = CHANCE.get(self.system.loss.name)
         if chance is not None and (mean := recent_mean(self.folder / "log.csv", "loss_D")) is not None:
             values[CERTAINTY] = mean / chance
-        return [Figure(self.trainer.iteration, name, value, self.protocol) for name, value in values.items()]
+        penalised = self.protocol | ({PENALTY: True} if self.system.loss.name in WITH_PENALTY else {})
+        protocols = {CERTAINTY: penalised}
+        return [
+            Figure(self.trainer.iteration, n, value, protocols.get(n, self.protocol)) for n, value in values.items()
+        ]
 
     def _warn(self, found: list[Figure]) -> None:
         """Say what has gone wrong since the last look, and keep it in the run."""
@@ -138,13 +144,15 @@ class Watch:
         assert measuring is not None
         if not set(measuring.measure).isdisjoint(WITH_TORCH):
             require_torchmetrics()
-        if measuring.extractor == "digits" and self.classifier is None:
+        if measuring.extractor is None and self.why_no_digits:
             raise UserError(
-                f"{self.data.source}: run.metrics.extractor is digits, and these are no digits that it recognises; "
-                "choose --set run.metrics.extractor=inception, or measure nothing: --set run.metrics=none"
+                f"{self.data.source}: run.metrics names no extractor. By default it is digits, the packaged classifier, but "
+                f"these images are taken for no digits, because {self.why_no_digits}. If they are digits, say so: "
+                "--set run.metrics.extractor=digits; else choose --set run.metrics.extractor=inception, or measure nothing: "
+                "--set run.metrics=none"
             )
         extractor = make_extractor(
-            measuring.extractor,
+            measuring.extractor or "digits",
             backend=self.options["backend"],
             device=self.options["device"],
             weights=None,
