@@ -243,9 +243,11 @@ def _while_computing(method: str, is_meant: Callable[[str], bool], wrong: Wrong)
         trainer, right = module(backend, "trainer").Trainer, Streams.sample
         inner = getattr(trainer, method)
 
-        def sample(self: Streams, distribution: Any, stream: str, position: Any, shape: Any) -> Any:
-            if not is_meant(stream):
-                return right(self, distribution, stream, position, shape)
+        def sample(
+            self: Streams, distribution: Any, stream: str, position: Any, shape: Any, rows: slice | None = None
+        ) -> Any:
+            if not is_meant(stream) or rows is not None:  # a part of a batch is drawn by one of several processes
+                return right(self, distribution, stream, position, shape, rows)
             patch.reach()
             return wrong(right, self, distribution, stream, position, shape)
 
