@@ -177,7 +177,7 @@ def test_what_stands_in_the_way_of_events_is_said(watched, capsys):
     (watched / "tensorboard").write_text("")
     assert here("train", "--resume", watched, "--iterations", 9) == 2
     error = capsys.readouterr().err
-    assert "tensorboard: cannot be written: File exists; move away the file" in error
+    assert "tensorboard: is not a folder, as a run has one there; move it away" in error
     assert f"then go on with: ganspec train --resume {watched}" in error
 
 
