@@ -39,12 +39,16 @@ def read_measuring(outer: Table) -> Measuring | None:
             table.note("measure", f"unknown metric '{name}': {expected_one_of(METRICS)}", did_you_mean(name, METRICS))
     if "measure" in table and not names:
         table.note("measure", f"measures nothing: {expected_one_of(METRICS)}", "name some, or leave out the table")
-    extractor = table.choice("extractor", EXTRACTORS, "digits")
     measuring = Measuring(
         tuple(dict.fromkeys(names)),
         table.size("every"),
         table.size("images", least=10, most=MAX_MEASURED),
-        extractor if "extractor" in table else None,
+        _read_extractor(table),
     )
     table.close()
     return measuring
+
+
+def _read_extractor(table: Table) -> str | None:
+    chosen = table.choice("extractor", EXTRACTORS, "digits")
+    return chosen if "extractor" in table else None

@@ -26,6 +26,7 @@ from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_
 from ganspec.tools.quality.labels import check_names
 from ganspec.tools.quality.meter import Meter, why_no_digits
 from ganspec.tools.quality.metrics import WITH_TORCH, require_torchmetrics
+from ganspec.tools.run.links import check_appended
 from ganspec.tools.run.reading import load_for, reading_of
 from ganspec.tools.sampling.generator import Generator, class_names, opened, require_images
 
@@ -90,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.n > MAX_MEASURED:
         raise UserError(f"--n {arguments.n:,}: at most {MAX_MEASURED:,} samples are measured at once")
     before = read_figures(arguments.run / NAME)
+    if not arguments.no_record:
+        check_appended(arguments.run / NAME)
     against = before if arguments.against is None else _figures_of(arguments.against)
     iterations = _iterations(arguments.run, arguments.checkpoint)
     first = opened(arguments.run, iterations[0])

@@ -15,6 +15,8 @@ from ganspec.spec.description import describe
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.changes import changes, fixed_differences
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.record import RunError
+from ganspec.spec.training.runs import check_classes
 from ganspec.tools.errors import cannot_write
 from ganspec.tools.programs.show import lines
 from ganspec.tools.run.contents import read_contents
@@ -37,6 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     if system is None:
         page = render_run(contents, contents.record["system"], "", description, _WINDOW, ())
     else:
+        try:
+            check_classes(arguments.run, contents.record, system)
+        except RunError as error:
+            contents.notes.append(str(error))
+            contents.record = {key: value for key, value in contents.record.items() if key != "classes"}
         telling = [*Telling(system).formulas, *(f"loss_{network}" for network in system.loss.losses)]
         page = render_run(contents, system.title, system.source, description, system.run.moving_average, telling)
     content, path = page.encode(), arguments.out or arguments.run / "report.html"

@@ -46,6 +46,7 @@ from ganspec.tools.run.progress import End
 from ganspec.tools.run.ranks import Silent
 from ganspec.tools.run.reading import load_for, reading_of
 from ganspec.tools.run.resume import FIXED, change_lines, resume
+from ganspec.tools.run.soundness import check_sound
 from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
 
@@ -127,6 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
         ranks.check_same(trainer.state)
         watch = Watch(system, data, trainer, options) if ranks.leads else None
+        if ranks.leads and folder and state:
+            check_sound(folder, system, state.iteration, events=board.get(tensorboard.FOLDER, False))
         # Nothing is wrong any more, so that the folder may be made or changed.
         if not ranks.leads:
             folder = Silent()

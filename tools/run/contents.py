@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ganspec.spec.training.checkpoint import CheckpointError
+from ganspec.spec.training.checkpoint import read_record as read_checkpoint_record
 from ganspec.spec.training.record import RunError, read_record, read_regular_file
-from ganspec.spec.training.runs import checkpoints, numbered
+from ganspec.spec.training.runs import check_name, checkpoints, numbered
 from ganspec.tools.errors import UserError
 from ganspec.tools.quality.figures import NAME as FIGURES
 from ganspec.tools.quality.figures import Figure, read_figures
@@ -99,7 +101,13 @@ def _read_numbers(found: Contents) -> None:
     except UserError as error:
         found.notes.append(str(error))
     try:
-        found.newest = max(checkpoints(found.path), default=None)
+        for iteration, path in reversed(checkpoints(found.path).items()):
+            found.newest = iteration
+            check_name(path, read_checkpoint_record(path)[0]["iteration"])
+            break
+    except CheckpointError as error:
+        found.newest = None
+        found.notes.append(str(error))
     except RunError as error:
         found.notes.append(str(error))
 

@@ -32,6 +32,7 @@ from ganspec.tools.quality.figures import NAME as METRICS
 from ganspec.tools.quality.figures import read_figures
 from ganspec.tools.run import lock
 from ganspec.tools.run.keeping import superfluous
+from ganspec.tools.run.links import check_own
 from ganspec.tools.run.log import RunLog
 
 _FOLDERS = ("samples", "checkpoints")  # of every run
@@ -92,9 +93,10 @@ class RunFolder:
             to_train: whether to lock it; without, nothing may be written.
 
         Raises:
-            UserError: it is not the folder of a run, or another process trains in it.
+            UserError: it is not the folder of a run, what training writes there leads out of it, or another process trains in it.
         """
         record = _record(path)  # before anything is written: the folder may be anything
+        check_own(path)
         if not to_train:
             return cls(path, record, None)
         held = lock.Lock(path)
@@ -157,6 +159,9 @@ class RunFolder:
 
         Args:
             keep: what the system says about them; None for the newest three.
+
+        Raises:
+            UserError: one cannot be deleted.
         """
         there = checkpoints(self.path)
         try:
@@ -165,7 +170,10 @@ class RunFolder:
             say(f"{error}\nuntil then no checkpoint is deleted")
             return
         for iteration in superfluous(there, keep, figures):
-            there[iteration].unlink(missing_ok=True)
+            try:
+                there[iteration].unlink(missing_ok=True)
+            except OSError as error:
+                raise self.cannot_write(there[iteration], error) from None
 
     def pictures(self, name: str) -> list[Path]:
         """Returns: the pictures in a folder of this one that are named for an iteration, in their order."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ganspec.spec.system import System
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.record import read_regular_file
@@ -17,6 +19,43 @@ from ganspec.tools.errors import UserError, cannot_write, command, reason
 _MAX_BYTES = 8 * 2**30  # of a log: a hundred million rows
 _MAX_DIGITS = 15  # of an iteration's number
 _REMEDY = "put back the log as the run wrote it, or start a new run with another --out DIR"
+RATE = "learning_rate_"  # and the name of a network: a column
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a run's log.
+
+    Args:
+        reports: those of the numbers that the system records.
+        rates: networks whose learning rates follow, where these change or did before.
+    """
+
+    reports: list[str]
+    rates: list[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, in their order."""
+        return ("iteration", "epoch", *self.reports, *(RATE + name for name in self.rates))
+
+    @property
+    def added(self) -> set[str]:
+        """Those that an earlier part of the run may lack."""
+        return {RATE + name for name in self.rates}
+
+
+def columns_of(system: System, before: Iterable[str] = ()) -> Columns:
+    """Choose the columns of a run's log.
+
+    Args:
+        system: system that is trained.
+        before: columns of the run that is resumed; where rates are among them, they are logged to its end.
+    """
+    reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
+    changing = system.decay or system.learning_rate_schedules
+    logged = any(name.startswith(RATE) for name in before)
+    return Columns(reports, list(system.optimizers) if changing or logged else [])
 
 
 class RunLog:
@@ -57,6 +96,15 @@ class RunLog:
             self._file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise self._cannot_write(error) from None
+
+    def check(self, columns: Columns, iteration: int) -> None:
+        """See to it that the log can be opened after an iteration; nothing is written.
+
+        Raises:
+            UserError: as `open` does.
+        """
+        if iteration:
+            self._rows(columns.names, iteration, columns.added)
 
     def append(self, rows: Iterable[Sequence[Any]]) -> None:
         """Append rows; other programs that read the file see them at once.

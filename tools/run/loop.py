@@ -19,10 +19,10 @@ from ganspec.tools.run import tensorboard
 from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
+from ganspec.tools.run.log import RATE, columns_of
 from ganspec.tools.run.progress import Bar, End
 from ganspec.tools.run.ranks import Together
 
-_RATE = "learning_rate_"  # and the name of a network: a column of the log
 _FETCH_EVERY = 50  # iterations between fetches of the recorded numbers from a GPU, each of which waits for it
 
 
@@ -62,12 +62,14 @@ class Training:
         self.system, self.folder, self.trainer, self.feed, self.album = system, folder, trainer, feed, album
         self.options, self.data, self.ranks, self.watch = options, data, ranks or Together(), watch
         self.to_numpy = backends.load(options["backend"]).to_numpy
-        self.reports = list(dict.fromkeys(name for stage in system.stages for name in stage.plan.columns()))
         # Where learning rates change, those in force are logged, too, and from then on to the end of the run.
-        changing = system.decay or system.learning_rate_schedules
-        logged = record is not None and any(name.startswith(_RATE) for name in folder.log.columns())
-        self.rates = list(system.optimizers) if changing or logged else []
-        self.columns = ("iteration", "epoch", *self.reports, *(_RATE + name for name in self.rates))
+        columns = columns_of(system, folder.log.columns() if record is not None else ())
+        self.reports, self.rates, self.columns, self.added = (
+            columns.reports,
+            columns.rates,
+            columns.names,
+            columns.added,
+        )
         self.board: tensorboard.Board | None = None
         self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
         self.pending: list[tuple[int, int, dict[str, Any]]] = []
@@ -91,7 +93,7 @@ class Training:
         try:
             with _interrupts(several=self.ranks.size > 1) as interrupted, bar:
                 # What came after the checkpoint is dropped, and made again.
-                self.folder.log.open(self.columns, start, {_RATE + name for name in self.rates})
+                self.folder.log.open(self.columns, start, self.added)
                 self.folder.drop_later_pictures(start)
                 if self.folder.record.get(tensorboard.FOLDER):
                     self.board = self.album.board = tensorboard.Board(self.folder, start)
@@ -236,7 +238,7 @@ class Training:
         """Bring to TensorBoard what is measured now and then, and its events to the disk."""
         if self.board:
             rates = {} if self.rates else self.trainer.learning_rates  # or they are columns of the log
-            self.board.scalars(self.trainer.iteration, {_RATE + name: value for name, value in rates.items()})
+            self.board.scalars(self.trainer.iteration, {RATE + name: value for name, value in rates.items()})
             self.board.figures()
             self.board.settle()
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from ganspec.spec.description import describe
 from ganspec.spec.system import System, load_system
-from ganspec.spec.text.errors import SpecError
+from ganspec.spec.text.errors import SpecError, printable
 from ganspec.spec.training.changes import OF_OPTIMIZERS, changes, fixed_differences
 from ganspec.spec.training.checkpoint import CheckpointError, Record, read_checkpoint, read_record
+from ganspec.spec.training.record import RunError
+from ganspec.spec.training.runs import check_classes, check_name
 from ganspec.spec.training.state import TrainingState, array_shapes
 from ganspec.tools.data import Dataset
 from ganspec.tools.errors import UserError, command
@@ -38,10 +40,12 @@ def resume(
     Returns: the state to go on from, and the checkpoint's record.
 
     Raises:
-        UserError: there is no checkpoint, it is damaged, or it is of another system, seed, dtype, draws or data.
+        UserError: there is no checkpoint, it is damaged, or it is of another system, seed, dtype, draws or data; or the run's
+            names of classes do not fit the system.
     """
     checkpoint = folder.newest_checkpoint()
     try:
+        check_classes(folder.path, folder.record, system)
         _, record = read_record(checkpoint)
         now = describe(system)
         if changed := fixed_differences(record.description, now):
@@ -61,14 +65,15 @@ def resume(
         state, record = read_checkpoint(checkpoint, array_shapes(system))
         if state.updates.keys() != system.optimizers.keys():
             raise CheckpointError(f"{checkpoint}: is of another system: it trains {', '.join(state.updates)}")
-        if state.iteration != int(checkpoint.stem):
-            raise CheckpointError(f"{checkpoint}: holds iteration {state.iteration}, so that it has a wrong name")
+        check_name(checkpoint, state.iteration)
         for name, optimizer in system.optimizers.items():
             if any(change["key"] == f"optimizers.{name}.learning_rate" for change in made):
                 state.learning_rates[name] = optimizer.learning_rate
         if _watched(record.description) != _watched(now):
             record = replace(record, epoch={"sum": 0.0, "count": 0, "last": None})
         return state, record
+    except RunError as error:
+        raise UserError(printable(str(error))) from None
     except CheckpointError as error:
         away = command("mv", checkpoint, f"{checkpoint}.damaged")
         raise UserError(f"{error}\nto go on from an earlier checkpoint, move this file away: {away}") from None

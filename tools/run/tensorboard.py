@@ -64,6 +64,19 @@ def recorded(asked: bool | None, record: Mapping[str, Any]) -> dict[str, bool]:
     return {FOLDER: wanted} if wanted or FOLDER in record else {}
 
 
+def check_files(folder: Path) -> None:
+    """See to it that what would be rewritten are event files. Nothing is written.
+
+    Args:
+        folder: folder of a run.
+
+    Raises:
+        UserError: a file by the name of an event file is none, or cannot be read; the message names it.
+    """
+    for path in sorted((folder / FOLDER).glob(_PATTERN)):
+        _read_events(path)
+
+
 class Board:
     """The events of one run.
 
@@ -190,12 +203,7 @@ class Board:
 
     def _drop_later(self, path: Path, iteration: int) -> None:
         """Take the events after an iteration, and what a killed process left unfinished, out of a file; note what stays."""
-        try:
-            content = read_regular_file(path, _MAX_BYTES)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {reason(error)}; move it away") from None
-        except ValueError as error:
-            raise UserError(f"{path}: {error}; move it away") from None
+        content = _read_events(path)
         kept, size = [], 0
         for record in _records(content):
             try:
@@ -207,7 +215,7 @@ class Board:
                 size += len(record)
                 for value in event.summary.value:
                     self.newest[value.tag] = max(self.newest.get(value.tag, -1), event.step)
-        if size < len(content):
+        if size < len(content) and not _is_begun(content):
             write_atomically(path, b"".join(kept))
 
     def _catch_up(self, iteration: int) -> None:
@@ -230,6 +238,43 @@ class Board:
                     struct.error,
                 ):  # a picture that is damaged or gone is not there to be shown
                     continue
+
+
+def _read_events(path: Path) -> bytes:
+    """Returns: the content of an event file.
+
+    Raises:
+        UserError: it cannot be read, or its first record is no event: what it holds is not a run's to rewrite.
+    """
+    try:
+        content = read_regular_file(path, _MAX_BYTES)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {reason(error)}; move it away") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; move it away") from None
+    first = next(_records(content), b"")
+    try:
+        importlib.import_module("tensorboardX.proto.event_pb2").Event.FromString(first[_HEADER.size : -_CHECKSUM.size])
+        right = bool(first) and _is_header(content)
+    except Exception:  # protobuf's own DecodeError
+        right = False
+    if not right and not _is_begun(content):
+        raise UserError(f"{path}: has the name of an event file of TensorBoard, and is none; move it away")
+    return content
+
+
+def _is_header(content: bytes) -> bool:
+    """Returns: whether the checksum of the first record's length is right."""
+    checksum = importlib.import_module("tensorboardX.record_writer").masked_crc32c
+    return bool(_HEADER.unpack_from(content)[1] == checksum(content[:8]))
+
+
+def _is_begun(content: bytes) -> bool:
+    """Returns: whether a file is the beginning of its first record: its process was killed then, or it is another file, of a few
+    bytes. It holds no event, and stays as it is."""
+    if len(content) < _HEADER.size:
+        return True
+    return not any(True for _ in _records(content)) and _is_header(content)
 
 
 def _records(content: bytes) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import CheckpointError, read_checkpoint, read_record
 from ganspec.spec.training.record import RunError
 from ganspec.spec.training.record import read_record as read_run_record
-from ganspec.spec.training.runs import checkpoints
+from ganspec.spec.training.runs import check_name, checkpoints
 from ganspec.spec.training.state import StateError, TrainingState, array_shapes, check_state, initial_state
 from ganspec.tools.errors import UserError
 
@@ -99,6 +99,7 @@ def weights_of(
             raise UserError(f"{folder}: has no checkpoint yet, so that there are no weights to start with")
         path = found[max(found) if iteration is None else iteration]
         header, _ = read_record(path)
+        check_name(path, header["iteration"])
         other, _ = read_checkpoint(path)
     except (RunError, CheckpointError) as error:
         raise UserError(str(error)) from None
