@@ -65,9 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--download", action="store_true", help="fetch the data set of the system's source, and train on it"
     )
-    parser.add_argument(
-        "--download-to", type=Path, metavar="DIR", help="where data sets are kept; default: a cache folder"
-    )
+    parser.add_argument("--download-to", type=Path, metavar="DIR", help="folder of data sets; default: a cache folder")
     shared.add_cache(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; default: runs/SYSTEM-BACKEND-NNN")
     length = parser.add_mutually_exclusive_group()
