@@ -1,6 +1,8 @@
 """Schedules of learning rates: by hand, against PyTorch's own schedulers, in every witness, in files, and through a resume."""
 
+import json
 import math
+import tomllib
 from dataclasses import replace
 
 import pytest
@@ -17,8 +19,9 @@ from ganspec.spec.parts.learning_rates import (
     Warmup,
     read_learning_rate_schedule,
 )
-from ganspec.spec.text.errors import Problems
+from ganspec.spec.text.errors import Problems, SpecError
 from ganspec.spec.text.tables import Table
+from ganspec.spec.text.values import as_typed
 from ganspec.spec.training.state import initial_state
 from ganspec.tools import backends
 from ganspec.tools.agreement import crosscheck_system
@@ -154,17 +157,35 @@ SCHEDULES = st.one_of(
 
 @given(SCHEDULES)
 def test_every_schedule_is_read_back_from_what_describes_it(schedule):
-    said = {key: value for key, value in schedule.as_data().items() if value not in (None, 0, []) or key == "to"}
-    if "by" in schedule.as_data():
-        said = {**said, "factor": schedule.curve.by}
-        said.pop("by", None)
-    if schedule.warmup:
-        said["warmup"] = {"iterations": schedule.warmup.iterations, "from": schedule.warmup.start}
-    read = read_learning_rate_schedule(
-        Table({"learning_rate_schedule": said}, "file", "optimizers", problems := Problems())
-    )
+    """What is printed and recorded can be typed back as it stands."""
+    said = tomllib.loads(f"learning_rate_schedule = {as_typed(schedule.as_data())}")
+    read = read_learning_rate_schedule(Table(said, "file", "optimizers", problems := Problems()))
     problems.stop_if_any()
     assert read == schedule
+    assert json.loads(json.dumps(schedule.as_data())) == schedule.as_data(), "as a checkpoint keeps it"
+
+
+def test_a_misspelt_warm_up_is_one_problem_with_its_name():
+    text = "optimizers.learning_rate_schedule={ kind = 'constant', warm_up = { iterations = 2, from = 0 } }"
+    with pytest.raises(SpecError, match=r"(?s)^(?!.*changes nothing).*warm_up: unknown key.*did you mean 'warmup'\?"):
+        load_system("wgan_gp_mlp_mnist", [text])
+
+
+TYPED = st.recursive(
+    st.text() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(TYPED)
+def test_every_value_that_is_printed_is_toml(value):
+    assert tomllib.loads(f"value = {as_typed(value)}")["value"] == value
+
+
+def test_what_is_absent_is_none_and_left_out_of_tables():
+    assert as_typed(None) == "none"
+    assert as_typed({"kind": "step", "every": None, "at": [1, 2]}) == "{ kind = 'step', at = [1, 2] }"
 
 
 @given(SCHEDULES, st.integers(0, 200))

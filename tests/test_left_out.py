@@ -104,7 +104,7 @@ def test_every_table_that_can_be_left_out_is_tried(monkeypatch):
         for key in seen
         if key.split(".")[0] in ("averages", "growth", "learning_rate_decay", "manifold", "optimizers", "run")
     }
-    assert of_system == set(TABLES)
+    assert of_system == set(TABLES) - {"averages"}  # a table of numbers, which has no keys of its own
 
 
 def test_a_network_that_a_base_leaves_out_stays_out_at_reduced_sizes(tmp_path):

@@ -121,7 +121,9 @@ def test_a_run_in_bfloat16_says_so_keeps_it_and_resumes_bit_for_bit(torch, image
     # What cannot be.
     for command, message in {
         ("--resume", whole, "--precision", "full"): "was started with --precision bf16, which resuming cannot change",
-        ("--resume", whole, "--backend", "chainer"): "--precision bf16 is PyTorch's alone",
+        ("--resume", whole, "--backend", "chainer"): (
+            f"{whole}: was started with --precision bf16, which it keeps, and which is PyTorch's alone"
+        ),
         ("--resume", plain, *low): "was started with --precision full, which resuming cannot change",
         (SYSTEM, *words, *low, "--backend", "chainer"): "use --backend torch",
         (SYSTEM, *words, *low, "--dtype", "float64"): "--precision bf16 goes with --dtype float32",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
@@ -141,9 +141,14 @@ class LearningRateSchedule:
         return (self.warmup.factor(iteration) if self.warmup else 1.0) * self.curve.factor(iteration)
 
     def as_data(self) -> dict[str, Any]:
-        """Returns: the schedule as a dictionary of texts, numbers and lists."""
-        curve = {key: list(v) if isinstance(v, tuple) else v for key, v in vars(self.curve).items()}
-        return {"kind": self.curve.kind, **curve, "warmup": asdict(self.warmup) if self.warmup else None}
+        """Returns: the schedule as a dictionary of texts, numbers and lists, by the keys of the language."""
+        match self.curve:
+            case Step(by, every, at):
+                curve: dict[str, Any] = {"factor": by} | ({"every": every} if every else {"at": list(at)})
+            case _:
+                curve = vars(self.curve)
+        warmup = {"iterations": self.warmup.iterations, "from": self.warmup.start} if self.warmup else None
+        return {"kind": self.curve.kind, **curve} | ({"warmup": warmup} if warmup else {})
 
     def __str__(self) -> str:
         match self.curve:
@@ -171,7 +176,7 @@ def read_learning_rate_schedule(outer: Table) -> LearningRateSchedule | None:
     if (own := table.optional("warmup", removable=True)) is not None:
         warmup = Warmup(own.size("iterations"), own.number("from", least=0))
         own.close()
-    elif isinstance(curve, Constant):
+    elif isinstance(curve, Constant) and set(table.data) <= table.read:  # or an unknown key was to be the warm-up
         table.note("", "a constant schedule without a warm-up changes nothing", "delete it, or add a table warmup")
     table.close()
     return LearningRateSchedule(curve, warmup)

@@ -267,9 +267,9 @@ def read_averages(outer: Table, networks: Iterable[str]) -> dict[str, float]:
 
     Returns: the decay of each network's moving average; networks without one are absent.
     """
-    if (table := outer.optional("averages", removable=True)) is None:
+    if outer.take("averages", {}) == "none":
         return {}
-    networks = list(networks)
+    table, networks = outer.table("averages", {}), list(networks)
     for name in table.data:
         if name not in networks:
             message = f"there is no network '{name}' with parameters: {expected_one_of(networks)}"

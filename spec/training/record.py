@@ -23,6 +23,7 @@ _OLDER = ("ganspec run 1",)
 _MAX_BYTES = 10_000_000  # of run.json; that of the largest system has under 100 kB
 _MAX_TEXT = 5_000  # characters of a name or path
 _MAX_SETTINGS = 1_000
+_MAX_COUNT = 10**12  # images of an epoch
 _MAX_CLASSES = 30_000  # names of classes of the data, as many as `tools/data/bounds.py` admits
 
 
@@ -85,8 +86,14 @@ def _flag(value: Any) -> _Complaint:
     return None if isinstance(value, bool) else "expected true or false"
 
 
+def _count(value: Any) -> _Complaint:
+    right = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_COUNT
+    return None if right else f"expected a whole number from 1 to {_MAX_COUNT:,}"
+
+
 _OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have besides
     "classes": _classes,
+    "images_per_epoch": _count,
     "tensorboard": _flag,
     "precision": _choice(PRECISIONS),
 }

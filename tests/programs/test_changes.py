@@ -3,6 +3,7 @@
 import copy
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from ganspec.spec import load_system
 from ganspec.spec.description import describe
+from ganspec.spec.text.values import as_typed
 from ganspec.spec.training.changes import changes, fixed_differences
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.spec.training.runs import read_run
@@ -105,6 +107,34 @@ def test_a_change_survives_a_kill_before_the_next_checkpoint(run):
     assert here("train", "--resume", run, "--iterations", 8) == 0
     state, record = final(run, 8)
     assert (state.learning_rates["G"], record.description["averages"]) == (0.01, {"G": 0.5})
+
+
+def test_what_is_said_of_a_schedule_can_be_typed_back(run, capsys):
+    table = "{ kind = 'cosine', over = 9, to = 0.5, warmup = { iterations = 3, from = 0.25 } }"
+    key = "optimizers.G.learning_rate_schedule"
+    assert here("train", "--resume", run, "--set", f"{key}={table}", "--iterations", 8) == 0
+    (said,) = re.findall(rf"from now on, {key}: none became (.*)\n", capsys.readouterr().out)
+    (session,) = json.loads((run / "run.json").read_text())["resumed"]
+    (change,) = session["changed"]
+    assert as_typed(change["to"]) == said
+    assert here("show", SYSTEM, "--set", f"{key}={said}") == 0
+    assert f"  G.learning_rate_schedule = {said}\n" in capsys.readouterr().out
+    assert here("train", "--resume", run, "--set", f"{key}={said}", "--iterations", 9) == 0
+    assert "from now on" not in capsys.readouterr().out, "it is the same"
+
+
+@pytest.mark.parametrize("key", ["optimizers", "optimizers.D"])
+@pytest.mark.parametrize("backend", ["torch"])
+def test_another_kind_of_optimiser_is_refused_before_its_keys_are_asked_for(run, capsys, key):
+    pytest.importorskip("torch")
+    capsys.readouterr()
+    assert here("train", "--resume", run, "--set", f"{key}.kind=rmsprop", "--iterations", 9) == 2
+    error = capsys.readouterr().err
+    network = key.partition(".")[2] or "G"
+    assert f"a run keeps the kind of its optimisers, and that of {network} is adam" in error
+    assert "--init-from RUN" in error
+    assert "missing" not in error
+    assert here("train", "--resume", run, "--set", f"{key}.kind='adam'", "--iterations", 7) == 0
 
 
 REFUSED = {

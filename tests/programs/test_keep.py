@@ -1,15 +1,18 @@
 """Which checkpoints of a run are kept: the newest, those of some iterations, the best; and always the newest one."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ganspec.spec import load_system
 from ganspec.spec.parts.keep import Keep
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_figures
 from ganspec.tools.run import album
 from ganspec.tools.run.folder import RunFolder
-from ganspec.tools.run.keeping import best_of, superfluous
+from ganspec.tools.run.keeping import best_lines, best_of, superfluous
 from support.programs import SMALL, here
 
 PROTOCOL = {"extractor": "digits", "images": 100}
@@ -126,3 +129,22 @@ def test_a_best_that_nothing_measures_is_refused(images, tmp_path, capsys):
     assert "run.keep.best: nothing measures 'fidd': expected one of" in error
     assert "did you mean 'fid'?" in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_best_that_only_others_can_measure_is_told(images, tmp_path, capsys):
+    pytest.importorskip("torch")
+    run = tmp_path / "run"
+    words = ["--data", images, "--out", run, *SMALL, "--set", "run.keep={ last = 2, best = 'recall' }"]
+    assert here("train", "wgan_gp_mlp_mnist", *words, "--iterations", 1) == 0
+    said = capsys.readouterr().out
+    assert (
+        f"this run does not measure 'recall', so no checkpoint is kept as the best until 'ganspec evaluate {run}'"
+        in said
+    )
+    (setting,) = re.findall(r'--set "(run\.metrics=.*)"', said)
+    measuring = load_system("wgan_gp_mlp_mnist", [setting, "run.keep.best=recall"]).run
+    assert best_lines(measuring, run) == [], "with what it advises, it is measured"
+    assert here("train", "--resume", run, "--set", "run.keep.best=diversity", "--iterations", 2) == 0
+    append_figures(run / NAME, figures({2: 0.5}, "recall"))
+    assert here("train", "--resume", run, "--set", "run.keep.best=recall", "--iterations", 3) == 0
+    assert "does not measure" not in capsys.readouterr().out, "looks measure diversity, and somebody measured recall"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from ganspec.spec import load_system
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.spec.training.state import array_shapes, initial_state
 from ganspec.tools.errors import UserError
+from ganspec.tools.run import joining
 from ganspec.tools.run.launch import Launch
 from ganspec.tools.run.ranks import Silent, Together
 from support.programs import SMALL, here
@@ -249,3 +251,31 @@ def test_an_interruption_saves_and_says_how_to_resume_once(backend, images, tmp_
     done = finished(process)
     assert done.stderr.count("interrupted and saved; go on with: ganspec train --resume") == 1
     assert here("train", "--resume", tmp_path / "run", "--iterations", 1) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "advice", "no_advice"),
+    [
+        (ModuleNotFoundError("No module named 'mpi4py'", name="mpi4py"), "pip install 'ganspec[mpi]'", "mpich"),
+        (ImportError("cannot load MPI library", name="mpi4py"), "pip install mpich", "ganspec[mpi]"),
+        (
+            ImportError("libmpi.so.12: cannot open shared object file", name="mpi4py.MPI"),
+            "pip install mpich",
+            "ganspec[mpi]",
+        ),
+    ],
+)
+def test_an_mpi_library_that_is_missing_is_not_a_package_that_is(
+    started, monkeypatch, capsys, error, advice, no_advice
+):
+    def processes():
+        raise error
+
+    monkeypatch.setattr(joining.backends, "load", lambda name: None)
+    monkeypatch.setitem(sys.modules, "ganspec.impl_chainer.ranks", SimpleNamespace(Processes=processes))
+    started(PMI_RANK="0", PMI_SIZE="2")
+    assert here("train", "gan_mlp_mnist", "--backend", "chainer") == 2
+    said = capsys.readouterr().err
+    assert f"mpi4py does not import: {error}" in said
+    assert advice in said
+    assert no_advice not in said

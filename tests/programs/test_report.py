@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from ganspec.tools.run import album, contents
 from ganspec.tools.run.curves import figure_curve, number_curve, short, ticks
-from support.programs import here
+from ganspec.tools.run.places import without_home
+from support.programs import SMALL, here
 
 for package in ("torch", "PIL"):
     pytest.importorskip(package)
@@ -99,7 +100,7 @@ def report(folder, *more):
 
 def test_a_page_has_everything_that_the_folder_has(folder, capsys):
     page = report(folder)
-    assert re.fullmatch(r".*report\.html: \d\.\d MB\n", capsys.readouterr().out)
+    assert re.fullmatch(r".*report\.html: \d\.\d MB\nbefore you send it.*\n", capsys.readouterr().out)
     kept = [(folder / "samples" / f"{i:08}.png").read_bytes() for i in (0, 8, 9, 10, 11)]
     real, interpolation = ((folder / f"{name}.png").read_bytes() for name in ("real", "interpolation"))
     assert page.pictures() == [kept[-1], real, *kept, interpolation]
@@ -151,6 +152,59 @@ def test_what_was_changed_on_resuming_is_said_and_is_no_other_system(folder):
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "resumed": []}))
     assert "has changed since" in report(folder).text
+
+
+def test_changes_stand_as_they_are_typed_and_rates_as_they_are_in_force(folder):
+    table = "{ kind = 'linear', over = 20, to = 0.0 }"
+    for iterations, value in ((13, table), (14, "none")):
+        change = f"optimizers.G.learning_rate_schedule={value}"
+        assert here("train", "--resume", folder, "--iterations", iterations, "--set", change) == 0
+    page = report(folder)
+    typed = "{ kind = 'linear', after = 0, over = 20, to = 0.0 }"
+    assert f"learning_rate_schedule: none became {typed}" in page.text
+    assert f"learning_rate_schedule: {typed} became none" in page.text
+    assert re.search(r"learning_rate_G 0\.0001 ", page.text), "not the mean of the last ones"
+    assert "Above learning rates stands the one in force." in page.text
+
+
+def test_the_page_counts_epochs_as_the_terminal_does(images, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert here("train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", out, "--epochs", 2) == 0
+    (epochs,) = re.findall(r"done: \d+ iterations, (\d+) epochs", capsys.readouterr().out)
+    assert epochs == "2"
+    assert "epochs 2 " in report(out).text
+    record = json.loads((out / "run.json").read_text())
+    del record["images_per_epoch"]
+    (out / "run.json").write_text(json.dumps(record))
+    assert "epochs 1 " in report(out).text, "an older run: those before the last iteration"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/home/somebody/faces/a.npz", "~/faces/a.npz"),
+        ("data=/Users/somebody/faces", "data=~/faces"),
+        (r"C:\Users\somebody\faces", r"~\faces"),
+        ("/root/faces and /rooted/faces", "~/faces and /rooted/faces"),
+        ("/data/home/faces", "/data/home/faces"),
+        ("/data/home/somebody/faces", "/data/home/somebody/faces"),
+    ],
+)
+def test_homes_are_not_named(path, shown, monkeypatch):
+    monkeypatch.setenv("HOME", "/nowhere")
+    assert without_home(path) == shown
+
+
+def test_a_page_does_not_name_who_made_it(folder, capsys, monkeypatch):
+    home = str(folder.parent)
+    monkeypatch.setenv("HOME", home)
+    record = json.loads((folder / "run.json").read_text())
+    faces = {"data_source": f"{home}/faces: 7 images", "settings": [*record["settings"], f"title={home}/x"]}
+    (folder / "run.json").write_text(json.dumps({**record, **faces}))
+    page = report(folder)
+    assert "~/faces: 7 images" in page.text
+    assert home not in page.text
+    assert "before you send it to somebody" in capsys.readouterr().out
 
 
 def test_nothing_of_a_stranger_becomes_markup(folder):

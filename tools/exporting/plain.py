@@ -56,7 +56,8 @@ _CHAINER = '''{comments}
 #
 # with chainer.using_config("train", False), chainer.no_backprop_mode():
 #     images = load()(...)
-# with inputs as above; Chainer is all that this file needs.
+# with inputs as above; Chainer is all that this file needs, with a Python and a NumPy that Chainer imports with. With current
+# ones "import chainer" fails; ganspec mends that: python -m ganspec.impl_chainer.compat your_script.py
 
 import os
 

@@ -54,13 +54,20 @@ def precision(arguments: argparse.Namespace, options: dict[str, Any], folder: Ru
     usual, asked = PRECISIONS[0], arguments.precision
     wanted = folder.record.get("precision", usual) if folder else asked or usual
     if folder and asked not in (None, wanted):
-        raise UserError(f"{folder.path}: was started with --precision {wanted}, which resuming cannot change")
+        raise UserError(
+            f"{folder.path}: was started with --precision {wanted}, which resuming cannot change; leave out --precision, or "
+            f"start a run of its own with these weights: --init-from {folder.path}"
+        )
     if wanted == usual:
         return {}
     if options["backend"] != "torch":
-        raise UserError(
-            f"--precision {wanted} is PyTorch's alone: NumPy and CuPy have no bfloat16; use --backend torch"
-        )
+        alone = "PyTorch's alone: NumPy and CuPy have no bfloat16"
+        if folder and asked is None:
+            raise UserError(
+                f"{folder.path}: was started with --precision {wanted}, which it keeps, and which is {alone}\n"
+                f"leave out --backend {options['backend']}, or start a run of its own: --init-from {folder.path}"
+            )
+        raise UserError(f"--precision {wanted} is {alone}; use --backend torch")
     if options["dtype"] != "float32":
         raise UserError(f"--precision {wanted} goes with --dtype float32; leave out one of them")
     return {"precision": wanted}

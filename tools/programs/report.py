@@ -52,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise cannot_write(path, error, option="--out FILE") from None
     print(printable(f"{path}: {len(content) / 1e6:.1f} MB"))
+    print(
+        "before you send it to somebody: it has the paths of the data and the system, and names the processor and versions"
+    )
     return 0
 
 

@@ -12,6 +12,7 @@ from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import counted, printable
 from ganspec.spec.text.formula import render
+from ganspec.spec.text.values import as_typed
 from ganspec.tools.run.keeping import NEWEST
 
 
@@ -69,8 +70,8 @@ def lines(system: System) -> list[str]:
     for name, optimizer in system.optimizers.items():
         numbers = (f"{key} = {value}" for key, value in vars(optimizer).items() if key != "clip")
         text.append(f"  {name}: {optimizer.kind}, {', '.join(numbers)}")
-        if name in system.learning_rate_schedules:
-            text.append(f"  {name}: {system.learning_rate_schedules[name]}")
+        if rates := system.learning_rate_schedules.get(name):
+            text += [f"  {name}: {rates}", f"  {name}.learning_rate_schedule = {as_typed(rates.as_data())}"]
         if clip := optimizer.clip:
             when = "after each update" if clip.when == "after" else "before each step that updates it"
             text.append(f"  {name}: every parameter is clipped to [{-clip.bound:g}, {clip.bound:g}] {when}")

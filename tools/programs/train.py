@@ -39,13 +39,13 @@ from ganspec.tools.run.environment import environment
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder, new_folder
 from ganspec.tools.run.joining import together
-from ganspec.tools.run.keeping import check_best
+from ganspec.tools.run.keeping import best_lines, check_best
 from ganspec.tools.run.launch import Launch
 from ganspec.tools.run.loop import Training
 from ganspec.tools.run.progress import End
 from ganspec.tools.run.ranks import Silent
 from ganspec.tools.run.reading import load_for, reading_of
-from ganspec.tools.run.resume import FIXED, change_lines, resume
+from ganspec.tools.run.resume import FIXED, change_lines, check_kinds, resume
 from ganspec.tools.run.soundness import check_sound
 from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
@@ -136,6 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
         elif folder is None:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
             content = _record(arguments, system, options, path, data) | board | ranks.recorded()
+            content["images_per_epoch"] = feed.images_per_epoch
             content |= {"init_from": transfer.record()} if transfer else {}
             folder = opened.enter_context(RunFolder.create(out, content))
         else:
@@ -149,7 +150,8 @@ def run(arguments: argparse.Namespace) -> int:
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
             print("".join(printable(f"from now on, {line}") + "\n" for line in change_lines(made)), end="")
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
-        print("".join(printable(line) + "\n" for line in initial.lines(options, transfer)), end="")
+        told = [*initial.lines(options, transfer), *(best_lines(system.run, folder.path) if ranks.leads else ())]
+        print("".join(printable(line) + "\n" for line in told), end="")
         ranks.resume_command = ranks.from_first(folder.resume_command())
         album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks, watch)
@@ -160,6 +162,7 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
     name, settings = arguments.system, arguments.set
     if folder is not None:
         name = name or folder.record["system"]
+        check_kinds(folder.record, settings)
         settings = [*folder.record["settings"], *settings]
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")

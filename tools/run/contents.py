@@ -43,6 +43,7 @@ class Contents:
         figures: what was measured of the quality of samples.
         written: seconds since 1970 when the log was written last; None without a log.
         newest: iteration of the newest checkpoint; None without one.
+        epochs: number of epochs that were complete at the newest row of the log; None where the folder does not say it.
         real: picture of real images; None where there is none. The same of `interpolation`.
         samples: iteration and picture of some of the samples, in order; the first and the newest ones are among them.
         drawn: number of pictures of samples that the folder has.
@@ -57,6 +58,7 @@ class Contents:
     figures: list[Figure] = field(default_factory=list)
     written: float | None = None
     newest: int | None = None
+    epochs: int | None = None
     real: bytes | None = None
     interpolation: bytes | None = None
     samples: list[tuple[int, bytes]] = field(default_factory=list)
@@ -79,6 +81,7 @@ def read_contents(path: Path) -> Contents:
     except RunError as error:
         raise UserError(str(error)) from None
     _read_numbers(found)
+    found.epochs = _epochs(found)
     found.real, found.interpolation = (_picture(path / f"{name}.png", found) for name in ("real", "interpolation"))
     _read_samples(found)
     _read_manifolds(found)
@@ -110,6 +113,22 @@ def _read_numbers(found: Contents) -> None:
         found.notes.append(str(error))
     except RunError as error:
         found.notes.append(str(error))
+
+
+def _epochs(found: Contents) -> int | None:
+    """Returns: epochs that are complete, from the number of batches in a checkpoint, else from the log."""
+    if not len(found.table) or "epoch" not in found.columns:
+        return None
+    iteration, before = found.table[-1, 0], found.table[-1, found.columns.index("epoch")]
+    size, known = found.record.get("images_per_epoch"), int(before) if np.isfinite(before) else None
+    if found.newest is None or size is None or found.newest != iteration:
+        return known  # those that were complete when the iteration began
+    try:
+        _, record = read_checkpoint_record(checkpoints(found.path)[found.newest])
+    except (CheckpointError, RunError, KeyError):
+        return known
+    batch = record.description.get("batch")
+    return record.batches * batch // int(size) if isinstance(batch, int) else known
 
 
 def _read_samples(found: Contents) -> None:

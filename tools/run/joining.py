@@ -19,7 +19,11 @@ from ganspec.tools.errors import FAILED, INTERRUPTED, UserError, is_out_of_memor
 from ganspec.tools.run.launch import STARTERS, Launch
 from ganspec.tools.run.ranks import Together, Told
 
-_MISSING = "install what several processes of Chainer need with: pip install 'ganspec[mpi]'"
+_NO_PACKAGE = "install what several processes of Chainer need with: pip install 'ganspec[mpi]'"
+_NO_LIBRARY = (
+    "mpi4py is installed, and finds no MPI library that it can use: install one, such as with: pip install mpich, or with your "
+    "system's packages, and start the processes with the mpiexec of that library"
+)
 
 
 @contextmanager
@@ -100,6 +104,14 @@ def _join(launch: Launch, backend: str | None) -> Any:
         processes = __import__(f"ganspec.impl_{name}.ranks", fromlist=["Processes"]).Processes
         return processes()
     except ImportError as error:
-        raise UserError(f"mpi4py does not import: {error}; {_MISSING}") from None
+        raise UserError(_cannot_import(error)) from None
     except OSError as error:
         raise UserError(f"the processes that {launch.starter} started do not find one another: {error}") from None
+
+
+def _cannot_import(error: ImportError) -> str:
+    """Returns: why the processes cannot be joined: a package, or the library that mpi4py is a way to, is missing."""
+    name = str(error.name or "")
+    if name.partition(".")[0] == "mpi4py" and not isinstance(error, ModuleNotFoundError):
+        return f"mpi4py does not import: {error}\n{_NO_LIBRARY}"
+    return f"{name or 'mpi4py'} does not import: {error}; {_NO_PACKAGE}"

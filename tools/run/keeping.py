@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from ganspec.spec.parts.keep import Keep
+from ganspec.spec.parts.settings import Run
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
-from ganspec.tools.errors import UserError
-from ganspec.tools.quality.figures import LOWER_IS_BETTER, Figure
+from ganspec.tools.errors import UserError, command
+from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, read_figures
 
 NEWEST = (
     3  # kept where a system says nothing: a run resumes from the newest, the others are for when that one is damaged
 )
+BY_LOOKING = ("diversity", "classes", "class_entropy")  # what every look at samples measures (`quality.watch`)
 
 
 def check_best(keep: Keep | None) -> None:
@@ -20,6 +23,30 @@ def check_best(keep: Keep | None) -> None:
         message = f"run.keep.best: nothing measures '{keep.best}': {expected_one_of(LOWER_IS_BETTER)}"
         hint = did_you_mean(keep.best, LOWER_IS_BETTER)
         raise UserError(f"{message}; {hint}" if hint else message)
+
+
+def best_lines(run: Run, folder: Path) -> list[str]:
+    """Tell of a best checkpoint that nobody has measured, and that the run will not measure: `ganspec evaluate` may.
+
+    Args:
+        run: how the system is trained.
+        folder: path of the run's folder.
+
+    Returns: lines for people; none where all is well.
+
+    Raises:
+        UserError: the figures of the folder cannot be read.
+    """
+    best = run.keep.best if run.keep else ""
+    measured = {*BY_LOOKING, *(run.metrics.measure if run.metrics else ())}
+    if not best or best in measured or any(figure.metric == best for figure in read_figures(folder / NAME)):
+        return []
+    table = f"run.metrics={{ measure = ['{best}'], every = 1000, images = 2000 }}"
+    return [
+        f"run.keep.best: this run does not measure '{best}', so no checkpoint is kept as the best until '"
+        + command("ganspec", "evaluate", folder)
+        + f'\' has measured one; to measure it while training: --set "{table}"'
+    ]
 
 
 def superfluous(iterations: Iterable[int], keep: Keep | None, figures: Iterable[Figure] = ()) -> list[int]:

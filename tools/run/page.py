@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 
 import ganspec
+from ganspec.spec.text.values import as_typed
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, Figure
 from ganspec.tools.reporting.document import document
 from ganspec.tools.reporting.elements import Markup, element, joined
 from ganspec.tools.run.contents import Contents, protocol_of, protocols
 from ganspec.tools.run.curves import LARGEST, figure_curve, number_curve, short
+from ganspec.tools.run.places import without_home
 
 _MOST_CURVES = 60
 _MOST_ROWS = 40  # of resumed parts, and of figures; the newest ones are kept
 _MAX_TEXT = 300  # characters of a text of a record
 _MAX_LINES, _MAX_WIDTH = 4_000, 400  # of the resolved system
+_RATE = "learning_rate_"  # columns of the rates in force
 _PLACES = ("iteration", "epoch")  # columns that say where a row stands
 
 
@@ -50,14 +53,14 @@ def render_run(run: Contents, title: str, source: str, system: Sequence[str], wi
     parts += [_latents(run), _notes(run.notes), _making(run), _system(system)]
     written = f"Written by ganspec {ganspec.__version__}."
     name = _text(run.record["system"])
-    return document(f"{name}: {title}", *parts, element("p", written, class_="soft small"), style=style)
+    return document(f"{name}: {_text(title)}", *parts, element("p", written, class_="soft small"), style=style)
 
 
 def _top(run: Contents, title: str, source: str) -> Markup:
     record, last = run.record, _last(run)
     facts = {"iterations": short(last.get("iteration", 0.0))}
-    if "epoch" in last:
-        facts["epochs"] = short(last["epoch"])
+    if run.epochs is not None:
+        facts["epochs"] = short(float(run.epochs))
     kinds = protocols(run.figures)
     for figure in _newest(run.figures)[:2]:
         which = f", protocol {kinds.index(protocol_of(figure)) + 1}" if len(kinds) > 1 else ""
@@ -169,12 +172,14 @@ def _numbers(run: Contents, window: int, first: Sequence[str]) -> Markup:
         values = run.table[:, run.columns.index(name)]
         curve = number_curve(name, run.table[:, 0], values, window)
         there = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
-        said = f" {short(float(there[-window:].mean()))}" if len(there) else " was not computed yet"
+        newest = there[-1:] if name.startswith(_RATE) else there[-window:]
+        said = f" {short(float(newest.mean()))}" if len(there) else " was not computed yet"
         caption = element("figcaption", element("b", _text(name)), said)
         drawn.append(element("figure", caption, curve, class_="curve"))
     if not drawn or not len(run.table):
         return element("p", "Nothing is recorded yet.", class_="soft")
     said = f"Dark: the mean of the last {window:,} iterations, whose newest value stands above. Light: the range of the values."
+    said += " Above learning rates stands the one in force." if any(name.startswith(_RATE) for name in names) else ""
     return joined(
         element("h2", "Recorded numbers"),
         element("p", said, class_="soft small"),
@@ -258,15 +263,19 @@ def _resumed(parts: Any) -> Markup:
 
 
 def _changes(made: Any) -> str:
-    """Returns: what was changed on resuming: "optimizers.G.learning_rate: 0.001 became 0.0001"."""
+    """Returns: what was changed on resuming: "optimizers.G.learning_rate: 0.001 became 0.0001"; values as they are typed."""
     if not isinstance(made, list) or not all(isinstance(change, dict) for change in made):
         return _text(made)
-    lines = (f"{change.get('key')}: {change.get('from')} became {change.get('to')}" for change in made)
+    try:
+        lines = [f"{c.get('key')}: {as_typed(c.get('from'))} became {as_typed(c.get('to'))}" for c in made]
+    except RecursionError:  # a stranger's tables in tables
+        return _text(made)
     return _text("; ".join(lines), 1000)
 
 
 def _system(lines: Sequence[str]) -> Markup:
-    kept = [line if len(line) <= _MAX_WIDTH else f"{line[:_MAX_WIDTH]}..." for line in lines[:_MAX_LINES]]
+    kept = [without_home(line) for line in lines[:_MAX_LINES]]
+    kept = [line if len(line) <= _MAX_WIDTH else f"{line[:_MAX_WIDTH]}..." for line in kept]
     if len(lines) > len(kept):
         kept.append(f"... and {len(lines) - len(kept):,} more lines")
     # A line break is not printable, and would be written as an escape.
@@ -280,5 +289,5 @@ def _text(value: Any, most: int = _MAX_TEXT) -> str:
     """Returns: a value of a record, which may be anything, as text of bounded length."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         value = " ".join(value)
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = without_home(value if isinstance(value, str) else json.dumps(value, default=str))
     return text if len(text) <= most else f"{text[: most - 3]}..."

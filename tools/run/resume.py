@@ -10,6 +10,7 @@ from typing import Any
 from ganspec.spec.description import describe
 from ganspec.spec.system import System, load_system
 from ganspec.spec.text.errors import SpecError, printable
+from ganspec.spec.text.values import as_typed
 from ganspec.spec.training.changes import OF_OPTIMIZERS, changes, fixed_differences
 from ganspec.spec.training.checkpoint import CheckpointError, Record, read_checkpoint, read_record
 from ganspec.spec.training.record import RunError
@@ -79,15 +80,37 @@ def resume(
         raise UserError(f"{error}\nto go on from an earlier checkpoint, move this file away: {away}") from None
 
 
+def check_kinds(record: dict[str, Any], settings: Sequence[str]) -> None:
+    """See to it that no setting gives an optimiser another kind, before the keys of that kind are asked for.
+
+    Args:
+        record: record of the run that is resumed.
+        settings: settings of this command, "KEY=VALUE" each.
+
+    Raises:
+        UserError: one does.
+    """
+    for setting in settings:
+        key, _, value = (part.strip() for part in setting.partition("="))
+        first, *inner, last = key.split(".")
+        if first != "optimizers" or last != "kind" or len(inner) > 1:
+            continue
+        try:
+            optimizers = load_system(record["system"], record["settings"]).optimizers
+        except SpecError:  # which says more than this could
+            return
+        for network, optimizer in optimizers.items():
+            if network in (inner or [network]) and value.strip("'\"") != optimizer.kind:
+                raise UserError(
+                    f"--set {setting}: a run keeps the kind of its optimisers, and that of {network} is {optimizer.kind}: "
+                    "the moments of one kind mean nothing to another\n"
+                    "leave it out, or start a new run, with the weights of this one: --init-from RUN"
+                )
+
+
 def change_lines(made: list[dict[str, Any]]) -> list[str]:
     """Returns: changes as lines for people: "optimizers.G.learning_rate: 0.001 became 0.0001"."""
-    return [f"{change['key']}: {_shown(change['from'])} became {_shown(change['to'])}" for change in made]
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_shown(v)}" for key, v in value.items() if v is not None) + " }"
-    return "none" if value is None else str(value)
+    return [f"{change['key']}: {as_typed(change['from'])} became {as_typed(change['to'])}" for change in made]
 
 
 def _watched(description: Any) -> Any:
