@@ -178,7 +178,6 @@ def test_what_stands_in_the_way_of_events_is_said(watched, capsys):
     assert here("train", "--resume", watched, "--iterations", 9) == 2
     error = capsys.readouterr().err
     assert "tensorboard: is not a folder, as a run has one there; move it away" in error
-    assert f"then go on with: ganspec train --resume {watched}" in error
 
 
 def test_damaged_events_end_where_the_damage_begins(watched):
