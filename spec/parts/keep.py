@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ganspec.spec.text.tables import Table
 
+# Kept where a system says nothing: a run resumes from the newest, the others are for when that one is damaged.
+NEWEST = 3
+
 
 @dataclass(frozen=True)
 class Keep:
@@ -29,7 +32,7 @@ def read_keep(run: Table) -> Keep | None:
     if not table.data:
         table.note("", "says nothing", "give last, every or best, or delete the table")
     table.read.add("every")
-    keep = Keep(table.size("last", 3), table.size("every") if "every" in table else 0, table.line("best", ""))
+    keep = Keep(table.size("last", NEWEST), table.size("every") if "every" in table else 0, table.line("best", ""))
     each = run.size("checkpoint_every")
     if keep.every % each:
         table.note("every", f"expected a multiple of run.checkpoint_every, {each}, found {keep.every}")

@@ -64,10 +64,10 @@ def test_float32_is_judged_by_float64(monkeypatch, capsys):
     """A mistake that both backends make is none between them."""
     arguments = ["crosscheck", "began_mnist", "--dtype", "float32", "--iterations", "1"]
     assert main(arguments) == 0
-    import ganspec.impl_chainer.trainer
-    import ganspec.impl_torch.trainer
+    import ganspec.impl_chainer.evaluation
+    import ganspec.impl_torch.evaluation
 
-    for module in (ganspec.impl_torch.trainer, ganspec.impl_chainer.trainer):
+    for module in (ganspec.impl_torch.evaluation, ganspec.impl_chainer.evaluation):
         right = module.evaluate_operation
 
         def coarse(node, a, graph, right=right):

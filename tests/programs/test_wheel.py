@@ -121,6 +121,7 @@ def test_a_users_own_modules_and_another_distributions_are_not_ours(crowded):
         ["train", "wgan_gp_mlp_mnist", "--iterations", "1", "--out", "torch"],
         ["train", "wgan_gp_mlp_mnist", "--iterations", "1", "--out", "chainer", "--backend", "chainer"],
         ["report", "torch"],
+        ["evaluate", "torch", "--metrics", "fid", "--n", "100"],
         ["sample", "torch", "--n", "4"],
         ["interpolate", "torch", "--rows", "1"],
         ["manifold", "torch", "--side", "2"],

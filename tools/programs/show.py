@@ -8,12 +8,12 @@ from typing import Any
 from ganspec.spec import System, load_system
 from ganspec.spec.layers import format_shape, per_sample
 from ganspec.spec.network.architecture import Architecture
+from ganspec.spec.parts.keep import NEWEST
 from ganspec.spec.parts.settings import Data, Growth
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import counted, printable
 from ganspec.spec.text.formula import render
 from ganspec.spec.text.values import as_typed
-from ganspec.tools.run.keeping import NEWEST
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from ganspec.spec.parts.keep import Keep
+from ganspec.spec.parts.keep import NEWEST, Keep
 from ganspec.spec.parts.settings import Run
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.tools.errors import UserError, command
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, read_figures
 
-NEWEST = (
-    3  # kept where a system says nothing: a run resumes from the newest, the others are for when that one is damaged
-)
 BY_LOOKING = ("diversity", "classes", "class_entropy")  # what every look at samples measures (`quality.watch`)
 
 

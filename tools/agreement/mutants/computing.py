@@ -37,8 +37,8 @@ def replace_operation(op: str, wrong: Wrong) -> Breaker:
     """Give a formula's operation another meaning: `wrong(right, node, operands, create_graph)`."""
 
     def breaker(patch: Patch, backend: str) -> None:
-        trainer = module(backend, "trainer")
-        right = trainer.evaluate_operation
+        evaluation = module(backend, "evaluation")
+        right = evaluation.evaluate_operation
 
         def evaluate(node: Any, a: list[Any], create_graph: bool) -> Any:
             if node.op != op:
@@ -46,7 +46,7 @@ def replace_operation(op: str, wrong: Wrong) -> Breaker:
             patch.reach()
             return wrong(right, node, a, create_graph)
 
-        patch.setattr(trainer, "evaluate_operation", evaluate)
+        patch.setattr(evaluation, "evaluate_operation", evaluate)
 
     return breaker
 

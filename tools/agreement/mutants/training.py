@@ -115,14 +115,13 @@ def gate_after_the_update(patch: Patch, backend: str) -> None:
     trainer, to_numpy = module(backend, "trainer").Trainer, module(backend, "arrays").to_numpy
 
     def wrong(self: Any) -> Any:
-        self._alive.start_iteration()
-        self._kept.clear()
+        self._evaluation.start_iteration()
         for number, planned in enumerate(self._stage.plan.steps):
             for repeat in range(planned.step.repeats(self.iteration)):
                 yield number, repeat
                 if (until := planned.step.until) is not None:
                     patch.reach()
-                    values = self._evaluate(planned, Position(self.iteration, number, repeat), None)
+                    values = self._evaluation.values(planned, Position(self.iteration, number, repeat), None)
                     if until.reached(float(to_numpy(values[planned.reports[until.report]]))):
                         break
 
