@@ -238,7 +238,7 @@ def test_a_broken_backend_is_found_and_the_find_is_small_and_repeats(tmp_path, c
 
     with patched() as patch:
         replace_layer("tanh", wrong)(patch, "chainer")
-        assert here("fuzz", "--examples", "20", "--seed", "2", "--out", str(tmp_path / "out")) == DISAGREED
+        assert here("fuzz", "--examples", "20", "--seed", "3", "--out", str(tmp_path / "out")) == DISAGREED
         (command,) = re.findall(r"^  (ganspec crosscheck .*)$", capsys.readouterr().out, re.MULTILINE)
         program, *arguments = shlex.split(command)
         assert here(*arguments) == DISAGREED
@@ -247,7 +247,7 @@ def test_a_broken_backend_is_found_and_the_find_is_small_and_repeats(tmp_path, c
     (folder,) = (tmp_path / "out").iterdir()
     layers = [layer for file in folder.glob("?.toml") for layer in tomllib.loads(file.read_text())["network"]["layers"]]
     assert "tanh" in {layer["kind"] for layer in layers}
-    assert len(layers) <= 10, "it is shrunk"
+    assert len(layers) <= 8, "it is shrunk"
     assert "tanh" in (folder / "found.txt").read_text()
 
 
