@@ -5,7 +5,6 @@ import csv
 import json
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +15,9 @@ from ganspec.spec.text.values import as_typed
 from ganspec.spec.training.changes import changes, fixed_differences
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.spec.training.runs import read_run
-from ganspec.tools.run import album
 from support.programs import SMALL, here
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SYSTEM = "wgan_gp_mlp_mnist"
 AVERAGED = ["--set", "averages.G=0.9", "--set", "run.keep.last=9"]
@@ -25,19 +25,6 @@ CHANGES = [
     "--set", "optimizers.learning_rate=0.01", "--set", "optimizers.G.beta1=0.25", "--set", "averages.G=0.5",
     "--set", "optimizers.D.learning_rate_schedule={ kind = 'linear', over = 16, to = 0 }",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Drawing takes longer than training here."""
-    monkeypatch.setattr(album, "missing_packages", lambda: ["Pillow", "matplotlib"])
-
-
-@pytest.fixture
-def images(tmp_path):
-    path = tmp_path / "images.npz"
-    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8))
-    return path
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from ganspec.spec import load_system
 from ganspec.spec.parts.settings import Decay
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.tools import backends, data
-from ganspec.tools.run import album
 from ganspec.tools.run.feed import Feed
 from support.programs import here
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 # k counts the iterations from 0, so that every report is known without training. G moves as the schedule says.
 LOSS = """
@@ -84,12 +85,6 @@ CASES = {
     # One number in epochs of three and of two iterations: the mean is of what there is, 100, 97, 94, 91.
     ("falling_of_G", "wrap", SELDOM): [8] * 12,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Drawing takes longer than training here."""
-    monkeypatch.setattr(album, "missing_packages", lambda: ["Pillow", "matplotlib"])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +9,11 @@ from hypothesis import strategies as st
 from ganspec.spec import load_system
 from ganspec.spec.parts.keep import Keep
 from ganspec.tools.quality.figures import LOWER_IS_BETTER, NAME, Figure, append_figures
-from ganspec.tools.run import album
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.keeping import best_lines, best_of, superfluous
 from support.programs import SMALL, here
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 PROTOCOL = {"extractor": "digits", "images": 100}
 EVERY_TWO = ["--set", "run.checkpoint_every=2"]
@@ -71,19 +71,6 @@ def test_figures_of_another_protocol_do_not_count():
     other = figures({10: 0.5}, protocol={**PROTOCOL, "images": 7})
     assert best_of([10, 20, 30], "fid", other + figures({20: 3.0, 30: 3.0})) == {30}
     assert best_of([10, 20, 30], "fid", figures({20: 3.0}) + other) == {10}
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Drawing takes longer than training here."""
-    monkeypatch.setattr(album, "missing_packages", lambda: ["Pillow", "matplotlib"])
-
-
-@pytest.fixture
-def images(tmp_path):
-    path = tmp_path / "images.npz"
-    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8))
-    return path
 
 
 def there(run):

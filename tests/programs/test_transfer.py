@@ -9,25 +9,13 @@ from ganspec.spec import load_system
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.spec.training.checkpoint import read_record as read_header
 from ganspec.spec.training.state import initial_state
-from ganspec.tools.run import album
 from support.programs import SMALL, here
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 SYSTEM = "wgan_gp_mlp_mnist"
 AVERAGED = ["--set", "averages.G=0.5"]
 WIDER = ["--set", "networks.D.width=6", *AVERAGED]
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Drawing takes longer than training here."""
-    monkeypatch.setattr(album, "missing_packages", lambda: ["Pillow", "matplotlib"])
-
-
-@pytest.fixture
-def images(tmp_path):
-    path = tmp_path / "images.npz"
-    np.savez(path, images=np.random.default_rng(0).integers(0, 256, (24, 6, 6), dtype=np.uint8))
-    return path
 
 
 @pytest.fixture
