@@ -55,8 +55,9 @@ def mentions(data: Any, file: str) -> list[dict[str, Any]]:
 
 def is_overridden(files: Files, name: str, place: Place) -> bool:
     """Returns: whether each mention of a file gives this number of its own, so that the file's is only a default."""
-    found = [m for data in files.values() for m in mentions(data, name)]
-    return name != "system.toml" and place[0] == "constants" and len(place) == 2 and all(place[1] in m for m in found)
+    if name == "system.toml" or place[0] != "constants" or len(place) != 2:
+        return False
+    return all(place[1] in m for data in files.values() for m in mentions(data, name))
 
 
 def others(value: Any) -> list[Any]:
