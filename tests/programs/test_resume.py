@@ -33,7 +33,16 @@ def killed_after_a_checkpoint(system, images, out, backend, iteration):
 
 
 @pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    ("system", "backend"),
+    [
+        ("wgan_gp_mlp_mnist", "torch"),
+        ("began_mnist", "chainer"),
+        # Elsewhere both backends lose what came after a checkpoint; here the process is killed, which is the same code for all.
+        pytest.param("wgan_gp_mlp_mnist", "chainer", marks=pytest.mark.slow),
+        pytest.param("began_mnist", "torch", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_gives_bit_for_bit_what_an_unbroken_run_gives(system, backend, images, tmp_path):
     broken, unbroken = tmp_path / "broken", tmp_path / "unbroken"
     killed_after_a_checkpoint(system, images, broken, backend, 14)
