@@ -26,4 +26,7 @@ MODULES = {
     "wgan_gp_mlp_mnist": "wgan_gp",
     "began_mnist": "began",
     "began_faces64": "began",
+    "gan_mlp_mnist": "gan_mlp",
+    "cwgan_gp_mlp_mnist": "cwgan_gp",
+    "cgan_mlp_mnist": "cgan_mlp",
 }
