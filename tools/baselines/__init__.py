@@ -29,4 +29,8 @@ MODULES = {
     "gan_mlp_mnist": "gan_mlp",
     "cwgan_gp_mlp_mnist": "cwgan_gp",
     "cgan_mlp_mnist": "cgan_mlp",
+    "cgan_mnist": "cgan_mnist",
+    "began_mlp_mnist": "began_mlp",
+    "progressive_cifar10": "progressive",
+    "progressive_cifar10/compensated": "progressive",
 }
