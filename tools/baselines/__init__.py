@@ -23,9 +23,6 @@ place of theirs; dropout has the rate 0 there.
 
 # Systems by name, and the stems of their loops' modules.
 MODULES = {
-    "wgan_gp_mlp_mnist": "wgan_gp",
-    "began_mnist": "began",
-    "began_faces64": "began",
     "dcgan_cifar10": "dcgan_cifar10",
     "dcgan_cifar10/minimax": "dcgan_cifar10",
     "wgan_cifar10": "wgan_cifar10",
@@ -41,4 +38,10 @@ MODULES = {
     "hinge_cifar10": "hinge_cifar10",
     "sndcgan_cifar10": "sndcgan_cifar10",
     "minibatch_cifar10": "minibatch_cifar10",
+    "wgan_gp_mlp_mnist": "wgan_gp",
+    "began_mnist": "began",
+    "began_faces64": "began",
+    "gan_mlp_mnist": "gan_mlp",
+    "cwgan_gp_mlp_mnist": "cwgan_gp",
+    "cgan_mlp_mnist": "cgan_mlp",
 }

@@ -36,17 +36,32 @@ def leaky(h: Any) -> chainer.Variable:
     return F.leaky_relu(h, SLOPE)
 
 
-class Generator(chainer.Chain):
+class PlainGenerator(chainer.Chain):
+    """The generator without batch norm."""
+
     def __init__(self, latent: int, ch: int, bottom: int, channels: int, wscale: float) -> None:
         super().__init__()
         self.shape = (ch, bottom, bottom)
         w = Normal(wscale)
         with self.init_scope():
-            self.l0, self.bn0 = L.Linear(latent, ch * bottom**2, initialW=w), batch_norm(ch * bottom**2)
-            self.dc1, self.bn1 = L.Deconvolution2D(ch, ch // 2, 4, 2, 1, initialW=w), batch_norm(ch // 2)
-            self.dc2, self.bn2 = L.Deconvolution2D(ch // 2, ch // 4, 4, 2, 1, initialW=w), batch_norm(ch // 4)
-            self.dc3, self.bn3 = L.Deconvolution2D(ch // 4, ch // 8, 4, 2, 1, initialW=w), batch_norm(ch // 8)
+            self.l0 = L.Linear(latent, ch * bottom**2, initialW=w)
+            self.dc1 = L.Deconvolution2D(ch, ch // 2, 4, 2, 1, initialW=w)
+            self.dc2 = L.Deconvolution2D(ch // 2, ch // 4, 4, 2, 1, initialW=w)
+            self.dc3 = L.Deconvolution2D(ch // 4, ch // 8, 4, 2, 1, initialW=w)
             self.dc4 = L.Deconvolution2D(ch // 8, channels, 3, 1, 1, initialW=w)
+
+    def forward(self, z: Any) -> chainer.Variable:
+        h = F.reshape(F.relu(self.l0(z)), (-1, *self.shape))
+        h = F.relu(self.dc2(F.relu(self.dc1(h))))
+        return F.tanh(self.dc4(F.relu(self.dc3(h))))
+
+
+class Generator(PlainGenerator):
+    def __init__(self, latent: int, ch: int, bottom: int, channels: int, wscale: float) -> None:
+        super().__init__(latent, ch, bottom, channels, wscale)
+        with self.init_scope():
+            self.bn0, self.bn1 = batch_norm(ch * bottom**2), batch_norm(ch // 2)
+            self.bn2, self.bn3 = batch_norm(ch // 4), batch_norm(ch // 8)
 
     def forward(self, z: Any) -> chainer.Variable:
         h = F.reshape(F.relu(self.bn0(self.l0(z))), (-1, *self.shape))

@@ -36,13 +36,18 @@ def double(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1)
 
 
-def make_generator(latent: int, ch: int, bottom: int, channels: int, wscale: float) -> nn.Module:
+def make_generator(
+    latent: int, ch: int, bottom: int, channels: int, wscale: float, batch_norm: bool = True
+) -> nn.Module:
+    def normalise(kind: type[nn.Module], size: int) -> nn.Module:
+        return kind(size, **BATCH_NORM) if batch_norm else nn.Identity()
+
     network = nn.Sequential(
-        nn.Linear(latent, ch * bottom**2), nn.BatchNorm1d(ch * bottom**2, **BATCH_NORM), nn.ReLU(),
+        nn.Linear(latent, ch * bottom**2), normalise(nn.BatchNorm1d, ch * bottom**2), nn.ReLU(),
         nn.Unflatten(1, (ch, bottom, bottom)),
-        double(ch, ch // 2), nn.BatchNorm2d(ch // 2, **BATCH_NORM), nn.ReLU(),
-        double(ch // 2, ch // 4), nn.BatchNorm2d(ch // 4, **BATCH_NORM), nn.ReLU(),
-        double(ch // 4, ch // 8), nn.BatchNorm2d(ch // 8, **BATCH_NORM), nn.ReLU(),
+        double(ch, ch // 2), normalise(nn.BatchNorm2d, ch // 2), nn.ReLU(),
+        double(ch // 2, ch // 4), normalise(nn.BatchNorm2d, ch // 4), nn.ReLU(),
+        double(ch // 4, ch // 8), normalise(nn.BatchNorm2d, ch // 8), nn.ReLU(),
         nn.ConvTranspose2d(ch // 8, channels, 3, padding=1), nn.Tanh(),
     )  # fmt: skip
     return initialise(network, wscale)
