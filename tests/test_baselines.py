@@ -27,6 +27,8 @@ FRAMEWORKS_OWN = {
     ("rmsprop", "torch"): {"epsilon_place": "outside", "start": 0.0},
     ("rmsprop", "chainer"): {"start": 0.0},
 }
+# Constants of schedules: few repeats, and after a warm-up of one iteration another number of them.
+REPEATS = {"critic_steps": 2, "discriminator_steps": 2, "warmup_critic_steps": 3, "warmup": 1}
 RATES = ("dropout", "rate")  # constants of networks: the frameworks' generators cannot be fed our masks
 
 
@@ -83,13 +85,15 @@ def _check_same_arrays(pairs):
 
 def _system(name, backend):
     """Returns: a reduced system that differs from the loop in nothing, with steps so large that updates show."""
+    system = load_system(name, reduced=True)
     rates = [
         f"networks.{network}.{rate}=0"
-        for network, architecture in load_system(name, reduced=True).networks.items()
+        for network, architecture in system.networks.items()
         for rate in RATES
         if rate in architecture.constants
     ]
-    system = load_system(name, rates, reduced=True)
+    repeats = [f"schedule.{key}={value}" for key, value in REPEATS.items() if key in system.schedule.constants]
+    system = load_system(name, rates + repeats, reduced=True)
     optimizers = {
         network: replace(optimizer, learning_rate=1e-3, **FRAMEWORKS_OWN[optimizer.kind, backend])
         for network, optimizer in system.optimizers.items()

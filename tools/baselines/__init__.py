@@ -23,6 +23,21 @@ place of theirs; dropout has the rate 0 there.
 
 # Systems by name, and the stems of their loops' modules.
 MODULES = {
+    "dcgan_cifar10": "dcgan_cifar10",
+    "dcgan_cifar10/minimax": "dcgan_cifar10",
+    "wgan_cifar10": "wgan_cifar10",
+    "wgan_cifar10/authors": "wgan_cifar10",
+    "wgan_gp_cifar10": "wgan_gp_cifar10",
+    "ac_wgan_gp_cifar10": "ac_wgan_gp_cifar10",
+    "dragan_cifar10": "dragan_cifar10",
+    "dragan_cifar10/official": "dragan_cifar10",
+    "cramer_cifar10": "cramer_cifar10",
+    "cramer_cifar10/paper": "cramer_cifar10",
+    "cramer_cifar10/v2": "cramer_cifar10",
+    "lsgan_cifar10": "lsgan_cifar10",
+    "hinge_cifar10": "hinge_cifar10",
+    "sndcgan_cifar10": "sndcgan_cifar10",
+    "minibatch_cifar10": "minibatch_cifar10",
     "wgan_gp_mlp_mnist": "wgan_gp",
     "began_mnist": "began",
     "began_faces64": "began",
