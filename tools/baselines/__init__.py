@@ -48,4 +48,9 @@ MODULES = {
     "began_mlp_mnist": "began_mlp",
     "progressive_cifar10": "progressive",
     "progressive_cifar10/compensated": "progressive",
+    "began_cifar10": "began_cifar10",
+    "dfm_cifar10": "dfm_cifar10",
+    "dcgan_mnist": "dcgan_mnist",
+    "acgan_mnist": "acgan_mnist",
+    "wgan_gp_dcgan_mnist": "wgan_gp_cifar10",
 }
