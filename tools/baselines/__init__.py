@@ -46,4 +46,13 @@ MODULES = {
     "gan_mlp_mnist": "gan_mlp",
     "cwgan_gp_mlp_mnist": "cwgan_gp",
     "cgan_mlp_mnist": "cgan_mlp",
+    "cgan_mnist": "cgan_mnist",
+    "began_mlp_mnist": "began_mlp",
+    "progressive_cifar10": "progressive",
+    "progressive_cifar10/compensated": "progressive",
+    "began_cifar10": "began_cifar10",
+    "dfm_cifar10": "dfm_cifar10",
+    "dcgan_mnist": "dcgan_mnist",
+    "acgan_mnist": "acgan_mnist",
+    "wgan_gp_dcgan_mnist": "wgan_gp_cifar10",
 }

@@ -1,9 +1,9 @@
 """A conditional GAN with MLPs in plain Chainer.
 
-Source: Mirza and Osindero 2014, arXiv:1411.1784, equation 2, with the networks of `cwgan_gp_chainer`, and softplus of logits as
-Chainer-GAN-lib writes losses. It differs from the paper in the networks, and in that fakes have the labels of the real batch. Fakes
-for the discriminator are made with a graph and unchained; the generator's step lets `backward` fill the discriminator's gradients
-too, to be cleared.
+Source: Mirza and Osindero 2014, arXiv:1411.1784, equation 2, with the networks of `cwgan_gp_chainer`, and softplus of
+logits as Chainer-GAN-lib writes losses. It differs from the paper in the networks, and in that fakes have the labels
+of the real batch. Fakes for the discriminator are made with a graph and unchained; the generator's step lets
+`backward` fill the discriminator's gradients too, to be cleared.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """A conditional GAN with MLPs in plain PyTorch.
 
-Source: Mirza and Osindero 2014, arXiv:1411.1784, equation 2, with the networks of `cwgan_gp_torch`. The loss is the binary cross-entropy
-of logits, as PyTorch's examples write it, and the generator minimises the minimax value. It differs from the paper in the networks,
-and in that fakes have the labels of the real batch. Fakes for the discriminator are made with a graph and detached; the generator's
-step lets `backward` fill the discriminator's gradients too, to be cleared.
+Source: Mirza and Osindero 2014, arXiv:1411.1784, equation 2, with the networks of `cwgan_gp_torch`. The loss is the
+binary cross-entropy of logits, as PyTorch's examples write it, and the generator minimises the minimax value. It
+differs from the paper in the networks, and in that fakes have the labels of the real batch. Fakes for the
+discriminator are made with a graph and detached; the generator's step lets `backward` fill the discriminator's
+gradients too, to be cleared.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A conditional WGAN-GP with MLPs in plain Chainer.
 
-Source: Introduction to Artificial Intelligence, chapter 11, written as Chainer-GAN-lib writes WGAN-GP: the source is in PyTorch, and
-Adam here is Chainer's, which adds epsilon to the uncorrected square root. Fakes for the critic are made with a graph and unchained;
-the generator's step draws labels of its own, and lets `backward` fill the critic's gradients too, to be cleared.
+Source: Introduction to Artificial Intelligence, chapter 11, written as Chainer-GAN-lib writes WGAN-GP: the source is
+in PyTorch, and Adam here is Chainer's, which adds epsilon to the uncorrected square root. Fakes for the critic are
+made with a graph and unchained; the generator's step draws labels of its own, and lets `backward` fill the critic's
+gradients too, to be cleared.
 """
 
 from __future__ import annotations

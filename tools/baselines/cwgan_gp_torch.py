@@ -1,8 +1,9 @@
 """A conditional WGAN-GP with MLPs in plain PyTorch.
 
-Source: Introduction to Artificial Intelligence, chapter 11. As there, each network embeds the labels beside its input; fakes for the
-critic are made with a graph and detached; the generator's step draws labels of its own, and lets `backward` fill the critic's
-gradients too, to be cleared. It differs from the source in nothing but names and the way in which data is read.
+Source: Introduction to Artificial Intelligence, chapter 11. As there, each network embeds the labels beside its
+input; fakes for the critic are made with a graph and detached; the generator's step draws labels of its own, and lets
+`backward` fill the critic's gradients too, to be cleared. It differs from the source in nothing but names and the way
+in which data is read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A GAN with MLPs and a discriminator of two classes in plain Chainer.
 
-Source: Introduction to Artificial Intelligence, chapter 11; Goodfellow et al. 2014, arXiv:1406.2661. The source is written in PyTorch;
-here its `detach` is a `Variable` of the images, and Adam is Chainer's, which adds epsilon to the uncorrected square root. As there,
-the generator is evaluated once.
+Source: Introduction to Artificial Intelligence, chapter 11; Goodfellow et al. 2014, arXiv:1406.2661. The source is
+written in PyTorch; here its `detach` is a `Variable` of the images, and Adam is Chainer's, which adds epsilon to the
+uncorrected square root. As there, the generator is evaluated once.
 """
 
 from __future__ import annotations

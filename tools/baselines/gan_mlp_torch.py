@@ -1,8 +1,9 @@
 """A GAN with MLPs and a discriminator of two classes in plain PyTorch.
 
-Source: Introduction to Artificial Intelligence, chapter 11; Goodfellow et al. 2014, arXiv:1406.2661. As there, the generator is
-evaluated once: the discriminator sees its images detached, and the generator's loss, under the updated discriminator, flows back
-through them. It differs from the source in nothing but names and the way in which data is read.
+Source: Introduction to Artificial Intelligence, chapter 11; Goodfellow et al. 2014, arXiv:1406.2661. As there, the
+generator is evaluated once: the discriminator sees its images detached, and the generator's loss, under the updated
+discriminator, flows back through them. It differs from the source in nothing but names and the way in which data is
+read.
 """
 
 from __future__ import annotations
