@@ -11,17 +11,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from ganspec.spec.system import System
-from ganspec.tools.baselines.cifar10_loop_torch import GanLoop, gradient_penalty, update
+from ganspec.tools.baselines.cifar10_loop_torch import GanLoop, accuracy, gradient_penalty, update
 from ganspec.tools.baselines.cifar10_networks_torch import ConditionalGenerator, make_critic, make_discriminator, sizes
 
 
 def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
     """Returns: the loop."""
     return Loop(system, images, labels, device)
-
-
-def accuracy(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return (logits.argmax(dim=1) == y).to(logits.dtype).mean()
 
 
 class Loop(GanLoop):

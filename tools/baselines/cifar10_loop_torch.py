@@ -60,3 +60,8 @@ def gradient_penalty(y: torch.Tensor, x: torch.Tensor, weights: torch.Tensor | N
     weights = torch.ones_like(y) if weights is None else weights
     (gradient,) = torch.autograd.grad(y, x, grad_outputs=weights, create_graph=True)
     return ((gradient.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+
+
+def accuracy(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Returns: the share of the right labels."""
+    return (logits.argmax(dim=1) == y).to(logits.dtype).mean()

@@ -23,15 +23,17 @@ from ganspec.tools.baselines.cifar10_networks_chainer import Critic, Generator, 
 
 def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
     """Returns: the loop."""
-    return Loop(system, images, device)
+    return Loop(system, images, device, Generator(**sizes(system, "G")), Critic(**sizes(system, "D")))
 
 
 class Loop(GanLoop):
     """Networks, optimisers and data of one training run."""
 
-    def __init__(self, system: System, images: np.ndarray, device: str) -> None:
-        self.critic = Critic(**sizes(system, "D"))
-        super().__init__(system, images, device, Generator(**sizes(system, "G")), self.critic)
+    def __init__(
+        self, system: System, images: np.ndarray, device: str, generator: chainer.Chain, critic: chainer.Chain
+    ) -> None:
+        super().__init__(system, images, device, generator, critic)
+        self.critic = critic
         self.critic_steps = 1 + system.schedule.steps[1].repeat
         self.penalty_weight = system.loss.constants["penalty_weight"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from ganspec.spec.system import System
 from ganspec.tools.baselines.cifar10_loop_torch import GanLoop, gradient_penalty, update
@@ -17,15 +18,17 @@ from ganspec.tools.baselines.cifar10_networks_torch import make_critic, make_gen
 
 def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
     """Returns: the loop."""
-    return Loop(system, images, device)
+    return Loop(system, images, device, make_generator(**sizes(system, "G")), make_critic(**sizes(system, "D")))
 
 
 class Loop(GanLoop):
     """Networks, optimisers and data of one training run."""
 
-    def __init__(self, system: System, images: np.ndarray, device: str) -> None:
-        self.critic = make_critic(**sizes(system, "D"))
-        super().__init__(system, images, device, make_generator(**sizes(system, "G")), self.critic)
+    def __init__(
+        self, system: System, images: np.ndarray, device: str, generator: nn.Module, critic: nn.Module
+    ) -> None:
+        super().__init__(system, images, device, generator, critic)
+        self.critic = critic
         self.critic_steps = 1 + system.schedule.steps[1].repeat
         self.penalty_weight = system.loss.constants["penalty_weight"]
 
