@@ -1,8 +1,8 @@
 """Windows of an image and the matrix that they make, for NumPy arrays whose channels lie next to one another in memory.
 
-An output pixel (i, j) of a convolution sees the window whose numbers are x[i sy + a dy - top, j sx + b dx - left], for each row a and
-column b of a kernel; what lies beyond the image is 0. Written one below the other, in the order (a, b, channel), the windows are the
-matrix of patches, with which a convolution and its gradients are products of matrices (Chellapilla, Puri, Simard 2006).
+An output pixel (i, j) of a convolution sees a window, the numbers x[i sy + a dy - top, j sx + b dx - left] for each row a and
+column b of a kernel; what lies beyond the image is 0. Written one below the other, in the order (a, b, channel), the windows
+are the matrix of patches, with which a convolution and its gradients are products of matrices (Chellapilla, Puri, Simard 2006).
 
 This matrix has kernel height times width as many numbers as the image. It is never made as a whole: it comes in blocks, each in
 the same buffer, while the processor's cache still has it.
