@@ -2,9 +2,9 @@
 
 FOLDER holds a copy of https://github.com/pfnet-research/chainer-gan-lib. Its updaters and networks run unmodified, on the CPU,
 under `ganspec.impl_chainer.compat`. **Its files are run**: name no folder that you do not trust. Each side trains the same
-networks with the same batch, optimisers and schedule, on the same random images, and takes its batches from its own iterator. The
-sides take turns: a round times some iterations of each, so that whatever else the machine does falls on all of them. The table has the
-medians of the rounds in seconds per iteration, and theirs / ours, which is above 1 where ours is faster.
+networks with the same batch, optimisers and schedule, on the same random images, and takes its batches from its own iterator.
+The sides take turns: a round times some iterations of each, so that whatever else the machine does falls on all of them. The
+table has the medians of the rounds in seconds per iteration, and theirs / ours, which is above 1 where ours is faster.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ by block. The map is bilinear in x and W, so the three maps below are one anothe
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import chainer.functions as F
@@ -15,7 +16,8 @@ import numpy as np
 from chainer import FunctionNode
 
 from ganspec.impl_chainer.arrays import Array
-from ganspec.impl_chainer.windows import BUFFERS, Pair, Windows
+from ganspec.impl_chainer.memory import BUFFERS
+from ganspec.impl_chainer.windows import Pair, Windows
 
 Sides = tuple[int, int, int, int]  # top, bottom, left, right
 
@@ -40,7 +42,7 @@ def convolution(
     padded = (size[0] + top + bottom, size[1] + left + right)
     count = tuple((p - r) // s + 1 for p, r, s in zip(padded, reach, stride, strict=True))
     windows = Windows(size, count, kernel, stride, (top, left), dilation)
-    return Convolution(windows, groups).apply((x, W) if b is None else (x, W, b))[0]
+    return Convolution(windows, Kernels(W.array, groups)).apply((x, W) if b is None else (x, W, b))[0]
 
 
 def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, padding: Pair, size: Pair) -> Array:
@@ -48,7 +50,26 @@ def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, pa
     if y.xp is not np:
         return F.deconvolution_2d(y, W, b, stride=stride, pad=padding, outsize=size)
     windows = Windows(size, y.shape[2:], W.shape[2:], stride, padding)
-    return TransposedConvolution(windows, 1).apply((y, W) if b is None else (y, W, b))[0]
+    return TransposedConvolution(windows, Kernels(W.array, 1)).apply((y, W) if b is None else (y, W, b))[0]
+
+
+class Kernels:
+    """Kernels W (out, in / groups, kh, kw) in the orders that products need, each made once, when it is first asked for."""
+
+    def __init__(self, W: Any, groups: int) -> None:
+        self.W, self.groups = W, groups
+
+    @cached_property
+    def rows(self) -> Any:
+        """One kernel in each row, (groups, out / groups, kh kw in / groups)."""
+        return self.W.transpose(0, 2, 3, 1).reshape(self.groups, len(self.W) // self.groups, -1)
+
+    @cached_property
+    def mirrored(self) -> Any:
+        """One input channel in each column, both directions reversed, (groups, kh kw out / groups, in / groups)."""
+        out, c, kh, kw = self.W.shape
+        taps = self.rows.reshape(self.groups, out // self.groups, kh * kw, c)[:, :, ::-1]
+        return taps.transpose(0, 2, 1, 3).reshape(self.groups, -1, c)
 
 
 class Bilinear(FunctionNode):
@@ -58,11 +79,11 @@ class Bilinear(FunctionNode):
 
     Args:
         windows: what a kernel sees on the side that has patches.
-        groups: number of groups of channels.
+        kernels: the kernels with which it all began; gradients use them again.
     """
 
-    def __init__(self, windows: Windows, groups: int) -> None:
-        self.windows, self.groups = windows, groups
+    def __init__(self, windows: Windows, kernels: Kernels) -> None:
+        self.windows, self.kernels, self.groups = windows, kernels, kernels.groups
 
     def forward(self, inputs: tuple[Any, ...]) -> tuple[Any]:
         self.retain_inputs((0, 1))
@@ -73,9 +94,9 @@ class Bilinear(FunctionNode):
         (g,) = gradients
         return [F.sum(g, axis=(0, 2, 3)) if i == 2 else self.gradient(i, a, b, g) for i in indexes]
 
-    def matrices(self, W: Any) -> Any:
-        """Returns: W as a matrix for each group, (groups, out / groups, kh kw in / groups)."""
-        return W.transpose(0, 2, 3, 1).reshape(self.groups, len(W) // self.groups, -1)
+    def kernels_of(self, W: Any) -> Kernels:
+        """Returns: the kernels of an array, which may be others in a gradient of a gradient."""
+        return self.kernels if W is self.kernels.W else Kernels(W, self.groups)
 
     def pixels(self, y: Any) -> Any:
         """Returns: y (N, height, width, channels) as a matrix of pixels for each group, (groups, pixels, channels / groups)."""
@@ -86,37 +107,34 @@ class Convolution(Bilinear):
     """x (N, in, h, w), W (out, in / groups, kh, kw) -> y (N, out, ...)."""
 
     def product(self, x: Any, W: Any, b: Any = None) -> Any:
-        x, kernels = channels_last(x), self.matrices(W).transpose(0, 2, 1)
-        return correlated(self.windows, self.groups, x, kernels, b).transpose(0, 3, 1, 2)
+        kernels = self.kernels_of(W).rows.transpose(0, 2, 1)
+        return correlated(self.windows, self.groups, channels_last(x), kernels, b).transpose(0, 3, 1, 2)
 
     def gradient(self, index: int, x: Array, W: Array, g: Array) -> Array:
         wanted, given = ((TransposedConvolution, (g, W)), (WeightGradient, (x, g)))[index]
-        return wanted(self.windows, self.groups).apply(given)[0]
+        return wanted(self.windows, self.kernels).apply(given)[0]
 
 
 class TransposedConvolution(Bilinear):
     """y (N, out, ...), W (out, in / groups, kh, kw) -> x (N, in, h, w)."""
 
     def product(self, y: Any, W: Any, b: Any = None) -> Any:
-        y, windows, groups = channels_last(y), self.windows, self.groups
+        y, windows, groups, kernels = channels_last(y), self.windows, self.groups, self.kernels_of(W)
         outputs, inputs = len(W), W.shape[1] * groups
         if windows.stride == (1, 1) and outputs <= 2 * inputs:  # to copy patches of y is less than to add patches of x
-            kernels = W[:, :, ::-1, ::-1].reshape(groups, outputs // groups, *W.shape[1:]).transpose(0, 3, 4, 1, 2)
-            kernels = kernels.reshape(groups, -1, W.shape[1])
-            return correlated(windows.mirrored(), groups, y, kernels, b).transpose(0, 3, 1, 2)
-        matrices = self.matrices(W)
+            return correlated(windows.mirrored(), groups, y, kernels.mirrored, b).transpose(0, 3, 1, 2)
         x = np.zeros((len(y), *windows.size, inputs), y.dtype)
         for block in windows.blocks(len(y), inputs, y.itemsize):
             pixels = self.pixels(y[block])
-            patches = BUFFERS.array("patches", (groups, pixels.shape[1], matrices.shape[2]), y.dtype)
-            windows.add(np.matmul(pixels, matrices, out=patches), block, x)
+            patches = BUFFERS.array("patches", (groups, pixels.shape[1], kernels.rows.shape[2]), y.dtype)
+            windows.add(np.matmul(pixels, kernels.rows, out=patches), block, x)
         if b is not None:
             x += b
         return x.transpose(0, 3, 1, 2)
 
     def gradient(self, index: int, y: Array, W: Array, g: Array) -> Array:
         wanted, given = ((Convolution, (g, W)), (WeightGradient, (g, y)))[index]
-        return wanted(self.windows, self.groups).apply(given)[0]
+        return wanted(self.windows, self.kernels).apply(given)[0]
 
 
 class WeightGradient(Bilinear):
@@ -138,7 +156,7 @@ class WeightGradient(Bilinear):
 
     def gradient(self, index: int, x: Array, y: Array, g: Array) -> Array:
         wanted, given = ((TransposedConvolution, (y, g)), (Convolution, (x, g)))[index]
-        return wanted(self.windows, self.groups).apply(given)[0]
+        return wanted(self.windows, self.kernels).apply(given)[0]
 
 
 def channels_last(x: Any) -> Any:

@@ -11,13 +11,13 @@ the same buffer, while the processor's cache still has it.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+
+from ganspec.impl_chainer.memory import BUFFERS
 
 Pair = tuple[int, int]  # vertical, horizontal
 Block = tuple[slice, slice]  # samples, and rows of windows
@@ -25,23 +25,6 @@ Block = tuple[slice, slice]  # samples, and rows of windows
 # A block of patches has at most so many bytes, or so many rows where these are more: each product of a block reads all kernels.
 BLOCK_BYTES = 1 << 22
 BLOCK_ROWS = 1024
-
-
-class Buffers(threading.local):
-    """Memory that one operation leaves to the next, for each thread its own."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, np.ndarray] = {}
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Returns: an array of any content, which is good until the same name is asked for again."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        if name not in self._held or self._held[name].size < size:
-            self._held[name] = np.empty(size, np.uint8)
-        return self._held[name][:size].view(dtype).reshape(shape)
-
-
-BUFFERS = Buffers()
 
 
 @dataclass(frozen=True)
