@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
+from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.options import DRAWS, check_choice, check_seed
 from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.streams import Position, Streams
@@ -40,6 +43,7 @@ class Draws:
         if isinstance(source, str):
             check_choice("draws", source, DRAWS)
         self.system, self.streams, self.context = system, Streams(seed), context
+        self.inputs: Inputs[Array] = Inputs()
         self.on_device = source == "device"
         whole = StreamDraws(system, seed) if isinstance(source, str) else source
         self.share, self.source = share, whole if share is None else share.draws(whole)
@@ -47,7 +51,7 @@ class Draws:
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
         """Returns: one draw of a noise symbol for a batch, or this process's rows of it."""
         if not self.on_device or symbol.dtype == "label":
-            return self.context.array(self.source.symbol(name, symbol, at, batch))
+            return self.inputs.array(at, lambda at: self.source.symbol(name, symbol, at, batch), self.context.array)
         distribution, shape = self.system.draws[name].distribution, (batch, *symbol.shape)
         generator = self._seeded(name, at)
         if distribution.kind == "uniform":
@@ -63,9 +67,14 @@ class Draws:
         shape = (shape[0] * (self.share.size if self.share else 1), *shape[1:])
         rate, xp = layer.settings["rate"], self.context.xp
         if not self.on_device:
-            kept = xp.asarray(self.source.mask(network, layer, at, shape))
-        else:
-            kept = self._own(self._seeded(mask_name(network, layer), at).random_sample(shape)) >= rate
+
+            def mask(at: Position) -> np.ndarray:
+                return np.multiply(
+                    self.source.mask(network, layer, at, shape), 1.0 / (1.0 - rate), dtype=self.context.dtype
+                )
+
+            return self.inputs.array(at, mask, self.context.adopted)
+        kept = self._own(self._seeded(mask_name(network, layer), at).random_sample(shape)) >= rate
         return Array(xp.multiply(kept, 1.0 / (1.0 - rate), dtype=self.context.dtype), requires_grad=False)
 
     def _own(self, array: Any) -> Any:

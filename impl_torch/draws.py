@@ -15,6 +15,7 @@ from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
+from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.options import DRAWS, check_choice, check_seed
 from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.streams import Position, Streams
@@ -41,6 +42,7 @@ class Draws:
         if isinstance(source, str):
             check_choice("draws", source, DRAWS)
         self.system, self.streams, self.context = system, Streams(seed), context
+        self.inputs: Inputs[Array] = Inputs()
         self.on_device = source == "device"
         whole = StreamDraws(system, seed) if isinstance(source, str) else source
         self.share, self.source = share, whole if share is None else share.draws(whole)
@@ -49,7 +51,7 @@ class Draws:
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
         """Returns: one draw of a noise symbol for a batch, or this process's rows of it."""
         if not self.on_device or symbol.dtype == "label":
-            return self.context.array(self.source.symbol(name, symbol, at, batch))
+            return self.inputs.array(at, lambda at: self.source.symbol(name, symbol, at, batch), self.context.array)
         distribution, shape = self.system.draws[name].distribution, (batch, *symbol.shape)
         array = torch.empty(shape, dtype=self.context.floating, device=self.context.device)
         generator = self._seeded(name, at)
@@ -66,9 +68,13 @@ class Draws:
         shape = (shape[0] * (self.share.size if self.share else 1), *shape[1:])
         rate = layer.settings["rate"]
         if not self.on_device:
-            kept = self.source.mask(network, layer, at, shape)
-            mask = np.multiply(kept, 1.0 / (1.0 - rate), dtype=self.context.dtype)  # several times faster than PyTorch
-            return torch.from_numpy(mask).to(self.context.device)
+
+            def mask(at: Position) -> np.ndarray:  # several times faster than PyTorch
+                return np.multiply(
+                    self.source.mask(network, layer, at, shape), 1.0 / (1.0 - rate), dtype=self.context.dtype
+                )
+
+            return self.inputs.array(at, mask, self.context.adopted)
         array = torch.empty(shape, dtype=self.context.floating, device=self.context.device)
         generator = self._seeded(mask_name(network, layer), at)
         return self._own(array.bernoulli_(1.0 - rate, generator=generator).mul_(1.0 / (1.0 - rate)))
