@@ -80,6 +80,11 @@ class ArrayContext:
             chainer.backends.cuda.cupy.cuda.Device(number).use()
 
     @property
+    def floating(self) -> np.dtype:
+        """NumPy's own name of the dtype."""
+        return np.dtype(self.dtype)
+
+    @property
     def on_cuda(self) -> bool:
         """Whether arrays live on a CUDA device."""
         return self.device != "cpu"
@@ -94,11 +99,6 @@ class ArrayContext:
         return (
             Math(tf32=self.precision == "tf32", tune="tune" in self.cuda) if self.on_cuda else contextlib.nullcontext()
         )
-
-    @property
-    def floating(self) -> np.dtype:
-        """NumPy's own name of the dtype."""
-        return np.dtype(self.dtype)
 
     def array(self, values: np.ndarray) -> Array:
         """Returns: a copy of NumPy values here; whole numbers stay whole (int64), all others become `dtype`."""

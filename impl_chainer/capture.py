@@ -60,6 +60,7 @@ class Graph:
         """Do again what was recorded, on the same memory."""
         self._graph.launch()
 
+
 @dataclass
 class Kind:
     """One kind of iteration: the same steps, as often, in the same stage of growth.

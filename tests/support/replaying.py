@@ -10,7 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 # What a device cannot do alone: it is waited for, or numbers are copied from the host.
-WAITING = frozenset({"_local_scalar_dense", "is_nonzero", "lift_fresh", "masked_select", "nonzero", "_unique2", "scalar_tensor"})
+WAITING = frozenset(
+    {"_local_scalar_dense", "is_nonzero", "lift_fresh", "masked_select", "nonzero", "_unique2", "scalar_tensor"}
+)
 FROM_GENERATORS = frozenset({"bernoulli", "bernoulli_", "normal_", "rand", "randn", "uniform_"})
 
 
