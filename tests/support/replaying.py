@@ -53,11 +53,26 @@ class Operators(TorchDispatchMode):
 
 
 class Again:
-    """The iteration itself, done again; for a framework whose operators nobody can record."""
+    """The iteration itself, done again with everything as it was that Python counts: in place of a graph, for a framework whose
+    operators cannot be recorded.
+
+    Args:
+        trainer: trainer whose iterations they are.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
 
     def record(self, function: Callable[[], None]) -> bool:
-        self._function = function
+        self._function, self._iteration = function, self.trainer.iteration
         return False
 
     def replay(self) -> None:
+        optimizers = [self.trainer.networks[name].optimizer for name in self.trainer.system.optimizers]
+        counts = [(optimizer.updates, optimizer.learning_rate) for optimizer in optimizers]
+        self.trainer.iteration = self._iteration
+        for optimizer in optimizers:
+            optimizer.updates, optimizer.learning_rate = -1, float("nan")
         self._function()
+        for optimizer, (updates, rate) in zip(optimizers, counts, strict=True):
+            optimizer.updates, optimizer.learning_rate = updates, rate
