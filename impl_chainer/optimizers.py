@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
+PIECE = 1 << 15  # numbers
 
 
 class Optimizer:
@@ -55,13 +58,20 @@ class Optimizer:
         raise NotImplementedError
 
 
+def _pieces(parts: Parts, xp: Any) -> Iterator[tuple[int, int]]:
+    """Yields: the parts, on the CPU in pieces that stay in its cache from one operation to the next."""
+    for start, end in parts:
+        step = PIECE if xp is np else max(end - start, 1)
+        yield from ((i, min(i + step, end)) for i in range(start, end, step))
+
+
 class Adam(Optimizer):
     """Adam in either definition."""
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
-        for start, end in parts:
+        for start, end in _pieces(parts, xp):
             m, v, g = (a.array[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
             m *= beta1
             m += (1.0 - beta1) * g
@@ -83,7 +93,7 @@ class RMSProp(Optimizer):
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         xp = gradient.xp
         (rate,) = self.numbers(lambda rate: (rate,))
-        for start, end in parts:
+        for start, end in _pieces(parts, xp):
             v, g = self.moments["v"].array[start:end], gradient.array[start:end]
             v *= decay
             v += (1.0 - decay) * (g * g)

@@ -11,7 +11,8 @@ others do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from ganspec.impl_torch.arrays import Array
 from ganspec.spec.training.batches import NextBatch, in_native_order
 from ganspec.spec.training.inputs import Slot, repeats_of, values_of, why_host_decides
 from ganspec.spec.training.state import recalled_reports
+from ganspec.spec.training.streams import Position
 
 WARM_UP = 3  # iterations of each kind before one is captured
 MAX_KINDS = 8  # graphs of one stage of growth: each holds the memory of an iteration
@@ -82,6 +84,10 @@ class Capture:
         self._kinds: dict[tuple[int, ...], Kind] = {}
         self._static: dict[tuple[str, str], Array] = {}
         self._staging = Staging()
+        self._counter: list[Slot[Array]] = []  # the number of the iteration, where numbers are drawn on the device
+        if trainer.draws.counters is not None:
+            number = torch.zeros(1, dtype=torch.int64, device=trainer.context.device)
+            self._counter.append(Slot(Position(), lambda at: {"": np.array([at.iteration])}, {"": number}))
 
     @classmethod
     def of(cls, trainer: Any) -> Capture:
@@ -89,8 +95,6 @@ class Capture:
         made = cls(trainer)
         if trainer.ranks is not None:
             made.reason = "several processes exchange numbers in the middle of an iteration"
-        elif trainer.draws.on_device:
-            made.reason = "numbers come from the device's own generator, which is seeded anew for each draw"
         else:
             made.reason = why_host_decides(trainer.system)
         return made
@@ -156,26 +160,38 @@ class Capture:
         self.trainer.take_batches(next_batch)
         updates = {name: self.trainer.networks[name].optimizer.updates for name in self.trainer.system.optimizers}
         try:
-            values = values_of(kind.slots, self.trainer.iteration)
+            values = values_of([*self._counter, *kind.slots], self.trainer.iteration)
         except BaseException:  # nothing is done yet, and so nothing is counted
             for name, count in updates.items():
                 self.trainer.networks[name].optimizer.updates = count
             raise
         self._staging.start()
-        for slot, given in zip(kind.slots, values, strict=True):
+        for slot, given in zip([*self._counter, *kind.slots], values, strict=True):
             for name, array in slot.arrays.items():
                 self._staging.copy(given[name], array, slot, name)
         self._staging.finish()
 
     def _eagerly(self, kind: Kind, next_batch: NextBatch) -> None:
         """Do an iteration of a kind from its slots."""
-        with self.trainer.draws.inputs.filled(kind.slots):
+        with self.trainer.draws.inputs.filled(kind.slots), self._followed():
             recorded = self.trainer.iterate_eagerly(next_batch)
         for (of, name), kept in self._static.items():
             kept.copy_(getattr(self.trainer, of)[name])
             getattr(self.trainer, of)[name] = kept
         kind.names = tuple(recorded)
         kind.recorded = torch.stack([value.reshape(()) for value in recorded.values()])
+
+    @contextlib.contextmanager
+    def _followed(self) -> Iterator[None]:
+        """While in force, numbers that are drawn on the device are those of the iteration whose number lies there."""
+        for slot in self._counter:
+            array = slot.arrays[""]
+            self.trainer.draws.follow(array)
+        try:
+            yield
+        finally:
+            if self._counter:
+                self.trainer.draws.follow(None)
 
     def _record(self, kind: Kind, next_batch: NextBatch) -> None:
         """Capture an iteration and do it; where it cannot be captured, do it as ever, and no longer try."""

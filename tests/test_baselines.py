@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ganspec.spec import load_system
+from ganspec.spec.text.files import system_names
 from ganspec.spec.training.draws import StreamDraws
 from ganspec.spec.training.state import initial_state
 from ganspec.tools.backends import load
@@ -17,6 +18,7 @@ from ganspec.tools.baselines import MODULES
 
 SEED = 3
 ITERATIONS = 2  # the second sees what the first one's updates and k did
+STAGES = (0, 3, 6)  # of a system that grows: the first, one that fades in, the last
 TOLERANCE = 1e-10  # relative, float64: far above rounding, far below any difference in what is computed
 
 # A loop's optimiser is the framework's own, so ours starts and puts epsilon where that does.
@@ -24,9 +26,15 @@ FRAMEWORKS_OWN = {
     ("adam", "torch"): {"epsilon_place": "corrected"},
     ("adam", "chainer"): {"epsilon_place": "uncorrected"},
     ("rmsprop", "torch"): {"epsilon_place": "outside", "start": 0.0},
-    ("rmsprop", "chainer"): {"epsilon_place": "outside", "start": 0.0},
+    ("rmsprop", "chainer"): {"start": 0.0},
 }
+# Constants of schedules: few repeats, and after a warm-up of one iteration another number of them.
+REPEATS = {"critic_steps": 2, "discriminator_steps": 2, "warmup_critic_steps": 3, "warmup": 1}
 RATES = ("dropout", "rate")  # constants of networks: the frameworks' generators cannot be fed our masks
+
+
+def test_every_system_has_a_loop():
+    assert {name.partition("/")[0] for name in MODULES} == set(system_names())
 
 
 @pytest.fixture
@@ -51,38 +59,56 @@ def _framework(backend):
 @pytest.mark.usefixtures("_float64")
 def test_loop_is_the_same_system(name, backend):
     system = _system(name, backend)
-    given = Given(system)
-    trainer = load(backend).Trainer(system, SEED, dtype="float64", draws=given)
-    loop = _loop(system, backend, given)
-    for _ in range(_iterations(system)):
+    firsts = [system.growth.first_iteration(stage, system.run.batch) for stage in STAGES] if system.growth else [0]
+    for first in firsts:
+        _check_same_numbers(system, backend, first)
+
+
+def _check_same_numbers(system, backend, first):
+    """Compare from an iteration on. Stages start anew: PyTorch's Adam counts each parameter's updates, ours a network's."""
+    given, state, framework = Given(system), initial_state(system, SEED), load(backend)
+    state.iteration = first
+    trainer = framework.Trainer(system, SEED, state, dtype="float64", draws=given)
+    loop = _loop(system, backend, given, state)
+    for _ in range(ITERATIONS):
         ours, theirs = trainer.iterate(given.next_batch), loop()
         assert sorted(theirs) == sorted(system.plan.columns())
         for key, value in theirs.items():
-            assert float(load(backend).to_numpy(ours[key])) == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE), key
+            assert float(framework.to_numpy(ours[key])) == pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE), key
         assert not any(given.queues.values()), "the loop draws less than ours"
+    after = trainer.state()
+    for name, network in loop.networks.items():
+        _check_same_arrays(_arrays(network, after.of(f"parameters/{name}"), backend))
+    for name in system.averages:
+        _check_same_arrays(_arrays(loop.averages[name], after.of(f"averages/{name}"), backend))
+
+
+def _check_same_arrays(pairs):
+    for path, (theirs, ours) in pairs.items():
+        np.testing.assert_allclose(np.asarray(theirs), ours, rtol=TOLERANCE, atol=TOLERANCE, err_msg=path)
 
 
 def _system(name, backend):
     """Returns: a reduced system that differs from the loop in nothing, with steps so large that updates show."""
-    rates = [
+    system = load_system(name, reduced=True)
+    no_dropout = [
         f"networks.{network}.{rate}=0"
-        for network, architecture in load_system(name, reduced=True).networks.items()
+        for network, architecture in system.networks.items()
         for rate in RATES
         if rate in architecture.constants
     ]
-    system = load_system(name, rates, reduced=True)
+    repeats = [f"schedule.{key}={value}" for key, value in REPEATS.items() if key in system.schedule.constants]
+    system = load_system(name, no_dropout + repeats, reduced=True)
+    gated = any(step.until for step in system.schedule.steps)
+    learning_rate = (
+        3e-2 if gated else 1e-3
+    )  # with the larger one, gates open and close within the iterations of a check
     optimizers = {
-        network: replace(optimizer, learning_rate=1e-3, **FRAMEWORKS_OWN[optimizer.kind, backend])
+        network: replace(optimizer, learning_rate=learning_rate, **FRAMEWORKS_OWN[optimizer.kind, backend])
         for network, optimizer in system.optimizers.items()
     }
-    return replace(system, optimizers=optimizers)
-
-
-def _iterations(system):
-    """Returns: as many as every stage of a system that grows begins within."""
-    if system.growth is None:
-        return ITERATIONS
-    return (system.growth.stages - 1) * system.growth.images // system.run.batch + 1
+    growth = system.growth and replace(system.growth, images=ITERATIONS * system.run.batch)
+    return replace(system, optimizers=optimizers, growth=growth)
 
 
 class Given:
@@ -109,12 +135,18 @@ class Given:
         return batch
 
 
-def _loop(system, backend, given):
-    """Returns: a hand-written loop that starts from our parameters and is given our batches and draws."""
+def _loop(system, backend, given, state):
+    """Returns: a hand-written loop that starts from our state and is given our batches and draws."""
     loop = _make(system, backend, np.zeros((2 * system.run.batch, *system.data.shape), np.uint8))
-    state = initial_state(system, SEED)
-    for name, network in loop.networks.items():
-        _copy(state.of(f"parameters/{name}"), state.of(f"statistics/{name}"), network, backend)
+    modules = {f"parameters/{name}": network for name, network in loop.networks.items()}
+    modules |= {f"averages/{name}": loop.averages[name] for name in system.averages}
+    for prefix, module in modules.items():
+        kept = state.of(prefix.replace("parameters", "statistics"))
+        vectors = {path: values for path, values in kept.items() if path.endswith("/u")}
+        for theirs, ours in _arrays(module, state.of(prefix) | vectors, backend).values():
+            theirs[...] = _like(ours, theirs)
+    if system.growth is not None:
+        loop.iteration = state.iteration
     for name in system.draws:
         own = getattr(loop, f"draw_{name}")()
         setattr(loop, f"draw_{name}", lambda name=name, own=own: _like(given.queues[name].popleft(), own))
@@ -136,21 +168,22 @@ def _like(values, own):
     return own.new_tensor(values) if hasattr(own, "new_tensor") else values.astype(own.dtype)
 
 
-def _copy(parameters, statistics, network, backend):
-    kept = {path: values for path, values in statistics.items() if path.endswith("/u")}
+def _arrays(network, ours, backend):
+    """Returns: by path, the arrays of a network's parameters, and of the vectors `u` among ours, each with ours."""
     if backend == "torch":
-        theirs = [p for p in network.parameters() if p.requires_grad]
-        vectors = [b for name, b in network.named_buffers() if name.rpartition(".")[2].strip("_") == "u"]
-        for target, values in zip([*theirs, *vectors], [*parameters.values(), *kept.values()], strict=True):
-            assert target.shape == values.shape
-            target.data.copy_(target.new_tensor(values))
+        arrays = [p.data for p in network.parameters() if p.requires_grad]
+        if any(path.endswith("/u") for path in ours):
+            arrays += [b for name, b in network.named_buffers() if name.rpartition(".")[2].strip("_") == "u"]
+        theirs = dict(zip(ours, arrays, strict=True))
     else:
         theirs = {path.removeprefix("/"): p.array for path, p in network.namedparams()}
-        vectors = {f"{path}/u".removeprefix("/"): link.u for path, link in network.namedlinks() if hasattr(link, "u")}
-        wanted = parameters | kept
-        assert {path: a.shape for path, a in (theirs | vectors).items()} == {p: v.shape for p, v in wanted.items()}
-        for path, values in wanted.items():
-            (theirs | vectors)[path][...] = values
+        theirs |= {path: _linked(network, path).u for path in ours if path.endswith("/u")}
+    assert {path: tuple(a.shape) for path, a in theirs.items()} == {path: a.shape for path, a in ours.items()}
+    return {path: (theirs[path], values) for path, values in ours.items()}
+
+
+def _linked(network, path):
+    return dict(network.namedlinks())["/" + path.removesuffix("/u")]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -29,9 +29,9 @@ ONLY_ON_THE_CPU = {"acgan_mnist": {"_local_scalar_dense"}}  # F.one_hot looks at
 SMALL = "gan_mlp_mnist"
 
 
-def captured(backend, system):
+def captured(backend, system, **options):
     """Returns: a trainer whose iterations are done again from a record, on the CPU."""
-    trainer = backends.make_trainer(backend, system, SEED)
+    trainer = backends.make_trainer(backend, system, SEED, **options)
     replaying = importlib.import_module("support.replaying")
     graph = replaying.Operators if backend == "torch" else lambda: replaying.Again(trainer)
     trainer.capture = importlib.import_module(f"ganspec.impl_{backend}.capture").Capture(trainer, graph)
@@ -64,6 +64,20 @@ def test_an_iteration_that_is_done_again_gives_the_same_bits(name, backend):
 
         used = {name for kind in trainer.capture._kinds.values() if kind.graph for name in kind.graph.names}
         assert used & (WAITING | FROM_GENERATORS) == ONLY_ON_THE_CPU.get(name, set())
+
+
+def test_numbers_that_are_drawn_on_the_device_are_drawn_anew(backend):
+    system = load_system("began_mlp_mnist", reduced=True)
+    trainer = captured(backend, system, draws="device")
+    plain = backends.make_trainer(backend, system, SEED)
+    feed, same = random_feed(system, SEED), random_feed(system, SEED)
+    for number in range(7):
+        observe = [].append if number == 5 else None
+        assert numbers(backend, trainer.iterate(feed, observe)) == numbers(backend, plain.iterate(same))
+    assert [len(kind.slots) for kind in trainer.capture._kinds.values()] == [3], (
+        "a batch, and the numbers of two updates"
+    )
+    assert trainer.draws.counters.iteration is None
 
 
 def test_what_happens_between_iterations_reaches_those_that_are_done_again(backend):
@@ -155,7 +169,7 @@ def test_what_keeps_an_iteration_from_being_captured_is_said(backend):
     capture = importlib.import_module(f"ganspec.impl_{backend}.capture").Capture
     trainer = backends.make_trainer(backend, gated, SEED)
     assert capture.of(trainer).reason == why_host_decides(gated)
-    several = types.SimpleNamespace(ranks=object(), draws=None, system=gated)
+    several = types.SimpleNamespace(ranks=object(), draws=trainer.draws, system=gated)
     assert "several processes" in capture.of(several).reason
     assert trainer.eager_reason == "", "nothing is to be said where nothing was to be captured"
 

@@ -11,7 +11,7 @@ import chainer
 import numpy as np
 from chainer.dataset import concat_examples
 
-from ganspec.spec.parts.optimizers import Adam
+from ganspec.spec.parts.optimizers import Adam, RMSProp
 from ganspec.spec.system import System
 from ganspec.spec.training.options import device_number
 
@@ -52,6 +52,18 @@ def adam(network: chainer.Chain, numbers: Adam) -> chainer.Optimizer:
     """Returns: Chainer's Adam for a network, which adds epsilon to the uncorrected square root."""
     optimizer = chainer.optimizers.Adam(
         alpha=numbers.learning_rate, beta1=numbers.beta1, beta2=numbers.beta2, eps=numbers.epsilon
+    )
+    optimizer.setup(network)
+    return optimizer
+
+
+def rmsprop(network: chainer.Chain, numbers: RMSProp) -> chainer.Optimizer:
+    """Returns: Chainer's RMSProp for a network, which starts its average at 0."""
+    optimizer = chainer.optimizers.RMSprop(
+        lr=numbers.learning_rate,
+        alpha=numbers.decay,
+        eps=numbers.epsilon,
+        eps_inside_sqrt=numbers.epsilon_place == "inside",
     )
     optimizer.setup(network)
     return optimizer

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ganspec.spec.parts.optimizers import Adam
+from ganspec.spec.parts.optimizers import Adam, RMSProp
 from ganspec.spec.system import System
 
 
@@ -42,3 +42,16 @@ def adam(network: nn.Module, numbers: Adam) -> torch.optim.Adam:
     """Returns: PyTorch's Adam for a network, which adds epsilon after the bias correction."""
     betas = (numbers.beta1, numbers.beta2)
     return torch.optim.Adam(network.parameters(), lr=numbers.learning_rate, betas=betas, eps=numbers.epsilon)
+
+
+def rmsprop(network: nn.Module, numbers: RMSProp) -> torch.optim.RMSprop:
+    """Returns: PyTorch's RMSProp for a network, which adds epsilon to the root and starts its average at 0."""
+    return torch.optim.RMSprop(network.parameters(), lr=numbers.learning_rate, alpha=numbers.decay, eps=numbers.epsilon)
+
+
+def start_as_keras(network: nn.Module) -> None:
+    """Draw the weights as Keras does, Glorot's uniform ones, and set the biases to 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
