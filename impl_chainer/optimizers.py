@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
+PIECE = 1 << 15  # numbers
 
 
 class Optimizer:
@@ -37,6 +41,13 @@ class Optimizer:
         raise NotImplementedError
 
 
+def _pieces(parts: Parts, xp: Any) -> Iterator[tuple[int, int]]:
+    """Yields: the parts, on the CPU in pieces that stay in its cache from one operation to the next."""
+    for start, end in parts:
+        step = PIECE if xp is np else max(end - start, 1)
+        yield from ((i, min(i + step, end)) for i in range(start, end, step))
+
+
 class Adam(Optimizer):
     """Adam in either definition."""
 
@@ -44,7 +55,7 @@ class Adam(Optimizer):
         beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
         self.updates += 1
         size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
-        for start, end in parts:
+        for start, end in _pieces(parts, xp):
             m, v, g = (a.array[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
             m *= beta1
             m += (1.0 - beta1) * g
@@ -66,7 +77,7 @@ class RMSProp(Optimizer):
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         xp = gradient.xp
         self.updates += 1
-        for start, end in parts:
+        for start, end in _pieces(parts, xp):
             v, g = self.moments["v"].array[start:end], gradient.array[start:end]
             v *= decay
             v += (1.0 - decay) * (g * g)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext
+from ganspec.impl_chainer.memory import Recycled
 from ganspec.impl_chainer.optimizers import KINDS, Parts
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
@@ -32,6 +33,7 @@ class TrainedNetwork:
         shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
         self.vector = context.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
         self.shapes = shapes
+        self._recycled = Recycled(self.vector.size, context.dtype)
         self.frozen_parameters = self.views(self.vector)
         # Leaves that share the flat vector's memory: an update of the vector moves them.
         self.parameters = {path: Array(view.array, requires_grad=True) for path, view in self.frozen_parameters.items()}
@@ -56,7 +58,12 @@ class TrainedNetwork:
 
     def as_vector(self, arrays: list[Any]) -> Array:
         """Returns: one flat vector of a NumPy or CuPy array for each parameter; the reverse of `views`."""
-        return Array(self.vector.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
+        if self.vector.xp is not np:
+            return Array(self.vector.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
+        joined = Array(self._recycled.vector(), requires_grad=False)
+        for view, array in zip(self.views(joined).values(), arrays, strict=True):
+            view.array[...] = array
+        return joined
 
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""

@@ -43,8 +43,8 @@ class Trainer:
         state: state to start from; None for the initial state of the seed.
         dtype: "float32" or "float64".
         device: "cpu", "cuda" or "cuda:N".
-        draws: "host" for the streams of the spec, the same in every backend; "device" for the device's own generator; or a
-            source of one's own, such as `spec.training.draws.RecordedDraws`.
+        draws: "host" for the streams of the spec, the same in every backend; "device" for the same numbers, computed on the
+            device; or a source of one's own, such as `spec.training.draws.RecordedDraws`.
         factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:
             near 1, they show what rounding costs. None where nothing is multiplied.
         precision: "full"; "bf16", which the twin has, is refused, because NumPy and CuPy have no bfloat16.

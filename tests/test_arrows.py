@@ -56,6 +56,8 @@ ONLY_FILES = {
     ("impl_chainer", "compat"): "what makes Chainer import and run on a current stack",
     ("impl_torch", "precision"): "bfloat16, which NumPy and CuPy do not have",
     ("impl_chainer", "convolution"): "matrix products for the CPU, where Chainer's own convolution is slow",
+    ("impl_chainer", "memory"): "NumPy's memory used again; PyTorch and CuPy have allocators that do so",
+    ("impl_chainer", "windows"): "the matrix of patches that these products need",
 }
 
 

@@ -15,14 +15,13 @@ import chainer
 import chainer.functions as F
 import chainer.links as L
 import numpy as np
-from chainer.dataset import concat_examples
 
 from ganspec.spec.system import System
-from ganspec.spec.training.options import device_number
+from ganspec.tools.baselines.loop_chainer import Batches, adam, use_device
 
 
-def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
-    """Returns: the loop. Args: images: uint8, (n, channels, height, width)."""
+def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
+    """Returns: the loop."""
     return Loop(system, images, device)
 
 
@@ -84,27 +83,18 @@ class Loop:
 
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
         g, d = ({key: int(v) for key, v in system.networks[name].constants.items()} for name in ("G", "D"))
-        self.device = chainer.get_device("@numpy" if device == "cpu" else f"@cupy:{device_number(device) or 0}")
-        self.device.use()
+        self.device = use_device(device)
         self.batch, self.code = system.run.batch, g["code"]
         self.dtype = chainer.get_dtype()
         self.generator, self.discriminator = Decoder(**g), Autoencoder(**d)
         self.gamma, self.lambda_k = system.loss.constants["gamma"], system.loss.constants["lambda_k"]
         self.k = system.loss.carried["k"].start
-        self.generator_optimizer, self.discriminator_optimizer = (
-            chainer.optimizers.Adam(alpha=a.learning_rate, beta1=a.beta1, beta2=a.beta2, eps=a.epsilon)
-            for a in (system.optimizers["G"], system.optimizers["D"])
-        )
-        self.generator.to_device(self.device)
-        self.discriminator.to_device(self.device)
-        self.generator_optimizer.setup(self.generator)
-        self.discriminator_optimizer.setup(self.discriminator)
-        low, high = system.data.range
-        x = images.astype(self.dtype) / 255 * (high - low) + low
-        self.batches = chainer.iterators.SerialIterator(x.astype(self.dtype), self.batch, shuffle=True)
-
-    def next_x(self) -> Any:
-        return concat_examples(self.batches.next(), self.device)
+        self.networks = {"G": self.generator, "D": self.discriminator}
+        for network in self.networks.values():
+            network.to_device(self.device)
+        self.generator_optimizer = adam(self.generator, system.optimizers["G"])
+        self.discriminator_optimizer = adam(self.discriminator, system.optimizers["D"])
+        self.next_batch = Batches(system, images, None, self.device)
 
     def draw_z(self) -> Any:
         return self.device.xp.random.uniform(-1, 1, (self.batch, self.code)).astype(self.dtype)
@@ -114,7 +104,7 @@ class Loop:
 
     def __call__(self) -> dict[str, float]:
         """Train one iteration: the discriminator's step, k, then the generator's step on fresh noise."""
-        x_real = self.next_x()
+        (x_real,) = self.next_batch()
         with chainer.no_backprop_mode():
             x_fake = self.generator(self.draw_z()).array
         loss_real, loss_fake = self.reconstruction_loss(x_real), self.reconstruction_loss(x_fake)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from ganspec.spec.system import System
+from ganspec.tools.baselines.loop_torch import Batches, adam
 
 
-def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
-    """Returns: the loop. Args: images: uint8, (n, channels, height, width)."""
+def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
+    """Returns: the loop."""
     return Loop(system, images, device)
 
 
@@ -51,22 +51,10 @@ class Loop:
         self.discriminator = nn.Sequential(make_encoder(**d), make_decoder(**d)).to(device)
         self.gamma, self.lambda_k = system.loss.constants["gamma"], system.loss.constants["lambda_k"]
         self.k = system.loss.carried["k"].start
-        self.generator_optimizer, self.discriminator_optimizer = (
-            torch.optim.Adam(network.parameters(), lr=a.learning_rate, betas=(a.beta1, a.beta2), eps=a.epsilon)
-            for network, a in ((self.generator, system.optimizers["G"]), (self.discriminator, system.optimizers["D"]))
-        )
-        low, high = system.data.range
-        x = torch.tensor(images).to(torch.get_default_dtype()) / 255 * (high - low) + low
-        self.loader = DataLoader(TensorDataset(x), batch_size=self.batch, shuffle=True, drop_last=True)
-        self.batches = iter(self.loader)
-
-    def next_x(self) -> torch.Tensor:
-        try:
-            (x,) = next(self.batches)
-        except StopIteration:
-            self.batches = iter(self.loader)
-            (x,) = next(self.batches)
-        return x.to(self.device)
+        self.networks = {"G": self.generator, "D": self.discriminator}
+        self.generator_optimizer = adam(self.generator, system.optimizers["G"])
+        self.discriminator_optimizer = adam(self.discriminator, system.optimizers["D"])
+        self.next_batch = Batches(system, images, None, device)
 
     def draw_z(self) -> torch.Tensor:
         return torch.rand(self.batch, self.code, device=self.device) * 2 - 1
@@ -76,7 +64,7 @@ class Loop:
 
     def __call__(self) -> dict[str, float]:
         """Train one iteration: the discriminator's step, k, then the generator's step on fresh noise."""
-        x_real = self.next_x()
+        (x_real,) = self.next_batch()
         with torch.no_grad():
             x_fake = self.generator(self.draw_z())
         loss_real, loss_fake = self.reconstruction_loss(x_real), self.reconstruction_loss(x_fake)

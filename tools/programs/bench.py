@@ -165,7 +165,7 @@ def measure(
     dataset = _dataset(system)
     ours = _ours(system, backend, device, draws, dataset)
     make = importlib.import_module(f"ganspec.tools.baselines.{baseline}_{backend}").make
-    theirs = make(system, dataset.images, device)
+    theirs = make(system, dataset.images, dataset.labels, device)
     synchronise = _synchronise(backend, device)
     for side in (ours, theirs):
         warm = _seconds(side, WARM_UP - 1, synchronise), _seconds(side, 1, synchronise)
