@@ -14,7 +14,7 @@ from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
 from ganspec.impl_torch.ranks import Ranks
 from ganspec.impl_torch.trained import TrainedNetwork
-from ganspec.spec.network.architecture import Layer
+from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch
@@ -48,7 +48,8 @@ class Evaluation:
         self.system, self.networks, self.draws, self.context, self.ranks = system, networks, draws, context, ranks
         self.carried: dict[str, Array] = {}
         self.reports: dict[str, Array] = {}
-        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, context.array, ranks.size if ranks else 1)
+        self._inputs, processes = draws.inputs, ranks.size if ranks else 1
+        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, context.array, processes, self._inputs)
         self._kept: dict[str, Any] = {}
         self._lasting = LastingValues()
 
@@ -66,6 +67,10 @@ class Evaluation:
         """Forget what ends with the repeat before this one; batches come from `next_batch` from now on."""
         self._alive.start_repeat(at, next_batch)
         self._lasting.start_repeat(at)
+
+    def take_batches(self, next_batch: NextBatch) -> None:
+        """Take batches from `next_batch` from now on."""
+        self._alive.take_batches(next_batch)
 
     def values(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
         """Evaluate a repeat of a step.
@@ -113,7 +118,7 @@ class Evaluation:
         network, (_, fade) = self.networks[name], self.system.at(iteration)
         parameters, statistics = (network.averages or a for a in (network.frozen_parameters, network.statistics))
         # Copies: spectral norm moves statistics in inference, too.
-        mode = Mode(False, _no_mask, fade, self.context.floating, None)
+        mode = Mode(False, _no_mask, (1.0 - fade, fade), self.context.floating, None)
         return evaluate_layers(self._stage(iteration).networks[name], parameters, _copies(statistics), inputs, mode)
 
     def _finished(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
@@ -201,7 +206,7 @@ class Evaluation:
         look: Callable[[str, Array], Array] | None = None,
     ) -> dict[str, Array]:
         """What each layer gives, for as many batches in one as there are places, whose dropout masks each has."""
-        network, (stage, fade) = self.networks[name], self.system.at(places[0].iteration)
+        network, architecture = self.networks[name], self._stage(places[0].iteration).networks[name]
 
         def mask(layer: Layer, shape: tuple[int, ...], like: Array) -> Array:
             rows = (shape[0] // len(places), *shape[1:])
@@ -210,9 +215,20 @@ class Evaluation:
 
         parameters = network.parameters if trained else network.frozen_parameters
         statistics = _copies(network.statistics) if echo else network.statistics
-        mode = Mode(training, mask, fade, self.context.floating, self.ranks)
-        architecture = self.system.stages[stage].networks[name]
+        mode = Mode(training, mask, self._fade(architecture, places[0]), self.context.floating, self.ranks)
         return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look)
+
+    def _fade(self, architecture: Architecture, at: Position) -> tuple[Any, Any]:
+        """1 - a and a, where a is the progress of the stage."""
+
+        def factors(at: Position) -> tuple[float, float]:
+            _, progress = self.system.at(at.iteration)
+            return 1.0 - progress, progress
+
+        if all(layer.kind != "fade" for layer in architecture.layers):
+            return factors(at)
+        rest, progress = self._inputs.numbers(at, factors, self.context.array, self.context.split)
+        return rest, progress
 
     def _stage(self, iteration: int) -> Stage:
         return self.system.stages[self.system.at(iteration)[0]]
