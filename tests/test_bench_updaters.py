@@ -36,7 +36,7 @@ def test_an_unknown_algorithm_is_named_with_those_that_there_are(script, folder)
 
 
 def test_a_folder_of_something_else_is_said_to_be_so(script, tmp_path):
-    with pytest.raises(UserError, match="no Chainer-GAN-lib, which has common/net.py"):
+    with pytest.raises(UserError, match=r"no Chainer-GAN-lib, which has common/net\.py"):
         script["main"]([str(tmp_path), "dcgan"])
 
 
