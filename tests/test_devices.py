@@ -36,6 +36,12 @@ def test_a_device_is_read(device):
     check_device(device)
     assert device_number(device) == RIGHT[device]
     assert options.device(device) == device
+    usual = "host" if device == "cpu" else "device"
+    other, record = ("device" if usual == "host" else "host"), {"device": device}
+    assert options.settled_draws(None, device, {}) == usual
+    assert options.settled_draws(other, device, record | {"draws": usual}) == other
+    assert options.settled_draws(None, device, record | {"draws": other}) == other, "a resumed run goes on as before"
+    assert options.settled_draws(None, device, {"device": "cuda:9", "draws": other}) == usual, "but on another device"
 
 
 @pytest.mark.parametrize("device", WRONG, ids=repr)
