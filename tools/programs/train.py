@@ -141,9 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
             assert state is not None
             assert record is not None
             made = changes(record.description, describe(system))
-            changed = {key: options[key] for key in ("backend", "device", "draws")} | {
-                "data": str(path) if path else ""
-            }
+            changed = {key: options[key] for key in ("backend", "device", "draws")} | {"data": str(path or "")}
             changed |= board
             session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
             session |= {"changed": made} if made else {}
