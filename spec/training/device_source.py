@@ -19,6 +19,7 @@ All are int64, and so is what it returns: a word, the bits of a float64, or 0 or
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from ganspec.spec.training import elementary, philox
@@ -48,7 +49,7 @@ __device__ unsigned long long ganspec_word(
 }
 
 __device__ double ganspec_unit(unsigned long long word) {
-  return __dmul_rn((double)(long long)(word >> 11), 0x1p-53);
+  return __dmul_rn((double)(long long)(word >> 11), UNIT);
 }
 
 __device__ double ganspec_log(double x) {
@@ -108,10 +109,11 @@ def source(qualifier: str = "") -> str:
         "ROOT": f"{elementary.ROOT:#x}ll",
         "LOG_POLYNOMIAL": _horner(elementary.LOG),
         "SINE_POLYNOMIAL": _horner(elementary.SINE),
-        "LN2_REST": elementary.LN2_REST.hex(),
-        "LN2": elementary.LN2.hex(),
-        "TWO_PI_REST": elementary.TWO_PI_REST.hex(),
-        "TWO_PI": elementary.TWO_PI.hex(),
+        "UNIT": _bits(2.0**-53),
+        "LN2_REST": _bits(elementary.LN2_REST),
+        "LN2": _bits(elementary.LN2),
+        "TWO_PI_REST": _bits(elementary.TWO_PI_REST),
+        "TWO_PI": _bits(elementary.TWO_PI),
         "WORD_KIND": str(WORD),
         "UNIFORM_KIND": str(UNIFORM),
         "NORMAL_KIND": str(NORMAL),
@@ -121,8 +123,13 @@ def source(qualifier: str = "") -> str:
     return text
 
 
+def _bits(number: float) -> str:
+    """Returns: a number by its bits, which no compiler rounds, and which those before C++17 read, too."""
+    return f"__longlong_as_double({struct.unpack('<Q', struct.pack('<d', number))[0]:#x}ull)"
+
+
 def _horner(coefficients: Sequence[float]) -> str:
     """Returns: statements for y = z times the polynomial of z, in the order of `elementary`."""
-    lines = [f"  y = __dmul_rn(z, {coefficients[-1].hex()});"]
-    lines += [f"  y = __dmul_rn(__dadd_rn(y, {c.hex()}), z);" for c in coefficients[-2::-1]]
+    lines = [f"  y = __dmul_rn(z, {_bits(coefficients[-1])});"]
+    lines += [f"  y = __dmul_rn(__dadd_rn(y, {_bits(c)}), z);" for c in coefficients[-2::-1]]
     return "\n".join(lines)
