@@ -55,4 +55,5 @@ MODULES = {
     "dcgan_mnist": "dcgan_mnist",
     "acgan_mnist": "acgan_mnist",
     "wgan_gp_dcgan_mnist": "wgan_gp_cifar10",
+    "began_faces64/paper": "began",
 }

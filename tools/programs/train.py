@@ -29,7 +29,7 @@ from ganspec.tools.data import Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
-from ganspec.tools.programs import initial
+from ganspec.tools.programs import cuda, initial
 from ganspec.tools.programs import options as shared
 from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal, tensorboard
@@ -83,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     initial.add_arguments(parser)
     shared.add_draws(parser)
+    shared.add_sharing(parser)
     parser.add_argument(
         "--tensorboard", action=argparse.BooleanOptionalAction,
         help="write what is recorded to RUN/tensorboard, too; a resumed run goes on with it",
@@ -121,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         ranks.check_alike(*found(data, state))
         batches = record.batches if record else 0
         feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
-        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
+        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision", "cuda") if key in options}
         numbers |= ranks.trainer_options()
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
         ranks.check_same(trainer.state)
@@ -142,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
             assert record is not None
             made = changes(record.description, describe(system))
             changed = {key: options[key] for key in ("backend", "device", "draws")} | {"data": str(path or "")}
-            changed |= board
+            changed |= board | cuda.changed(options, folder.record)
             session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
             session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
@@ -164,7 +165,7 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
         settings = [*folder.record["settings"], *settings]
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")
-    system = load_system(name, settings)
+    system = shared.as_asked(load_system(name, settings), arguments)
     check_best(system.run.keep)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")
@@ -190,7 +191,7 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
             )
         if arguments.out:
             raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
-    return options | initial.precision(arguments, options, folder)
+    return options | initial.precision(arguments, options, folder) | cuda.choices(arguments, options, folder)
 
 
 def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Path | None:
