@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import chainer
 import chainer.functions as F
 import numpy as np
 from chainer.functions.activation.elu import ELU, ELUGrad
@@ -22,11 +25,35 @@ def leaky_relu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
     """Multiply negative numbers by the slope."""
     if x[0].xp is not np:
         return F.leaky_relu(x[0], slope=layer.settings["slope"])
+    return _LeakyRelu(layer.settings["slope"]).apply((x[0],))[0]
+
+
+class _LeakyRelu(chainer.FunctionNode):
     # On the CPU F.leaky_relu indexes with booleans, which takes several times as long, forward and backward.
-    positive = x[0].array > 0
-    slopes = np.multiply(~positive, layer.settings["slope"], dtype=x[0].dtype)
-    slopes += positive
-    return x[0] * Array(slopes, requires_grad=False)
+    def __init__(self, slope: float) -> None:
+        self.slope, self._slopes = slope, None
+
+    def forward(self, inputs: tuple[Any]) -> tuple[Any]:
+        (x,) = inputs
+        if 0 < self.slope <= 1:  # y has the sign of x, which need not be kept
+            self.retain_outputs((0,))
+            y = x * self.slope
+            return (np.maximum(x, y, out=y),)
+        self.retain_inputs((0,))
+        return (x * self.slopes(x),)
+
+    def backward(self, indexes: tuple[int, ...], gradients: tuple[Array]) -> tuple[Array]:
+        if self._slopes is None:
+            (signed,) = self.get_retained_outputs() or self.get_retained_inputs()
+            self._slopes = Array(self.slopes(signed.array), requires_grad=False)
+        return (gradients[0] * self._slopes,)
+
+    def slopes(self, signed: Any) -> Any:
+        """Returns: 1 where a number is positive, else the slope."""
+        positive = signed > 0
+        slopes = np.multiply(~positive, self.slope, dtype=signed.dtype)
+        slopes += positive
+        return slopes
 
 
 def prelu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

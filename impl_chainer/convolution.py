@@ -1,22 +1,25 @@
 """Convolution in Chainer: its own on CUDA, where it calls cuDNN, and one by matrix products on the CPU.
 
-Chainer's own on the CPU copies every matrix of image patches once more, to multiply all samples at once, and leaves its
-result in an order of axes that slows down what comes after. Here the patches of a sample are multiplied where they lie:
-y_n = W patches(x_n). The map is bilinear in x and W, so the three maps below are one another's gradients, to any order.
+On the CPU arrays have the shapes that they have everywhere, (N, channels, height, width), but what is computed here lies in
+memory with the channels of a pixel next to one another; NumPy's operations keep this order. The patches of many samples are
+then one matrix, whose products need no further copy: y = patches(x) W^T, and the gradient of W is y^T patches(x), summed block
+by block. The map is bilinear in x and W, so the three maps below are one another's gradients, to any order.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import chainer.functions as F
 import numpy as np
 from chainer import FunctionNode
-from chainer.utils.conv import col2im_cpu, im2col_cpu
 
 from ganspec.impl_chainer.arrays import Array
+from ganspec.impl_chainer.memory import BUFFERS
+from ganspec.impl_chainer.windows import Pair, Windows
 
-Pair = tuple[int, int]  # vertical, horizontal
+Sides = tuple[int, int, int, int]  # top, bottom, left, right
 
 
 def pair(size: int | Pair) -> Pair:
@@ -25,99 +28,149 @@ def pair(size: int | Pair) -> Pair:
 
 
 def convolution(
-    x: Array, W: Array, b: Array | None, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1
+    x: Array, W: Array, b: Array | None, stride: Pair, padding: Sides, dilation: Pair = (1, 1), groups: int = 1
 ) -> Array:
-    """Returns: (N, out, ...) for x (N, in, h, w), W (out, in / groups, kh, kw) and b (out,)."""
+    """Returns: (N, out, ...) for x (N, in, h, w), W (out, in / groups, kh, kw) and b (out,), after padding with zeros."""
+    top, bottom, left, right = padding
     if x.xp is not np:
-        return F.convolution_2d(x, W, b, stride=stride, pad=padding, dilate=dilation, groups=groups)
-    (y,) = Convolution(x.shape[2:], W.shape[2:], stride, padding, dilation, groups).apply((x, W))
-    return y if b is None else F.bias(y, b, axis=1)
+        if (top, left) != (bottom, right):
+            x = F.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), "constant", constant_values=0.0)
+            top = left = 0
+        return F.convolution_2d(x, W, b, stride=stride, pad=(top, left), dilate=dilation, groups=groups)
+    kernel, size = W.shape[2:], x.shape[2:]
+    reach = ((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    padded = (size[0] + top + bottom, size[1] + left + right)
+    count = tuple((p - r) // s + 1 for p, r, s in zip(padded, reach, stride, strict=True))
+    windows = Windows(size, count, kernel, stride, (top, left), dilation)
+    return Convolution(windows, Kernels(W.array, groups)).apply((x, W) if b is None else (x, W, b))[0]
 
 
 def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, padding: Pair, size: Pair) -> Array:
     """Returns: (N, out, *size) for y (N, in, ...), W (in, out, kh, kw) and b (out,)."""
     if y.xp is not np:
         return F.deconvolution_2d(y, W, b, stride=stride, pad=padding, outsize=size)
-    (x,) = TransposedConvolution(size, W.shape[2:], stride, padding).apply((y, W))
-    return x if b is None else F.bias(x, b, axis=1)
+    windows = Windows(size, y.shape[2:], W.shape[2:], stride, padding)
+    return TransposedConvolution(windows, Kernels(W.array, 1)).apply((y, W) if b is None else (y, W, b))[0]
+
+
+class Kernels:
+    """Kernels W (out, in / groups, kh, kw) in the orders that products need, each made once, when it is first asked for."""
+
+    def __init__(self, W: Any, groups: int) -> None:
+        self.W, self.groups = W, groups
+
+    @cached_property
+    def rows(self) -> Any:
+        """One kernel in each row, (groups, out / groups, kh kw in / groups)."""
+        return self.W.transpose(0, 2, 3, 1).reshape(self.groups, len(self.W) // self.groups, -1)
+
+    @cached_property
+    def mirrored(self) -> Any:
+        """One input channel in each column, both directions reversed, (groups, kh kw out / groups, in / groups)."""
+        out, c, kh, kw = self.W.shape
+        taps = self.rows.reshape(self.groups, out // self.groups, kh * kw, c)[:, :, ::-1]
+        return taps.transpose(0, 2, 1, 3).reshape(self.groups, -1, c)
 
 
 class Bilinear(FunctionNode):
     """What the three maps share. In each group of channels they are the same maps, on their own part of every array.
 
+    A third input, where there is one, is a bias that is added to each pixel.
+
     Args:
-        size: height and width on the side that has patches.
-        kernel: height and width of a kernel.
-        stride: pixels from one patch to the next.
-        padding: zeros before and after the image.
-        dilation: pixels from one number of a kernel to the next.
-        groups: number of groups of channels.
+        windows: what a kernel sees on the side that has patches.
+        kernels: the kernels with which it all began; gradients use them again.
     """
 
-    def __init__(
-        self, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1), groups: int = 1
-    ) -> None:
-        self.geometry = (size, kernel, stride, padding, dilation, groups)
+    def __init__(self, windows: Windows, kernels: Kernels) -> None:
+        self.windows, self.kernels, self.groups = windows, kernels, kernels.groups
 
-    def forward(self, inputs: tuple[Any, Any]) -> tuple[Any]:
+    def forward(self, inputs: tuple[Any, ...]) -> tuple[Any]:
         self.retain_inputs((0, 1))
         return (self.product(*inputs),)
 
     def backward(self, indexes: tuple[int, ...], gradients: tuple[Array]) -> list[Array]:
         a, b = self.get_retained_inputs()
-        return [self.gradient(i, a, b, gradients[0])[0] for i in indexes]
+        (g,) = gradients
+        return [F.sum(g, axis=(0, 2, 3)) if i == 2 else self.gradient(i, a, b, g) for i in indexes]
 
-    def patches(self, x: Any) -> tuple[Any, Pair]:
-        """Returns: (N, groups, channels / groups * kh kw, count), and the count as height and width."""
-        _, kernel, stride, padding, dilation, groups = self.geometry
-        patches = im2col_cpu(x, *kernel, *stride, *padding, dy=dilation[0], dx=dilation[1])
-        return patches.reshape(len(x), groups, -1, patches[0, 0, 0, 0].size), patches.shape[4:]
+    def kernels_of(self, W: Any) -> Kernels:
+        """Returns: the kernels of an array, which may be others in a gradient of a gradient."""
+        return self.kernels if W is self.kernels.W else Kernels(W, self.groups)
 
-    def matrices(self, W: Any) -> Any:
-        """Returns: W as a matrix for each group, (groups, out / groups, in / groups * kh kw)."""
-        groups = self.geometry[5]
-        return W.reshape(groups, len(W) // groups, -1)
-
-    def parts(self, y: Any) -> Any:
-        """Returns: y in groups of channels, (N, groups, out / groups, count)."""
-        groups = self.geometry[5]
-        return y.reshape(len(y), groups, y.shape[1] // groups, -1)
+    def pixels(self, y: Any) -> Any:
+        """Returns: y (N, height, width, channels) as a matrix of pixels for each group, (groups, pixels, channels / groups)."""
+        return y.reshape(-1, self.groups, y.shape[3] // self.groups).transpose(1, 0, 2)
 
 
 class Convolution(Bilinear):
     """x (N, in, h, w), W (out, in / groups, kh, kw) -> y (N, out, ...)."""
 
-    def product(self, x: Any, W: Any) -> Any:
-        patches, size = self.patches(x)
-        return np.matmul(self.matrices(W), patches).reshape(len(x), len(W), *size)
+    def product(self, x: Any, W: Any, b: Any = None) -> Any:
+        kernels = self.kernels_of(W).rows.transpose(0, 2, 1)
+        return correlated(self.windows, self.groups, channels_last(x), kernels, b).transpose(0, 3, 1, 2)
 
-    def gradient(self, index: int, x: Array, W: Array, g: Array) -> tuple[Array]:
+    def gradient(self, index: int, x: Array, W: Array, g: Array) -> Array:
         wanted, given = ((TransposedConvolution, (g, W)), (WeightGradient, (x, g)))[index]
-        return wanted(*self.geometry).apply(given)
+        return wanted(self.windows, self.kernels).apply(given)[0]
 
 
 class TransposedConvolution(Bilinear):
     """y (N, out, ...), W (out, in / groups, kh, kw) -> x (N, in, h, w)."""
 
-    def product(self, y: Any, W: Any) -> Any:
-        size, kernel, stride, padding, dilation, groups = self.geometry
-        patches = np.matmul(self.matrices(W).transpose(0, 2, 1), self.parts(y))
-        patches = patches.reshape(len(y), groups * W.shape[1], *kernel, *y.shape[2:])
-        return col2im_cpu(patches, *stride, *padding, *size, dy=dilation[0], dx=dilation[1])
+    def product(self, y: Any, W: Any, b: Any = None) -> Any:
+        y, windows, groups, kernels = channels_last(y), self.windows, self.groups, self.kernels_of(W)
+        outputs, inputs = len(W), W.shape[1] * groups
+        if windows.stride == (1, 1) and outputs <= 2 * inputs:  # to copy patches of y is less than to add patches of x
+            return correlated(windows.mirrored(), groups, y, kernels.mirrored, b).transpose(0, 3, 1, 2)
+        x = np.zeros((len(y), *windows.size, inputs), y.dtype)
+        for block in windows.blocks(len(y), inputs, y.itemsize):
+            pixels = self.pixels(y[block])
+            patches = BUFFERS.array("patches", (groups, pixels.shape[1], kernels.rows.shape[2]), y.dtype)
+            windows.add(np.matmul(pixels, kernels.rows, out=patches), block, x)
+        if b is not None:
+            x += b
+        return x.transpose(0, 3, 1, 2)
 
-    def gradient(self, index: int, y: Array, W: Array, g: Array) -> tuple[Array]:
+    def gradient(self, index: int, y: Array, W: Array, g: Array) -> Array:
         wanted, given = ((Convolution, (g, W)), (WeightGradient, (g, y)))[index]
-        return wanted(*self.geometry).apply(given)
+        return wanted(self.windows, self.kernels).apply(given)[0]
 
 
 class WeightGradient(Bilinear):
     """x (N, in, h, w), y (N, out, ...) -> W (out, in / groups, kh, kw), summed over the samples."""
 
     def product(self, x: Any, y: Any) -> Any:
-        patches, _ = self.patches(x)
-        products = np.matmul(self.parts(y), patches.transpose(0, 1, 3, 2))
-        return products.sum(axis=0).reshape(y.shape[1], -1, *self.geometry[1])
+        x, y, kernel = channels_last(x), channels_last(y), self.windows.kernel
+        total = part = None
+        for block in self.windows.blocks(len(x), x.shape[3], x.itemsize):
+            patches, pixels = self.windows.patches(x, block, self.groups), self.pixels(y[block]).transpose(0, 2, 1)
+            if total is None:
+                total = np.matmul(pixels, patches)
+            else:
+                part = np.matmul(pixels, patches, out=part)
+                total += part
+        if total is None:  # no samples
+            total = np.zeros((y.shape[3], *kernel, x.shape[3] // self.groups), x.dtype)
+        return total.reshape(y.shape[3], *kernel, -1).transpose(0, 3, 1, 2)
 
-    def gradient(self, index: int, x: Array, y: Array, g: Array) -> tuple[Array]:
+    def gradient(self, index: int, x: Array, y: Array, g: Array) -> Array:
         wanted, given = ((TransposedConvolution, (y, g)), (Convolution, (x, g)))[index]
-        return wanted(*self.geometry).apply(given)
+        return wanted(self.windows, self.kernels).apply(given)[0]
+
+
+def channels_last(x: Any) -> Any:
+    """Returns: (N, height, width, channels), in this order in memory, for x (N, channels, height, width)."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def correlated(windows: Windows, groups: int, x: Any, kernels: Any, b: Any) -> Any:
+    """Returns: (N, ..., out) for x (N, h, w, in), kernels (groups, kh kw in / groups, out / groups) and b (out,) or None."""
+    y = np.empty((len(x), *windows.count, groups * kernels.shape[2]), x.dtype)
+    for block in windows.blocks(len(x), x.shape[3], x.itemsize):
+        made = y[block]
+        pixels = made.reshape(-1, groups, kernels.shape[2]).transpose(1, 0, 2)
+        np.matmul(windows.patches(x, block, groups), kernels, out=pixels)
+        if b is not None:
+            made += b
+    return y

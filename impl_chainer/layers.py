@@ -47,13 +47,10 @@ def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode:
 
 def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Correlate with the kernels, after zero padding on each side as the layer says."""
-    top, bottom, left, right = layer.settings["padding"]
-    h, padding = x[0], (top, left)
-    if (top, left) != (bottom, right):
-        h, padding = F.pad(h, ((0, 0), (0, 0), (top, bottom), (left, right)), "constant", constant_values=0.0), (0, 0)
-    w = weight(layer, parameters, statistics, mode)
     stride, dilation, groups = (layer.settings.get(key, 1) for key in ("stride", "dilation", "groups"))
-    return convolution(h, w, parameters.get("b"), pair(stride), padding, pair(dilation), groups)
+    w = weight(layer, parameters, statistics, mode)
+    padding = tuple(layer.settings["padding"])
+    return convolution(x[0], w, parameters.get("b"), pair(stride), padding, pair(dilation), groups)
 
 
 def deconv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

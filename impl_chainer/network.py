@@ -162,7 +162,7 @@ class Network(chainer.Chain):
         statistics = {path: chainer.as_variable(self._statistic(path)) for path in self.architecture.statistic_paths()}
         given = [chainer.as_variable(x) for x in inputs]
         dtype = next((p.dtype for p in parameters.values()), chainer.get_dtype())
-        mode = Mode(chainer.config.train, _random_mask, self.fade, dtype)
+        mode = Mode(chainer.config.train, _random_mask, (1.0 - self.fade, self.fade), dtype)
         return evaluate_layers(self.architecture, parameters, statistics, given, mode)
 
     def load_training_state(self, state: TrainingState, name: str, *, averaged: bool = True) -> None:

@@ -1,23 +1,23 @@
 """What training draws, as PyTorch arrays: noise symbols and dropout masks.
 
-From the host, numbers are those of a `spec.training.draws.DrawSource`, the same for every backend. From the device they come
-from PyTorch's own generator, seeded anew for each draw by the spec's streams, so that they too depend on nothing but seed,
-name and position.
+Numbers are those of a `spec.training.draws.DrawSource`, the same for every backend. They are computed on the host, or on the
+device (`counters`), which gives the same bits, and neither waits for the host nor copies anything from there.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
+from ganspec.impl_torch.counters import Counters
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
+from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.options import DRAWS, check_choice, check_seed
 from ganspec.spec.training.ranks import Share
-from ganspec.spec.training.streams import Position, Streams
+from ganspec.spec.training.streams import Position
 
 
 class Draws:
@@ -26,9 +26,9 @@ class Draws:
     Args:
         system: system whose distributions and layers apply.
         seed: seed of all draws, from 0 to 2^63 - 1.
-        source: "host" for the spec's streams, "device" for the device's generator, or a source of one's own.
+        source: "host" for the spec's streams, "device" for the same computed on the device, or a source of one's own.
         context: device and dtype.
-        share: what this process has of each batch, where several share it; the device draws all of it, too.
+        share: what this process has of each batch, where several share it.
 
     Raises:
         ValueError: there is no such seed or source.
@@ -40,42 +40,50 @@ class Draws:
         check_seed(seed)
         if isinstance(source, str):
             check_choice("draws", source, DRAWS)
-        self.system, self.streams, self.context = system, Streams(seed), context
-        self.on_device = source == "device"
+        self.system, self.context = system, context
+        self.inputs: Inputs[Array] = Inputs()
+        self.counters = Counters(seed, context) if source == "device" else None
         whole = StreamDraws(system, seed) if isinstance(source, str) else source
         self.share, self.source = share, whole if share is None else share.draws(whole)
-        self.generator = torch.Generator(context.device) if self.on_device else None
+
+    def follow(self, iteration: Array | None) -> None:
+        """Read the number of the iteration on the device from now on, so that a captured graph draws anew whenever it runs.
+
+        Args:
+            iteration: int64 array (1,) on the device, a tensor: whoever runs the graph writes the number there, and all
+                else of a position is fixed in the graph. None: numbers are drawn at the iteration of their position.
+
+        Raises:
+            ValueError: these draws are not computed on the device.
+        """
+        if self.counters is None:
+            raise ValueError("draws of the host do not follow a number on the device; use draws='device'")
+        self.counters.iteration = iteration
 
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
         """Returns: one draw of a noise symbol for a batch, or this process's rows of it."""
-        if not self.on_device or symbol.dtype == "label":
-            return self.context.array(self.source.symbol(name, symbol, at, batch))
-        distribution, shape = self.system.draws[name].distribution, (batch, *symbol.shape)
-        array = torch.empty(shape, dtype=self.context.floating, device=self.context.device)
-        generator = self._seeded(name, at)
-        if distribution.kind == "uniform":
-            array.uniform_(distribution.a, distribution.b, generator=generator)
-        elif distribution.kind == "normal":
-            array.normal_(distribution.a, distribution.b, generator=generator)
-        else:
-            array.fill_(distribution.a)
-        return self._own(array)
+        if self.counters is None:
+            return self.inputs.array(at, lambda at: self.source.symbol(name, symbol, at, batch), self.context.array)
+        distribution = self.system.draws[name].distribution
+        if symbol.dtype == "label":
+            return self.counters.labels(distribution, name, at, batch, self._rows(batch))
+        drawn = self.counters.sample(distribution, name, at, (batch, *symbol.shape), self._rows(batch))
+        return drawn.to(self.context.floating)
 
     def mask(self, network: str, layer: Layer, at: Position, shape: tuple[int, ...]) -> Array:
         """Returns: a dropout mask of zeros and 1 / (1 - rate), for this process's rows."""
         shape = (shape[0] * (self.share.size if self.share else 1), *shape[1:])
         rate = layer.settings["rate"]
-        if not self.on_device:
-            kept = self.source.mask(network, layer, at, shape)
-            mask = np.multiply(kept, 1.0 / (1.0 - rate), dtype=self.context.dtype)  # several times faster than PyTorch
-            return torch.from_numpy(mask).to(self.context.device)
-        array = torch.empty(shape, dtype=self.context.floating, device=self.context.device)
-        generator = self._seeded(mask_name(network, layer), at)
-        return self._own(array.bernoulli_(1.0 - rate, generator=generator).mul_(1.0 / (1.0 - rate)))
+        if self.counters is None:
 
-    def _own(self, array: Array) -> Array:
-        return array[self.share.rows(len(array))] if self.share else array
+            def mask(at: Position) -> np.ndarray:  # several times faster than PyTorch
+                return np.multiply(
+                    self.source.mask(network, layer, at, shape), 1.0 / (1.0 - rate), dtype=self.context.dtype
+                )
 
-    def _seeded(self, name: str, at: Position) -> torch.Generator:
-        assert self.generator is not None
-        return self.generator.manual_seed(self.streams.device_seed(name, at))
+            return self.inputs.array(at, mask, self.context.adopted)
+        kept = self.counters.mask(rate, mask_name(network, layer), at, shape, self._rows(shape[0]))
+        return kept.to(self.context.floating).mul_(1.0 / (1.0 - rate))
+
+    def _rows(self, batch: int) -> slice | None:
+        return self.share.rows(batch) if self.share else None

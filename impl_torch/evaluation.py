@@ -14,7 +14,7 @@ from ganspec.impl_torch.network import evaluate_layers, outputs_of
 from ganspec.impl_torch.operations import evaluate as evaluate_operation
 from ganspec.impl_torch.ranks import Ranks
 from ganspec.impl_torch.trained import TrainedNetwork
-from ganspec.spec.network.architecture import Layer
+from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch
@@ -47,7 +47,8 @@ class Evaluation:
         self.system, self.networks, self.draws, self.context, self.ranks = system, networks, draws, context, ranks
         self.carried: dict[str, Array] = {}
         self.reports: dict[str, Array] = {}
-        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, context.array, ranks.size if ranks else 1)
+        self._inputs, processes = draws.inputs, ranks.size if ranks else 1
+        self._alive: LiveDraws[Array] = LiveDraws(system, self._noise, context.array, processes, self._inputs)
         self._kept: dict[str, Any] = {}
 
     def start_iteration(self) -> None:
@@ -58,6 +59,10 @@ class Evaluation:
     def start_repeat(self, at: Position, next_batch: NextBatch) -> None:
         """Forget what ends with the repeat before this one; batches come from `next_batch` from now on."""
         self._alive.start_repeat(at, next_batch)
+
+    def take_batches(self, next_batch: NextBatch) -> None:
+        """Take batches from `next_batch` from now on."""
+        self._alive.take_batches(next_batch)
 
     def values(self, planned: StepPlan, at: Position, layers: Layers | None) -> list[Any]:
         """Evaluate a repeat of a step.
@@ -98,7 +103,7 @@ class Evaluation:
         parameters, statistics = (network.averages or a for a in (network.frozen_parameters, network.statistics))
         # Copies: spectral norm moves statistics in inference, too.
         statistics = {path: a.clone() for path, a in statistics.items()}
-        mode = Mode(False, _no_mask, fade, self.context.floating, None)
+        mode = Mode(False, _no_mask, (1.0 - fade, fade), self.context.floating, None)
         return evaluate_layers(self._stage(iteration).networks[name], parameters, statistics, inputs, mode)
 
     def _finished(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
@@ -147,15 +152,26 @@ class Evaluation:
     def _network(
         self, name: str, inputs: list[Array], training: bool, at: Position, updated: bool, apart: bool
     ) -> dict[str, Array]:
-        network, (_, fade) = self.networks[name], self.system.at(at.iteration)
+        network, stage = self.networks[name], self._stage(at.iteration)
 
         def mask(layer: Layer, shape: tuple[int, ...], like: Array) -> Array:
             return self.draws.mask(name, layer, at, shape)
 
         parameters = network.parameters if updated else network.frozen_parameters
-        mode = Mode(training, mask, fade, self.context.floating, self.ranks)
-        stage = self._stage(at.iteration)
+        mode = Mode(training, mask, self._fade(stage.networks[name], at), self.context.floating, self.ranks)
         return evaluate_layers(stage.networks[name], parameters, network.statistics, inputs, mode, apart=apart)
+
+    def _fade(self, architecture: Architecture, at: Position) -> tuple[Any, Any]:
+        """1 - a and a, where a is the progress of the stage."""
+
+        def factors(at: Position) -> tuple[float, float]:
+            _, progress = self.system.at(at.iteration)
+            return 1.0 - progress, progress
+
+        if all(layer.kind != "fade" for layer in architecture.layers):
+            return factors(at)
+        rest, progress = self._inputs.numbers(at, factors, self.context.array, self.context.split)
+        return rest, progress
 
     def _stage(self, iteration: int) -> Stage:
         return self.system.stages[self.system.at(iteration)[0]]

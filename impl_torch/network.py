@@ -159,7 +159,7 @@ class Network(torch.nn.Module):
         parameters = {path.replace(".", "/"): p for path, p in self.named_parameters()}
         statistics = {path.replace(".", "/"): b for path, b in self.named_buffers()}
         dtype = next((p.dtype for p in parameters.values()), torch.get_default_dtype())
-        mode = Mode(self.training, _random_mask, self.fade, dtype)
+        mode = Mode(self.training, _random_mask, (1.0 - self.fade, self.fade), dtype)
         return evaluate_layers(self.architecture, parameters, statistics, list(inputs), mode)
 
     def load_training_state(self, state: TrainingState, name: str, *, averaged: bool = True) -> None:

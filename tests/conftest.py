@@ -80,6 +80,14 @@ def patch() -> Iterator[Patch]:
         yield patch
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run draws nothing: drawing takes longer than training here."""
+    from ganspec.tools.run import album
+
+    monkeypatch.setattr(album, "missing_packages", lambda: ["Pillow", "matplotlib"])
+
+
 @pytest.fixture(scope="session")
 def both_backends() -> None:
     """Skips the test where one of the frameworks is not installed: it compares the backends."""

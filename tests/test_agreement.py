@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ganspec.spec import load_system, system_names
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.backends import make_trainer
-from support.agreement import assert_witnesses_agree
+from support.agreement import assert_witnesses_agree, quick_system
 from support.drawn import reproducible, write_variant
 
 pytestmark = pytest.mark.usefixtures("both_backends")
@@ -18,7 +18,8 @@ QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking a difference 
 
 @pytest.mark.parametrize("name", system_names())
 def test_all_witnesses_agree_in_float64(name, device):
-    comparison = assert_witnesses_agree(load_system(name, reduced=True), device=device, iterations=3)
+    system = quick_system(name)
+    comparison = assert_witnesses_agree(system, device=device, iterations=3 if system.growth else 2)
     kinds = {row.kind for row in comparison.rows}
     assert kinds >= {"layer", "value", "loss", "layer gradient", "parameter gradient", "slope", "moment", "parameter"}
     assert len({row.pair for row in comparison.rows}) == 3
@@ -26,10 +27,10 @@ def test_all_witnesses_agree_in_float64(name, device):
 
 @pytest.mark.parametrize("name", system_names())
 def test_backends_agree_in_float32_as_far_as_float32_can(name, device):
-    assert_witnesses_agree(load_system(name, reduced=True), dtype="float32", device=device, iterations=1)
+    assert_witnesses_agree(quick_system(name), dtype="float32", device=device, iterations=1)
 
 
-@settings(max_examples=10, phases=QUICK)
+@settings(max_examples=6, phases=QUICK)
 @given(data=st.data())
 def test_witnesses_agree_on_any_wgan_gp(data, tmp_path_factory):
     draw = data.draw
@@ -57,7 +58,7 @@ def test_witnesses_agree_on_any_wgan_gp(data, tmp_path_factory):
         assert_witnesses_agree(load_system(str(file)), seed=seed)
 
 
-@settings(max_examples=6, phases=QUICK)
+@settings(max_examples=4, phases=QUICK)
 @given(data=st.data())
 def test_witnesses_agree_on_any_began_and_k_stays_in_its_interval(data, tmp_path_factory):
     draw = data.draw

@@ -37,7 +37,7 @@ NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 @pytest.mark.usefixtures("both_backends")
-@settings(max_examples=25)
+@settings(max_examples=10)  # `.ci/run` draws more
 @given(systems())
 def test_all_witnesses_agree_on_a_drawn_system(drawn):
     assert not failure(drawn)

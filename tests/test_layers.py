@@ -34,7 +34,7 @@ def test_backends_agree_on_a_critic_with(kind, tmp_path_factory):
     # Layers with sizes or numbers of their own are tried with more of them.
     drawn = any(word in MIDDLES[kind] for word in ("KERNEL", "STRIDE", "SLOPE", "SPECTRAL"))
 
-    @settings(max_examples=4 if drawn else 2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+    @settings(max_examples=3 if drawn else 2, phases=(Phase.explicit, Phase.reuse, Phase.generate))
     @given(data=st.data())
     def agree(data):
         sizes = {
@@ -48,8 +48,8 @@ def test_backends_agree_on_a_critic_with(kind, tmp_path_factory):
         }
         file = write_system(tmp_path_factory.mktemp("layers"), kind, **sizes)
         seed = data.draw(st.integers(0, 10**6))
-        with reproducible(Path(file), seed=seed, iterations=2):
-            assert_witnesses_agree(load_system(file), seed=seed)
+        with reproducible(Path(file), seed=seed, iterations=1):
+            assert_witnesses_agree(load_system(file), seed=seed, iterations=1)
 
     agree()
 

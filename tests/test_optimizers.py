@@ -80,7 +80,7 @@ def test_moments_of_any_names_are_compared(tmp_path, monkeypatch):
     assert first.difference.name.startswith(("moment G/largest/", "moment D/largest/"))
 
 
-@pytest.mark.usefixtures("both_backends", "own_kind")
+@pytest.mark.usefixtures("both_backends", "own_kind", "no_pictures")
 def test_every_program_takes_an_optimizer_of_ones_own(backend, tmp_path, capsys):
     other = {"torch": "chainer", "chainer": "torch"}[backend]
     system, data = tmp_path / "system.toml", tmp_path / "images.npz"

@@ -166,7 +166,7 @@ WRONG = [
     ({"dtype": "float16"}, ValueError, "dtype is 'float16', expected one of 'float32', 'float64'"),
     ({"device": "cuda"}, DeviceError, "plain NumPy and computes on the CPU alone"),
     ({"device": "tpu"}, ValueError, "device is 'tpu', expected one of"),
-    ({"draws": "device"}, ValueError, "the reference has no device with a generator of its own; use 'host'"),
+    ({"draws": "device"}, ValueError, "the reference has no device to draw on; use 'host', the same numbers"),
     ({"draws": "both"}, ValueError, "draws is 'both', expected one of"),
 ]
 

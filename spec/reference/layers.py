@@ -113,14 +113,14 @@ def convolve(
 
     Padding is (top, bottom, left, right). With groups, each part of the output is made of its own part of the channels.
     """
-    top, bottom, left, right = padding
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    (n, channels, height, width), (top, bottom, left, right) = x.shape, padding
+    padded = np.zeros((n, top + height + bottom, left + width + right, channels))  # channels last: windows copy faster
+    padded[:, top : top + height, left : left + width] = x.transpose(0, 2, 3, 1)
     (down, across), (apart, aside) = both(stride), both(dilation)
-    reach = [d * (n - 1) + 1 for d, n in zip((apart, aside), w.shape[2:], strict=True)]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))[:, :, ::down, ::across]
-    windows = windows[..., ::apart, ::aside]
-    parts = zip(np.split(windows, groups, axis=1), np.split(w, groups), strict=True)
-    found = [np.tensordot(part, kernels, axes=([1, 4, 5], [1, 2, 3])) for part, kernels in parts]
+    reach = [d * (size - 1) + 1 for d, size in zip((apart, aside), w.shape[2:], strict=True)]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))[:, ::down, ::across]
+    parts = zip(np.split(windows[..., ::apart, ::aside], groups, axis=3), np.split(w, groups), strict=True)
+    found = [np.tensordot(part, kernels, axes=([4, 5, 3], [2, 3, 1])) for part, kernels in parts]
     return np.concatenate(found, axis=3).transpose(0, 3, 1, 2)
 
 
@@ -129,8 +129,10 @@ def transposed(x: np.ndarray, w: np.ndarray, stride: Extent, padding: Extent) ->
     n, _, height, width = x.shape
     (down, across), (above, beside), (kh, kw) = both(stride), both(padding), w.shape[2:]
     out = np.zeros((n, w.shape[1], (height - 1) * down + kh, (width - 1) * across + kw))
-    for i in range(height):
-        for j in range(width):
-            painted = np.tensordot(x[:, :, i, j], w, axes=(1, 0))
-            out[:, :, i * down : i * down + kh, j * across : j * across + kw] += painted
+    painted = np.tensordot(x, w, axes=(1, 0)).transpose(4, 5, 0, 3, 1, 2)  # (kh, kw, N, out, h, w)
+    for i in range(kh):
+        for j in range(kw):
+            out[:, :, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * across + 1 : across] += painted[
+                i, j
+            ]
     return out[:, :, above : out.shape[2] - above, beside : out.shape[3] - beside]

@@ -279,7 +279,9 @@ def _source(system: System, seed: int, draws: str | DrawSource) -> DrawSource:
         return draws
     check_choice("draws", draws, DRAWS)
     if draws != "host":
-        raise ValueError(f"draws is {draws!r}, but the reference has no device with a generator of its own; use 'host'")
+        raise ValueError(
+            f"draws is {draws!r}, but the reference has no device to draw on; use 'host', the same numbers"
+        )
     return StreamDraws(system, seed)
 
 

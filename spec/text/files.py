@@ -6,13 +6,14 @@ relative to the system file that mentions it; it must stay inside that file's fo
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ def read_toml(text: str, label: str) -> dict[str, Any]:
     """
     too_deep = Problem(label, "", f"tables or lists are nested deeper than {MAX_NESTING} levels")
     try:
-        data = tomllib.loads(text)
+        data = copy.deepcopy(_parsed(text))
     except tomllib.TOMLDecodeError as error:
         raise SpecError([_not_toml(text, label, str(error))]) from None
     except RecursionError:
@@ -256,6 +257,11 @@ def read_toml(text: str, label: str) -> dict[str, Any]:
     if level:
         raise SpecError([too_deep])
     return data
+
+
+@lru_cache(maxsize=64)  # a network of blocks reads the same file for each block
+def _parsed(text: str) -> dict[str, Any]:
+    return tomllib.loads(text)
 
 
 def _not_toml(text: str, label: str, reason: str) -> Problem:

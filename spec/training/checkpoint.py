@@ -50,9 +50,9 @@ class Record:
 
     Args:
         description: description of the system (see `spec.description`).
-        seed: seed of the run. A run resumes only with the same seed, dtype and draws.
+        seed: seed of the run. A run resumes only with the same seed and dtype.
         dtype: "float32" or "float64".
-        draws: where random numbers come from, "host" or "device".
+        draws: where random numbers were computed, "host" or "device".
         batches: number of batches of data that were drawn.
         data: fingerprint of the data, "" where there was none.
         epoch: what the learning-rate decay remembers: "sum" and "count" of the watched report in this epoch, and "last", its mean

@@ -5,7 +5,9 @@ what was drawn before, on which backend, or in which order. So both backends are
 disturbs training, and a run resumes at any point without a saved generator.
 
 Raw 64-bit words come from NumPy's Philox 4x64 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3");
-what is made of them stands here, because NumPy may change the methods of its `Generator` between versions.
+what is made of them stands here, because NumPy may change the methods of its `Generator` between versions. It takes operations
+alone that IEEE 754 defines to the last bit (`elementary`), so the numbers are the same with every NumPy on every processor, and
+a device that draws them itself (`array_streams`) draws the same.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ import numpy as np
 from ganspec.spec.layers import Parameter, Shape, Statistic
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.text.distributions import Distribution
+from ganspec.spec.training import elementary
+
+BLOCK_WORDS = 4  # words that the cipher gives for one value of its counter
+_PAIRS = 8192  # of normal numbers that are made in one go, such that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,10 @@ class Position:
     repeat: int = 0
     occurrence: int = 0
 
+    def counter(self) -> tuple[int, int, int, int]:
+        """Returns: the four words of the cipher's counter, lowest first; the lowest counts blocks from here on."""
+        return 0, self.occurrence, self.step << 32 | self.repeat, self.iteration
+
 
 @dataclass(frozen=True)
 class Streams:
@@ -46,44 +56,54 @@ class Streams:
     seed: int
 
     def key(self, name: str) -> int:
-        """Returns: the 128-bit key of a stream, for NumPy's generator or for one on a device."""
+        """Returns: the 128-bit key of a stream, for NumPy's generator or for one of ours on a device."""
         return int.from_bytes(hashlib.blake2b(f"{self.seed}:{name}".encode(), digest_size=16).digest(), "little")
-
-    def device_seed(self, name: str, position: Position) -> int:
-        """Returns: a 63-bit seed for a generator that draws on a device."""
-        text = f"{self.key(name)}:{position.iteration}:{position.step}:{position.repeat}:{position.occurrence}"
-        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
     def words(self, name: str, position: Position, count: int, start: int = 0) -> np.ndarray:
         """Returns: `count` independent uniform 64-bit words, from the word number `start` on."""
-        counter = [0, position.occurrence, position.step << 32 | position.repeat, position.iteration]
-        generator = np.random.Philox(key=self.key(name), counter=counter)
-        if start:  # a block of the cipher has four words
-            generator.advance(start // 4)
-            generator.random_raw(start % 4)
-        words: np.ndarray = generator.random_raw(count)
+        words: np.ndarray = self._generator(name, position, start).random_raw(count)
         return words
 
     def uniform(self, name: str, position: Position, shape: Shape, rows: slice | None = None) -> np.ndarray:
         """Returns: float64 numbers, uniform on [0, 1), multiples of 2^-53; with `rows` only these of an array of that shape."""
-        start, end, shape = _part(shape, rows)
-        numbers: np.ndarray = (self.words(name, position, end - start, start) >> np.uint64(11)) * 2.0**-53
-        return numbers.reshape(shape)
+        start, end, shape = part_of(shape, rows)
+        return _unit(self.words(name, position, end - start, start)).reshape(shape)
 
     def normal(self, name: str, position: Position, shape: Shape, rows: slice | None = None) -> np.ndarray:
         """Returns: float64 numbers from the standard normal distribution (Box and Muller 1958); with `rows` only these."""
         half = (math.prod(shape) + 1) // 2  # cosines of all pairs, then sines
-        start, end, part = _part(shape, rows)
-        if rows is None or end - start > half:
-            radius, angle = _polar(self.uniform(name, position, (2, half)))
-            return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[start:end].reshape(part)
-        parts = []
-        for function, first, last in ((np.cos, start, min(end, half)), (np.sin, max(start, half) - half, end - half)):
-            if first < last:
-                words = np.stack([self.words(name, position, last - first, first + i * half) for i in (0, 1)])
-                radius, angle = _polar((words >> np.uint64(11)) * 2.0**-53)
-                parts.append(radius * function(angle))
-        return np.concatenate(parts).reshape(part)
+        start, end, shape = part_of(shape, rows)
+        if end - start > half:
+            numbers = self._pairs(name, position, half, (0, half), elementary.PLACES)
+            return numbers.reshape(-1)[start:end].reshape(shape)
+        parts = [
+            self._pairs(name, position, half, pairs, (place,)).reshape(-1)
+            for place, pairs in zip(elementary.PLACES, pairs_of(start, end, half), strict=True)
+        ]
+        return np.concatenate(parts).reshape(shape)
+
+    def _pairs(
+        self, name: str, position: Position, half: int, pairs: tuple[int, int], places: tuple[elementary.Place, ...]
+    ) -> np.ndarray:
+        """Returns: of each pair from the first to before the last, its cosine, its sine, or both: one row for each place."""
+        first, last = pairs
+        numbers = np.empty((len(places), last - first))
+        radii, turns = (self._generator(name, position, first + i * half) for i in (0, 1))
+        for start in range(0, last - first, _PAIRS):
+            end = min(start + _PAIRS, last - first)
+            radius = np.sqrt(elementary.squared_radius(_unit(radii.random_raw(end - start)), np))
+            turn = _unit(turns.random_raw(end - start))
+            for row, place in zip(numbers, places, strict=True):
+                np.multiply(radius, elementary.sine(place(turn, np)), out=row[start:end])
+        return numbers
+
+    def _generator(self, name: str, position: Position, start: int) -> np.random.Philox:
+        """Returns: a generator whose next word is the word number `start`."""
+        generator = np.random.Philox(key=self.key(name), counter=list(position.counter()))
+        if start:
+            generator.advance(start // BLOCK_WORDS)
+            generator.random_raw(start % BLOCK_WORDS)
+        return generator
 
     def sample(
         self, distribution: Distribution, name: str, position: Position, shape: Shape, rows: slice | None = None
@@ -96,7 +116,7 @@ class Streams:
                 return a + (b - a) * self.uniform(name, position, shape, **own)
             case "normal":
                 return a + b * self.normal(name, position, shape, **own)
-        return np.full(_part(shape, rows)[2], a)
+        return np.full(part_of(shape, rows)[2], a)
 
     def labels(
         self, distribution: Distribution, name: str, position: Position, count: int, rows: slice | None = None
@@ -118,7 +138,7 @@ class Streams:
 
         Returns: booleans, true where the element is kept.
         """
-        start, end, shape = _part(shape, rows)
+        start, end, shape = part_of(shape, rows)
         kind, size = (np.uint8, 1) if rate == 0.5 else (np.uint8, 8) if (rate * 256).is_integer() else (np.uint32, 32)
         first = start * size // 64  # the word in which the first element is
         words = self.words(name, position, -(-end * size // 64) - first, first).view(kind)
@@ -146,7 +166,7 @@ class Streams:
         }
 
 
-def _part(shape: Shape, rows: slice | None) -> tuple[int, int, Shape]:
+def part_of(shape: Shape, rows: slice | None) -> tuple[int, int, Shape]:
     """Returns: the first element of some rows of an array, the one after their last, and the shape of these rows."""
     if rows is None:
         return 0, math.prod(shape), shape
@@ -154,6 +174,17 @@ def _part(shape: Shape, rows: slice | None) -> tuple[int, int, Shape]:
     return rows.start * each, rows.stop * each, (rows.stop - rows.start, *shape[1:])
 
 
-def _polar(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns: radius and angle of points of the plane whose coordinates have the standard normal distribution."""
-    return np.sqrt(-2.0 * np.log(1.0 - u[0])), 2.0 * math.pi * u[1]
+def pairs_of(start: int, end: int, half: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Returns: the pairs whose cosines, and those whose sines, are among the normal numbers from `start` to before `end`.
+
+    Args:
+        start, end: numbers of elements in the whole array.
+        half: number of pairs. Their cosines come first in the array, then their sines.
+    """
+    return (min(start, half), min(end, half)), (max(start, half) - half, max(end, half) - half)
+
+
+def _unit(words: np.ndarray) -> np.ndarray:
+    """Returns: numbers on [0, 1): the upper 53 bits of words."""
+    numbers: np.ndarray = (words >> np.uint64(11)) * 2.0**-53
+    return numbers

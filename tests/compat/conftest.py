@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def python():
-    """A function that runs ``python *arguments`` from the project's root, one minute at most."""
+    """A function that runs ``python *arguments`` from the project's root, with at most so many seconds."""
 
-    def run(*arguments, cwd=ROOT, **environment):
+    def run(*arguments, cwd=ROOT, timeout=60, **environment):
         variables = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1", **environment}
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
@@ -22,7 +22,7 @@ def python():
             env=variables,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
 

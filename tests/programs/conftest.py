@@ -5,14 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from ganspec.tools.run import album
 from support.programs import SMALL, here
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """Drawing takes longer than training here."""
-    monkeypatch.setattr(album, "missing_packages", lambda: ["Pillow", "matplotlib"])
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ WRONG_CHECKPOINT = {
     "description": [None, [], "system"],
     "seed": [-1, 2**63, True, "0", 1],
     "dtype": ["float16", None, "float64"],
-    "draws": ["dice", [], "device"],
+    "draws": ["dice", [], None],
     "batches": [-1, 2.5, None, 10**30],
     "data": [None, 7, "another"],
     "epoch": [{}, [], {"sum": 0.0, "count": 0}, {"sum": "0", "count": 0, "last": None},

@@ -76,6 +76,7 @@ def test_a_duration_is_said_in_two_units(seconds, text):
     assert duration(seconds) == text
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_learning_rates_stand_in_the_log_where_they_decay_and_resuming_goes_on_with_them(images, tmp_path):
     out, whole = tmp_path / "run", tmp_path / "whole"
     settings = [

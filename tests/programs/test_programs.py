@@ -64,6 +64,7 @@ def test_a_system_of_ones_own_trains_from_its_path(images, tmp_path):
     assert (tmp_path / "run" / "losses.png").exists()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of overflows: they are what is wanted
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(backend, images, tmp_path):
     out = tmp_path / "run"
     process = ganspec(

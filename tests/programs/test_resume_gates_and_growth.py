@@ -60,6 +60,7 @@ def test_a_run_that_lost_what_came_after_a_checkpoint_gives_bit_for_bit_what_an_
     assert len(pictures(broken)) > len(folders) * 3
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_rounds_of_that_gated_run_differ_in_length(digits, tmp_path):
     train("cgan_mnist", digits, tmp_path / "run", "torch", END)
     counts = [final(tmp_path / "run", i)[0].updates for i in (6, 9, 10)]
@@ -75,6 +76,7 @@ def test_the_checkpoints_of_that_growing_run_are_of_different_stages():
     assert [system.at(i)[0] for i in (3, 6, 9)] == [2, 4, 6]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_run_that_changes_the_backend_twice_gives_what_one_backend_gives(system, request, tmp_path):
     path, mixed, plain = data(system, request), tmp_path / "mixed", tmp_path / "plain"

@@ -5,16 +5,9 @@ import os
 
 import pytest
 
-from support.programs import SMALL, fails, ganspec
+from support.programs import fails, ganspec
 
-
-@pytest.fixture
-def run(images, tmp_path):
-    """Returns: the folder of a finished run of 7 iterations."""
-    out = tmp_path / "run"
-    done = ganspec("train", "wgan_gp_mlp_mnist", *SMALL, "--data", images, "--out", out, "--iterations", 7)
-    assert done.returncode == 0, done.stderr
-    return out
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 @pytest.mark.parametrize("name", ["log.csv", "run.json", "checkpoints/00000009.safetensors"])
@@ -32,12 +25,12 @@ def test_a_link_in_the_place_of_a_half_written_file_is_not_followed(name, run, t
 
 def test_a_named_pipe_in_the_place_of_a_half_written_file_does_not_hang(run):
     os.mkfifo(run / ".log.csv.part")
-    assert ganspec("train", "--resume", run, "--iterations", 9, timeout=60).returncode == 0
+    assert ganspec("train", "--resume", run, "--iterations", 9).returncode == 0
 
 
 def test_a_log_that_is_large_at_no_cost_is_refused_at_once(run):
     os.truncate(run / "log.csv", 20 * 2**30)
-    assert fails(ganspec("train", "--resume", run, "--iterations", 9, timeout=30), "log.csv", "larger than")
+    assert fails(ganspec("train", "--resume", run, "--iterations", 9), "log.csv", "larger than")
 
 
 def test_a_file_in_the_place_of_the_checkpoints_is_named(run):

@@ -16,10 +16,9 @@ from ganspec.spec.training.streams import Position, Streams
 
 GOLDEN_WORDS = [13068798888813920189, 4760137489204650051, 9529883361472836255]
 GOLDEN_UNIFORM = [0.4607251172507979, 0.15560416767741359, 0.3137243465636368]
-GOLDEN_NORMAL = [-0.3688299484295473, -0.8147609479790026, 0.5690147936980916]
+GOLDEN_NORMAL = [-0.36882994842954747, -0.8147609479790026, 0.5690147936980915]
 GOLDEN_MASKS = [[210, 15], [186, 61], [191, 255]]
 GOLDEN_PERMUTATION = [2, 6, 0, 3, 4, 1, 5, 7]
-GOLDEN_DEVICE_SEED = 3686905334258837964
 
 SMALL = st.integers(0, 3)
 ADDRESSES = st.tuples(
@@ -33,9 +32,6 @@ def test_numbers_depend_on_their_address_only(addresses: list[tuple[int, str, Po
     again = [Streams(seed).words(name, position, 4) for seed, name, position in reversed(addresses)][::-1]
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert len({a.tobytes() for a in first}) == len(addresses), "another address, other numbers"
-    seeds = {Streams(seed).device_seed(name, position) for seed, name, position in addresses}
-    assert len(seeds) == len(addresses)
-    assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
@@ -49,12 +45,11 @@ def test_streams_are_those_of_every_run_before() -> None:
     position = Position(7, 1, 2, 3)
     assert Streams(0).words("z", Position(), 3).tolist() == GOLDEN_WORDS
     assert Streams(42).uniform("eps", position, (3,)).tolist() == GOLDEN_UNIFORM
-    assert Streams(42).normal("z", position, (3,)) == pytest.approx(GOLDEN_NORMAL, rel=1e-14)  # log and cos are libm's
+    assert Streams(42).normal("z", position, (3,)).tolist() == GOLDEN_NORMAL
     assert np.packbits(Streams(1).mask(0.5, "m", position, (16,))).tolist() == GOLDEN_MASKS[0]
     assert np.packbits(Streams(1).mask(0.25, "m", position, (16,))).tolist() == GOLDEN_MASKS[1]
     assert np.packbits(Streams(1).mask(0.3, "m", position, (16,))).tolist() == GOLDEN_MASKS[2]
     assert Streams(3).permutation("data", Position(2), 8).tolist() == GOLDEN_PERMUTATION
-    assert Streams(3).device_seed("z", position) == GOLDEN_DEVICE_SEED
 
 
 COUNT = 100_000

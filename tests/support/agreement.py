@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganspec.spec.system import System
+from ganspec.spec import SpecError, System, load_system
 from ganspec.tools.agreement import Comparison, Report, crosscheck_system
 from ganspec.tools.reporting import render_terminal
+
+
+def quick_system(name: str) -> System:
+    """Returns: a packaged system at its reduced sizes, with two critic steps where it has more: the third is as the second."""
+    try:
+        return load_system(name, ["schedule.critic_steps=2"], reduced=True)
+    except SpecError:  # its schedule has no such number
+        return load_system(name, reduced=True)
 
 
 def assert_witnesses_agree(system: System, *, iterations: int = 2, **options: Any) -> Comparison:

@@ -1,7 +1,12 @@
 """Running `ganspec` as a user does, on small systems."""
 
+import io
+import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
 
 from ganspec.tools.__main__ import main
 
@@ -42,18 +47,43 @@ def here(program, *arguments):
     return main([program, *map(str, arguments)])
 
 
-def ganspec(*arguments, cwd=None, timeout=120):
-    """Returns: the finished process of `python -m ganspec.tools ARGUMENTS`."""
+def ganspec(*arguments, cwd=None):
+    """Returns: exit code and output of `ganspec ARGUMENTS`, run in this process in a folder.
+
+    A process of its own would take seconds to import a framework: tests start one only where it is what they are about.
+    """
+    command, out, err = list(map(str, arguments)), io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), chdir(cwd) if cwd else nullcontext():
+        try:
+            code = main(command)
+        except SystemExit as end:  # so ends argparse
+            code = end.code
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
+
+
+def process(*arguments, **options):
+    """Returns: a process of `python -m ganspec.tools ARGUMENTS` that has been started; its output is kept as text."""
     command = [sys.executable, "-m", "ganspec.tools", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
-def fails(process, *texts, code=2):
+def killed(running, when, number=signal.SIGKILL, seconds=90):
+    """Send a signal to a process as soon as a condition holds. Returns: what it wrote to its standard error."""
+    deadline = time.monotonic() + seconds
+    while not when():
+        assert running.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(running.pid, number)
+    return running.communicate(timeout=seconds)[1]
+
+
+def fails(done, *texts, code=2):
     """Check that a run failed as a user's mistake should: code, message, no traceback."""
-    assert process.returncode == code, process.stderr
-    assert "Traceback" not in process.stderr
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
     for text in texts:
-        assert text in process.stderr, process.stderr
+        assert text in done.stderr, done.stderr
     return True
 
 

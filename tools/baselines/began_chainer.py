@@ -15,15 +15,15 @@ import chainer
 import chainer.functions as F
 import chainer.links as L
 import numpy as np
-from chainer.dataset import concat_examples
 
 from ganspec.spec.system import System
-from ganspec.spec.training.options import device_number
+from ganspec.tools.baselines.loop_chainer import Batches, adam, use_device
 
 
-def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
-    """Returns: the loop. Args: images: uint8, (n, channels, height, width)."""
-    return Loop(system, images, device)
+def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
+    """Returns: the loop."""
+    loop = PaperLoop if system.loss.name == "began_paper" else Loop
+    return loop(system, images, device)
 
 
 class Encoder(chainer.Chain):
@@ -84,27 +84,18 @@ class Loop:
 
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
         g, d = ({key: int(v) for key, v in system.networks[name].constants.items()} for name in ("G", "D"))
-        self.device = chainer.get_device("@numpy" if device == "cpu" else f"@cupy:{device_number(device) or 0}")
-        self.device.use()
+        self.device = use_device(device)
         self.batch, self.code = system.run.batch, g["code"]
         self.dtype = chainer.get_dtype()
         self.generator, self.discriminator = Decoder(**g), Autoencoder(**d)
         self.gamma, self.lambda_k = system.loss.constants["gamma"], system.loss.constants["lambda_k"]
         self.k = system.loss.carried["k"].start
-        self.generator_optimizer, self.discriminator_optimizer = (
-            chainer.optimizers.Adam(alpha=a.learning_rate, beta1=a.beta1, beta2=a.beta2, eps=a.epsilon)
-            for a in (system.optimizers["G"], system.optimizers["D"])
-        )
-        self.generator.to_device(self.device)
-        self.discriminator.to_device(self.device)
-        self.generator_optimizer.setup(self.generator)
-        self.discriminator_optimizer.setup(self.discriminator)
-        low, high = system.data.range
-        x = images.astype(self.dtype) / 255 * (high - low) + low
-        self.batches = chainer.iterators.SerialIterator(x.astype(self.dtype), self.batch, shuffle=True)
-
-    def next_x(self) -> Any:
-        return concat_examples(self.batches.next(), self.device)
+        self.networks = {"G": self.generator, "D": self.discriminator}
+        for network in self.networks.values():
+            network.to_device(self.device)
+        self.generator_optimizer = adam(self.generator, system.optimizers["G"])
+        self.discriminator_optimizer = adam(self.discriminator, system.optimizers["D"])
+        self.next_batch = Batches(system, images, None, self.device)
 
     def draw_z(self) -> Any:
         return self.device.xp.random.uniform(-1, 1, (self.batch, self.code)).astype(self.dtype)
@@ -112,9 +103,12 @@ class Loop:
     def reconstruction_loss(self, v: Any) -> chainer.Variable:
         return F.mean(F.absolute(v - self.discriminator(v)))
 
-    def __call__(self) -> dict[str, float]:
-        """Train one iteration: the discriminator's step, k, then the generator's step on fresh noise."""
-        x_real = self.next_x()
+    def train(self) -> tuple[float, float, float, float]:
+        """Update the discriminator, then the generator on fresh noise.
+
+        Returns: the discriminator's loss, its parts of real images and of fakes, the generator's loss.
+        """
+        (x_real,) = self.next_batch()
         with chainer.no_backprop_mode():
             x_fake = self.generator(self.draw_z()).array
         loss_real, loss_fake = self.reconstruction_loss(x_real), self.reconstruction_loss(x_fake)
@@ -126,13 +120,37 @@ class Loop:
         self.generator.cleargrads()
         loss_generator.backward()
         self.generator_optimizer.update()
-        real, fake = float(loss_real.array), float(loss_fake.array)
+        return (
+            float(loss_discriminator.array),
+            float(loss_real.array),
+            float(loss_fake.array),
+            float(loss_generator.array),
+        )
+
+    def move_k(self, real: float, fake: float) -> float:
+        """Returns: M."""
         self.k = min(max(self.k + self.lambda_k * (self.gamma * real - fake), 0.0), 1.0)
+        return real + abs(self.gamma * real - fake)
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, fake, loss_generator = self.train()
+        m = self.move_k(real, fake)
         return {
-            "loss_D": float(loss_discriminator.array),
+            "loss_D": loss_discriminator,
             "L_real": real,
             "L_fake": fake,
-            "M": real + abs(self.gamma * real - fake),
+            "M": m,
             "k": self.k,
-            "loss_G": float(loss_generator.array),
+            "loss_G": loss_generator,
         }
+
+
+class PaperLoop(Loop):
+    """The same with k from the generator's loss, as the paper has it."""
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, _, loss_generator = self.train()
+        m = self.move_k(real, loss_generator)
+        return {"loss_D": loss_discriminator, "L_real": real, "loss_G": loss_generator, "M": m, "k": self.k}

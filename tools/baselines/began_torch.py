@@ -9,14 +9,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from ganspec.spec.system import System
+from ganspec.tools.baselines.loop_torch import Batches, adam
 
 
-def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
-    """Returns: the loop. Args: images: uint8, (n, channels, height, width)."""
-    return Loop(system, images, device)
+def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
+    """Returns: the loop."""
+    loop = PaperLoop if system.loss.name == "began_paper" else Loop
+    return loop(system, images, device)
 
 
 def make_encoder(n: int, channels: int, size: int, code: int) -> nn.Module:
@@ -51,22 +52,10 @@ class Loop:
         self.discriminator = nn.Sequential(make_encoder(**d), make_decoder(**d)).to(device)
         self.gamma, self.lambda_k = system.loss.constants["gamma"], system.loss.constants["lambda_k"]
         self.k = system.loss.carried["k"].start
-        self.generator_optimizer, self.discriminator_optimizer = (
-            torch.optim.Adam(network.parameters(), lr=a.learning_rate, betas=(a.beta1, a.beta2), eps=a.epsilon)
-            for network, a in ((self.generator, system.optimizers["G"]), (self.discriminator, system.optimizers["D"]))
-        )
-        low, high = system.data.range
-        x = torch.tensor(images).to(torch.get_default_dtype()) / 255 * (high - low) + low
-        self.loader = DataLoader(TensorDataset(x), batch_size=self.batch, shuffle=True, drop_last=True)
-        self.batches = iter(self.loader)
-
-    def next_x(self) -> torch.Tensor:
-        try:
-            (x,) = next(self.batches)
-        except StopIteration:
-            self.batches = iter(self.loader)
-            (x,) = next(self.batches)
-        return x.to(self.device)
+        self.networks = {"G": self.generator, "D": self.discriminator}
+        self.generator_optimizer = adam(self.generator, system.optimizers["G"])
+        self.discriminator_optimizer = adam(self.discriminator, system.optimizers["D"])
+        self.next_batch = Batches(system, images, None, device)
 
     def draw_z(self) -> torch.Tensor:
         return torch.rand(self.batch, self.code, device=self.device) * 2 - 1
@@ -74,9 +63,12 @@ class Loop:
     def reconstruction_loss(self, v: torch.Tensor) -> torch.Tensor:
         return (v - self.discriminator(v)).abs().mean()
 
-    def __call__(self) -> dict[str, float]:
-        """Train one iteration: the discriminator's step, k, then the generator's step on fresh noise."""
-        x_real = self.next_x()
+    def train(self) -> tuple[float, float, float, float]:
+        """Update the discriminator, then the generator on fresh noise.
+
+        Returns: the discriminator's loss, its parts of real images and of fakes, the generator's loss.
+        """
+        (x_real,) = self.next_batch()
         with torch.no_grad():
             x_fake = self.generator(self.draw_z())
         loss_real, loss_fake = self.reconstruction_loss(x_real), self.reconstruction_loss(x_fake)
@@ -88,13 +80,32 @@ class Loop:
         self.generator_optimizer.zero_grad()
         loss_generator.backward()
         self.generator_optimizer.step()
-        real, fake = loss_real.item(), loss_fake.item()
+        return loss_discriminator.item(), loss_real.item(), loss_fake.item(), loss_generator.item()
+
+    def move_k(self, real: float, fake: float) -> float:
+        """Returns: M."""
         self.k = min(max(self.k + self.lambda_k * (self.gamma * real - fake), 0.0), 1.0)
+        return real + abs(self.gamma * real - fake)
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, fake, loss_generator = self.train()
+        m = self.move_k(real, fake)
         return {
-            "loss_D": loss_discriminator.item(),
+            "loss_D": loss_discriminator,
             "L_real": real,
             "L_fake": fake,
-            "M": real + abs(self.gamma * real - fake),
+            "M": m,
             "k": self.k,
-            "loss_G": loss_generator.item(),
+            "loss_G": loss_generator,
         }
+
+
+class PaperLoop(Loop):
+    """The same with k from the generator's loss, as the paper has it."""
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, _, loss_generator = self.train()
+        m = self.move_k(real, loss_generator)
+        return {"loss_D": loss_discriminator, "L_real": real, "loss_G": loss_generator, "M": m, "k": self.k}

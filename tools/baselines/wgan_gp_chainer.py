@@ -15,14 +15,13 @@ import chainer
 import chainer.functions as F
 import chainer.links as L
 import numpy as np
-from chainer.dataset import concat_examples
 
 from ganspec.spec.system import System
-from ganspec.spec.training.options import device_number
+from ganspec.tools.baselines.loop_chainer import Batches, adam, use_device
 
 
-def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
-    """Returns: the loop. Args: images: uint8, (n, channels, height, width)."""
+def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
+    """Returns: the loop."""
     return Loop(system, images, device)
 
 
@@ -66,28 +65,19 @@ class Loop:
     def __init__(self, system: System, images: np.ndarray, device: str) -> None:
         g, d = (system.networks[name].constants for name in ("G", "D"))
         pixels = images[0].size
-        self.device = chainer.get_device("@numpy" if device == "cpu" else f"@cupy:{device_number(device) or 0}")
-        self.device.use()
+        self.device = use_device(device)
         self.batch, self.latent = system.run.batch, int(g["latent"])
         self.dtype = chainer.get_dtype()
         self.generator = Generator(self.latent, int(g["width"]), pixels, g["slope"])
         self.critic = Critic(pixels, int(d["width"]), d["slope"], d["dropout"])
         self.critic_steps = system.schedule.steps[0].repeat
         self.penalty_weight = system.loss.constants["penalty_weight"]
-        self.generator_optimizer, self.critic_optimizer = (
-            chainer.optimizers.Adam(alpha=a.learning_rate, beta1=a.beta1, beta2=a.beta2, eps=a.epsilon)
-            for a in (system.optimizers["G"], system.optimizers["D"])
-        )
-        self.generator.to_device(self.device)
-        self.critic.to_device(self.device)
-        self.generator_optimizer.setup(self.generator)
-        self.critic_optimizer.setup(self.critic)
-        low, high = system.data.range
-        x = images.reshape(len(images), pixels).astype(self.dtype) / 255 * (high - low) + low
-        self.batches = chainer.iterators.SerialIterator(x.astype(self.dtype), self.batch, shuffle=True)
-
-    def next_x(self) -> Any:
-        return concat_examples(self.batches.next(), self.device)
+        self.networks = {"G": self.generator, "D": self.critic}
+        for network in self.networks.values():
+            network.to_device(self.device)
+        self.generator_optimizer = adam(self.generator, system.optimizers["G"])
+        self.critic_optimizer = adam(self.critic, system.optimizers["D"])
+        self.next_batch = Batches(system, images.reshape(len(images), pixels), None, self.device)
 
     def draw_z(self) -> Any:
         return self.device.xp.random.uniform(-1, 1, (self.batch, self.latent)).astype(self.dtype)
@@ -104,7 +94,7 @@ class Loop:
 
     def __call__(self) -> dict[str, float]:
         """Train one iteration: the critic's steps on one real batch, then the generator's."""
-        x_real = self.next_x()
+        (x_real,) = self.next_batch()
         for _ in range(self.critic_steps):
             x_fake = self.generator(self.draw_z())
             x_fake.unchain_backward()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from ganspec.spec.system import System
+from ganspec.tools.baselines.loop_torch import Batches, adam
 
 
-def make(system: System, images: np.ndarray, device: str = "cpu") -> Loop:
-    """Returns: the loop. Args: images: uint8, (n, channels, height, width)."""
+def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
+    """Returns: the loop."""
     return Loop(system, images, device)
 
 
@@ -48,22 +48,10 @@ class Loop:
         self.critic = make_critic(pixels, int(d["width"]), d["slope"], d["dropout"]).to(device)
         self.critic_steps = system.schedule.steps[0].repeat
         self.penalty_weight = system.loss.constants["penalty_weight"]
-        self.generator_optimizer, self.critic_optimizer = (
-            torch.optim.Adam(network.parameters(), lr=a.learning_rate, betas=(a.beta1, a.beta2), eps=a.epsilon)
-            for network, a in ((self.generator, system.optimizers["G"]), (self.critic, system.optimizers["D"]))
-        )
-        low, high = system.data.range
-        x = torch.tensor(images.reshape(len(images), pixels)).to(torch.get_default_dtype()) / 255 * (high - low) + low
-        self.loader = DataLoader(TensorDataset(x), batch_size=self.batch, shuffle=True, drop_last=True)
-        self.batches = iter(self.loader)
-
-    def next_x(self) -> torch.Tensor:
-        try:
-            (x,) = next(self.batches)
-        except StopIteration:
-            self.batches = iter(self.loader)
-            (x,) = next(self.batches)
-        return x.to(self.device)
+        self.networks = {"G": self.generator, "D": self.critic}
+        self.generator_optimizer = adam(self.generator, system.optimizers["G"])
+        self.critic_optimizer = adam(self.critic, system.optimizers["D"])
+        self.next_batch = Batches(system, images.reshape(len(images), pixels), None, device)
 
     def draw_z(self) -> torch.Tensor:
         return torch.rand(self.batch, self.latent, device=self.device) * 2 - 1
@@ -82,7 +70,7 @@ class Loop:
 
     def __call__(self) -> dict[str, float]:
         """Train one iteration: the critic's steps on one real batch, then the generator's."""
-        x_real = self.next_x()
+        (x_real,) = self.next_batch()
         for _ in range(self.critic_steps):
             x_fake = self.generator(self.draw_z()).detach()
             distance = self.critic(x_real).mean() - self.critic(x_fake).mean()

@@ -29,7 +29,7 @@ from ganspec.tools.data import Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
-from ganspec.tools.programs import initial
+from ganspec.tools.programs import cuda, initial
 from ganspec.tools.programs import options as shared
 from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal, tensorboard
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         ranks.check_alike(*found(data, state))
         batches = record.batches if record else 0
         feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
-        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
+        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision", "cuda") if key in options}
         numbers |= ranks.trainer_options()
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
         ranks.check_same(trainer.state)
@@ -141,8 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
             assert state is not None
             assert record is not None
             made = changes(record.description, describe(system))
-            changed = {"backend": options["backend"], "device": options["device"], "data": str(path) if path else ""}
-            changed |= board
+            changed = {key: options[key] for key in ("backend", "device", "draws")} | {"data": str(path or "")}
+            changed |= board | cuda.changed(options, folder.record)
             session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
             session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
@@ -190,7 +190,7 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
                 )
         if arguments.out:
             raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
-    options |= initial.precision(arguments, options, folder)
+    options |= initial.precision(arguments, options, folder) | cuda.choices(arguments, options, folder)
     return options
 
 

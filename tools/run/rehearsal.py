@@ -90,7 +90,7 @@ def measure(system: System, options: dict[str, Any], feed: Feed | None, state: T
         state.iteration = max(
             state.iteration, -(-(system.growth.stages - 1) * system.growth.images // system.run.batch)
         )
-    numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
+    numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision", "cuda") if key in options}
     trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
     next_batch: Callable[[], dict[str, np.ndarray]] = feed or random_feed(system, options["seed"])
     to_numpy = backends.load(options["backend"]).to_numpy

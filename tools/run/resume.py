@@ -20,7 +20,7 @@ from ganspec.tools.data import Dataset
 from ganspec.tools.errors import UserError, command
 from ganspec.tools.run.folder import RunFolder
 
-FIXED = ("dtype", "draws", "seed")  # for the whole of a run; backend and device may change when it is resumed
+FIXED = ("dtype", "seed")  # for the whole of a run; backend, device and where it draws may change when it is resumed
 
 
 def resume(
@@ -41,7 +41,7 @@ def resume(
     Returns: the state to go on from, and the checkpoint's record.
 
     Raises:
-        UserError: there is no checkpoint, it is damaged, or it is of another system, seed, dtype, draws or data; or the run's
+        UserError: there is no checkpoint, it is damaged, or it is of another system, seed, dtype or data; or the run's
             names of classes do not fit the system.
     """
     checkpoint = folder.newest_checkpoint()
