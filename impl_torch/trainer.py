@@ -231,13 +231,14 @@ class Trainer:
         """Take over a state; its arrays become this trainer's dtype.
 
         A state that is loaded between the repeats of an iteration may differ from the trainer's own by rounding only: what an
-        earlier step computed and a later one reuses stays as it is.
+        earlier step computed and a later one is told to reuse stays as it is.
 
         Raises:
             StateError: it is not a state of this system; then nothing is changed.
         """
         check_state(self.system, state, self.context.dtype)
         self.iteration = state.iteration
+        self._evaluation.forget()
         for name, array in named_arrays(self.networks, {}, {}).items():
             _copy(state.arrays[name], array)
         for name in self.system.optimizers:

@@ -6,6 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
+from ganspec.spec import System
 from ganspec.spec.training.options import DEVICES, MAX_SEED, is_device
 from ganspec.spec.training.protocol import REFERENCE, training_backends
 from ganspec.tools import backends
@@ -41,6 +42,19 @@ def device(text: str) -> str:
     if not is_device(text):
         raise argparse.ArgumentTypeError(f"expected {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, found {text[:40]!r}")
     return text
+
+
+def add_sharing(parser: argparse.ArgumentParser) -> None:
+    """Add --no-sharing."""
+    parser.add_argument(
+        "--no-sharing", action="store_true",
+        help="compute what several formulas, repeats or steps need once for each of them: the same numbers in more time",
+    )  # fmt: skip
+
+
+def as_asked(system: System, arguments: argparse.Namespace) -> System:
+    """Returns: the system, whose plans share nothing after --no-sharing."""
+    return system.without_sharing() if arguments.no_sharing else system
 
 
 def add_set(parser: argparse.ArgumentParser, of: str = "the system") -> None:

@@ -83,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     initial.add_arguments(parser)
     parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
+    shared.add_sharing(parser)
     parser.add_argument(
         "--tensorboard", action=argparse.BooleanOptionalAction,
         help="write what is recorded to RUN/tensorboard, too; a resumed run goes on with it",
@@ -164,7 +165,7 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
         settings = [*folder.record["settings"], *settings]
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")
-    system = load_system(name, settings)
+    system = shared.as_asked(load_system(name, settings), arguments)
     check_best(system.run.keep)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")

@@ -20,6 +20,7 @@ from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.log import RATE, columns_of
+from ganspec.tools.run.memory import keep_freed_memory
 from ganspec.tools.run.progress import Bar, End
 from ganspec.tools.run.ranks import Together
 
@@ -90,6 +91,7 @@ class Training:
         """
         if missing := self.album.missing:
             say(f"no pictures: {' and '.join(missing)} missing; install with: pip install 'ganspec[pictures]'")
+        keep_freed_memory()
         start = self.trainer.iteration
         bar = Bar(self.system, self.feed, start, end, self.options)
         try:

@@ -20,6 +20,7 @@ from ganspec.tools.agreement import random_feed
 from ganspec.tools.data import Dataset
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.forecast import duration
+from ganspec.tools.run.memory import keep_freed_memory
 from ganspec.tools.run.progress import End, batches_each, require_data
 
 _LISTED = 20  # names of classes
@@ -85,6 +86,7 @@ def measure(system: System, options: dict[str, Any], feed: Feed | None, state: T
     Raises:
         UserError: the framework or the device is not there.
     """
+    keep_freed_memory()  # as training does
     state = state or initial_state(system, options["seed"])
     if system.growth:
         state.iteration = max(
