@@ -9,6 +9,7 @@ import pytest
 from ganspec.spec import load_system
 from ganspec.tools.agreement import random_feed
 from ganspec.tools.benchmarks.flops import Count, product_sizes
+from ganspec.tools.benchmarks.roofline import planned_steps
 from ganspec.tools.benchmarks.tape import Bend, Product, Tape, operations
 
 # A gradient penalty with a generator that is shared, a system whose critic reuses what an earlier step kept, an autoencoder, a
@@ -31,14 +32,14 @@ def test_count_is_that_of_torch(name):
     trainer, feed, steps = impl_torch.Trainer(system, 0), random_feed(system, 0), []
     with FlopCounterMode(display=False) as counter, torch.random.fork_rng():
         trainer.iterate(feed, lambda result: steps.append(result.step))
-    count = Count(system, zeros=True)
-    assert sum(operations(count.step(step)) for step in steps) == counter.get_total_flops()
+    counted = Count(system, zeros=True).repeats(steps)
+    assert sum(map(operations, counted)) == counter.get_total_flops()
 
 
 def test_zeros_that_torch_multiplies_are_left_out():
     # A critic of leaky_relu with a penalty: through its second derivative, 0, PyTorch goes back through D(x_hat) once more.
     system = load_system("wgan_gp_mlp_mnist", reduced=True)
-    needed, done = (Count(system, zeros=zeros).step(0) for zeros in (False, True))
+    (needed,), (done,) = (Count(system, zeros=zeros).repeats([0]) for zeros in (False, True))
     more = operations(done) - operations(needed)
     batch, layers = system.run.batch, system.networks["D"].layers
     weights = [prod(layer.parameters[0].shape) for layer in layers if layer.kind == "linear"]
@@ -49,9 +50,7 @@ def test_zeros_that_torch_multiplies_are_left_out():
 
 def test_step_of_the_generator_is_forward_and_backward():
     system = load_system("wgan_gp_mlp_mnist", reduced=True)
-    count = Count(system)
-    count.step(0)
-    found = count.step(1)
+    _, found = Count(system).repeats([0, 1])
     layers = {n: [x for x in a.layers if x.kind == "linear"] for n, a in system.networks.items()}
     once = {n: [2 * system.run.batch * prod(x.parameters[0].shape) for x in each] for n, each in layers.items()}
     kinds = {
@@ -78,6 +77,17 @@ def test_layer_is_one_product(text, sizes):
     architecture = load_system(system).networks[network]
     layer = next(layer for layer in architecture.layers if layer.name == name)
     assert product_sizes(layer, [architecture.shape_of(i) for i in layer.inputs], 3) == sizes
+
+
+def test_what_an_iteration_computes_once_is_counted_once():
+    for name in ("wgan_gp_mlp_mnist", "cramer_cifar10", "ac_wgan_gp_cifar10", "hinge_cifar10"):
+        system = load_system(name, reduced=True)
+        steps = planned_steps(system)
+        shared, apart = (
+            sum(map(operations, Count(each).repeats(steps))) for each in (system, system.without_sharing())
+        )
+        assert shared <= apart, name
+    assert shared
 
 
 def test_groups_divide_the_work():

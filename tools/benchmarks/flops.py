@@ -25,7 +25,8 @@ from ganspec.spec import System
 from ganspec.spec.network.architecture import Architecture, Layer
 from ganspec.spec.plan.graph import NON_DIFFERENTIABLE, Node
 from ganspec.spec.plan.plan import StepPlan
-from ganspec.spec.system import Stage
+from ganspec.spec.training.lasting import LastingValues
+from ganspec.spec.training.streams import Position
 from ganspec.tools.benchmarks.tape import Bend, Product, Tape, Value
 
 # Layers and operations whose second derivative is 0 wherever they have one.
@@ -41,41 +42,55 @@ TIMES = {"multiply", "trained_scale", "prelu"}
 
 @dataclass
 class Count:
-    """Counts the products of the steps of an iteration.
+    """Counts the products of an iteration. Evaluations in one pass count as if they were apart: the work is the same.
 
     Args:
         system: system.
         iteration: iteration whose stage of growth is counted.
         zeros: whether products with arrays that hold only zeros count, which automatic differentiation of PyTorch makes where a
             gradient penalty meets `leaky_relu` or `relu`.
-        plan_of: what gives the plan of a stage; the stage's own if None.
     """
 
     system: System
     iteration: int = 0
     zeros: bool = False
-    plan_of: Callable[[Stage], Any] | None = None
     tape: Tape = field(default_factory=Tape)
     _kept: dict[Any, Any] = field(default_factory=dict)
+    _lasting: LastingValues = field(default_factory=LastingValues)
 
     def __post_init__(self) -> None:
         self.stage = self.system.stages[self.system.at(self.iteration)[0]]
-        self.plan = self.plan_of(self.stage) if self.plan_of else self.stage.plan
+        self.plan = self.stage.plan
         self._variables = {name: self._parameters(a, wanted=True) for name, a in self.stage.networks.items()}
         self._constants = {name: self._parameters(a, wanted=False) for name, a in self.stage.networks.items()}
 
     def _parameters(self, architecture: Architecture, *, wanted: bool) -> dict[str, Value]:
         return {path: self.tape.leaf(wanted=wanted) for path in architecture.parameter_paths()}
 
-    def step(self, number: int) -> list[Product]:
-        """Count one repeat of a step, which must follow those before it. Returns: its products, in the order of computation."""
-        before, planned = len(self.tape.products), self.plan.steps[number]
+    def repeats(self, steps: Sequence[int]) -> list[list[Product]]:
+        """Count one iteration.
+
+        Args:
+            steps: number of the step of each repeat, in order, such as (0, 0, 0, 1).
+
+        Returns: the products of each repeat.
+        """
+        self._lasting.forget()
+        return [self._repeat(step, sum(each == step for each in steps[:i])) for i, step in enumerate(steps)]
+
+    def _repeat(self, step: int, repeat: int) -> list[Product]:
+        before, planned = len(self.tape.products), self.plan.steps[step]
+        self._lasting.start_repeat(Position(self.iteration, step, repeat))
         values: list[Any] = []
         for i in range(len(planned.nodes)):
-            values.append(self._finished(i, planned, values))
-        for name, i in planned.losses.items():
+            name = planned.lasting.get(i)  # of a value that an earlier repeat may have computed
+            value = self._lasting.get(name)
+            values.append(self._finished(i, planned, values) if value is None else value)
+            if name is not None:
+                self._lasting.put(name, values[i])
+        for network, i in planned.losses.items():
             with self.tape.recording(False):
-                self.tape.gradients(values[i], list(self._variables[name].values()), create_graph=False)
+                self.tape.gradients(values[i], list(self._variables[network].values()), create_graph=False)
         return self.tape.products[before:]
 
     def _finished(self, i: int, planned: StepPlan, values: list[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ganspec.spec import System, load_system
@@ -20,6 +20,7 @@ class Request:
         settings: changes of the system's keys, "KEY=VALUE" each.
         reduced: whether the system has its small sizes.
         threads: number of threads; 0 for the libraries' choice.
+        sharing: whether what several formulas, repeats or steps need is computed once.
     """
 
     system: str
@@ -29,14 +30,12 @@ class Request:
     settings: tuple[str, ...] = ()
     reduced: bool = False
     threads: int = 0
+    sharing: bool = True
 
     def load(self) -> System:
         """Returns: the system. Raises: SpecError: it or a setting is wrong."""
-        return load_system(self.system, self.settings, reduced=self.reduced)
-
-    def with_setting(self, setting: str) -> Request:
-        """Returns: the same with one more setting, which wins over earlier ones."""
-        return replace(self, settings=(*self.settings, setting))
+        system = load_system(self.system, self.settings, reduced=self.reduced)
+        return system if self.sharing else system.without_sharing()
 
     def trainer_options(self) -> dict[str, Any]:
         """Returns: the keyword arguments of a trainer."""

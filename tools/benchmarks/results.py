@@ -97,6 +97,7 @@ def _measurement(table: JsonTable) -> Measurement:
         table.texts("settings"),
         table.flag("reduced"),
         table.count("threads"),
+        table.flag("sharing"),
     )
     ours, theirs = _rounds(table, "ours"), _rounds(table, "theirs")
     if not ours:

@@ -111,13 +111,15 @@ def measure(request: Request, effort: Effort) -> Roofline:
     trainer = make_trainer(request.backend, system, sides.SEED, **request.trainer_options())
     feed = Feed(system, sides.dataset_for(system), sides.SEED, "float32")
     wait, multiplier = sides.synchroniser(request.backend, request.device), Multiplier(request.backend, request.device)
-    ran: Counter[int] = Counter()
+    ran: Counter[tuple[int, ...]] = Counter()
 
     def iterate() -> float:
+        steps: list[int] = []
         wait()
         start = time.perf_counter()
-        trainer.iterate(feed, lambda result: ran.update([result.step]))
+        trainer.iterate(feed, lambda result: steps.append(result.step))
         wait()
+        ran[tuple(steps)] += 1
         return time.perf_counter() - start
 
     warm = min(iterate() for _ in range(2))
@@ -130,8 +132,8 @@ def measure(request: Request, effort: Effort) -> Roofline:
         rounds.append(sum(iterate() for _ in range(iterations)) / iterations)
         multiplier = Multiplier(request.backend, request.device)  # measured anew, beside the iterations
         rates.append(multiplier.large())
-    per_iteration = {step: times / (iterations * len(rounds)) for step, times in sorted(ran.items())}
-    products = products_of(system, per_iteration, trainer.iteration - 1)
+    parts = {steps: times / ran.total() for steps, times in ran.items()}
+    products = products_of(system, parts, trainer.iteration - 1)
     shapes = {(p.m, p.k, p.n, p.groups): p for p, _ in products}
     own = {key: multiplier.seconds(p) for key, p in shapes.items()}
     found: dict[tuple[str, str, str], float] = {}
@@ -139,10 +141,11 @@ def measure(request: Request, effort: Effort) -> Roofline:
         key = p.place[0], p.place[1], p.kind
         found[key] = found.get(key, 0) + times * p.operations
     seconds = sum(times * own[p.m, p.k, p.n, p.groups] for p, times in products)
-    steps = tuple(per_iteration.values())
+    number = range(len(system.plan.steps))
+    steps = tuple(sum(part * each.count(step) for each, part in parts.items()) for step in number)
     zeros = 0.0
     if request.backend == "torch":
-        done = products_of(system, per_iteration, trainer.iteration - 1, zeros=True)
+        done = products_of(system, parts, trainer.iteration - 1, zeros=True)
         zeros = sum(times * p.operations for p, times in done) - sum(found.values())
     return Roofline(
         request, system.run.batch, steps, found, tuple(rounds), max(rates), zeros, seconds, machine(request)
@@ -150,20 +153,28 @@ def measure(request: Request, effort: Effort) -> Roofline:
 
 
 def products_of(
-    system: System, per_iteration: Mapping[int, float], iteration: int = 0, *, zeros: bool = False
+    system: System, iterations: Mapping[tuple[int, ...], float], iteration: int = 0, *, zeros: bool = False
 ) -> list[tuple[Product, float]]:
     """Count an iteration.
 
     Args:
         system: system.
-        per_iteration: number of times that each step runs in an iteration, by its number.
-        iteration: iteration whose stage of growth it has.
+        iterations: parts of iterations, 1 in all, by the steps that ran in them, in order: {(0, 0, 1): 1.0} where all are alike.
+        iteration: iteration whose stage of growth they have.
         zeros: whether PyTorch's products with zeros count, see `flops.Count`.
 
-    Returns: the products of each step, and how often each is done in an iteration.
+    Returns: each product, and how often it is done in an iteration.
     """
-    counter = Count(system, iteration, zeros=zeros)
-    return [(product, times) for step, times in per_iteration.items() for product in counter.step(step)]
+    found = []
+    for steps, part in iterations.items():
+        count = Count(system, iteration, zeros=zeros)
+        found += [(product, part) for products in count.repeats(steps) for product in products]
+    return found
+
+
+def planned_steps(system: System) -> tuple[int, ...]:
+    """Returns: the steps of an iteration in order, each repeated as often as the schedule says; gates stay open."""
+    return tuple(number for number, planned in enumerate(system.plan.steps) for _ in range(planned.step.repeat))
 
 
 def report(found: Roofline, *, markdown: bool = False) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from ganspec.spec import System
+from ganspec.spec import System, load_system
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.options import device_number
 from ganspec.tools import data
@@ -42,8 +42,12 @@ def loop_name(system: str) -> str:
 
 
 def one_of_each_family() -> list[str]:
-    """Returns: for each plain loop the first of its systems."""
-    return list({stem: system for system, stem in reversed(MODULES.items())}.values())[::-1]
+    """Returns: for each plain loop the first of its systems for which data ship with ganspec, where there is one."""
+    found: dict[str, str] = {}
+    for system, stem in MODULES.items():
+        if stem not in found and load_system(system).data.embedded:
+            found[stem] = system
+    return list(found.values())
 
 
 def ours(request: Request, system: System, dataset: data.Dataset) -> Iterate:

@@ -15,7 +15,7 @@ from ganspec.spec.text.errors import printable
 from ganspec.tools.benchmarks.fresh import in_fresh_process
 from ganspec.tools.benchmarks.memory import peak_resident
 from ganspec.tools.benchmarks.request import Request
-from ganspec.tools.benchmarks.roofline import products_of
+from ganspec.tools.benchmarks.roofline import planned_steps, products_of
 from ganspec.tools.benchmarks.tables import Table, milliseconds
 from ganspec.tools.benchmarks.timing import Effort, Measurement, measure
 from ganspec.tools.errors import UserError
@@ -131,8 +131,7 @@ def measure_point(request: Request, effort: Effort) -> tuple[Measurement, int, i
     """Returns: times of ours, operations per iteration, and the most bytes that this process held."""
     measured = measure(request, effort, alone=True)
     system = request.load()
-    steps = {number: float(planned.step.repeat) for number, planned in enumerate(system.plan.steps)}
-    work = round(sum(times * p.operations for p, times in products_of(system, steps)))
+    work = round(sum(times * p.operations for p, times in products_of(system, {planned_steps(system): 1.0})))
     return measured, work, peak_resident()
 
 

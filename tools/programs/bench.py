@@ -32,17 +32,17 @@ TAKEN_BY = {
     "iterations": ("speed", "roofline", "sweep"), "seconds": ("speed", "roofline", "sweep"),
     "threads": ("speed", "roofline", "sweep", "start-up"), "reduced": ("speed", "roofline", "sweep"),
     "backend": ("speed", "roofline", "sweep", "start-up"), "device": ("speed", "roofline", "sweep", "start-up"),
+    "no_sharing": ("speed", "roofline", "sweep"),
     "draws": ("speed", "roofline", "sweep", "start-up"),
 }  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ganspec bench`."""
-    family = sides.one_of_each_family()
     parser.add_argument(
         "systems", metavar="SYSTEM", nargs="*",
-        help=f"systems to measure, or 'all'; there are plain loops of {', '.join(sorted(MODULES))}; without any: one for each "
-        f"loop, {', '.join(family)}",
+        help="systems to measure, or 'all'; there are plain loops of every system that ships with ganspec; without any: one for "
+        "each family of loops whose data ship with ganspec",
     )  # fmt: skip
     modes = parser.add_argument_group(
         "what is measured, in place of the time against a plain loop"
@@ -93,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", metavar="S", type=shared.number,
         help=f"begin no round after so many seconds of timing a system in a backend, once there are {timing.LEAST_ROUNDS}",
     )  # fmt: skip
+    shared.add_sharing(parser)
     parser.add_argument("--alone", action="store_true", help="time ours without a plain loop, any system")
     parser.add_argument(
         "--memory", action="store_true", help="the most memory of each side, too, each in a process of its own"
@@ -154,7 +155,7 @@ def _check_options(arguments: argparse.Namespace, mode: str) -> None:
             usual = {"speed": "times against a plain loop"}
             valid = " or ".join(usual.get(each, f"--{each}") for each in modes)
             where = "times against a plain loop" if mode == "speed" else f"--{mode}"
-            raise UserError(f"--{name} does not go with {where}: it belongs to {valid}; leave it out")
+            raise UserError(f"--{name.replace('_', '-')} does not go with {where}: it belongs to {valid}; leave it out")
     if arguments.tolerance and not arguments.against:
         raise UserError("--tolerance is how far --against FILE may be missed; give that, too, or leave it out")
     if arguments.tolerance and arguments.tolerance >= 1:
@@ -175,7 +176,7 @@ def _requests(arguments: argparse.Namespace, systems: list[str]) -> list[Request
     backends = NAMES if arguments.backend in (None, "both") else (arguments.backend,)
     request = Request(
         "", "", arguments.device or "cpu", arguments.draws or "host", tuple(_settings(arguments)), arguments.reduced,
-        arguments.threads or 0,
+        arguments.threads or 0, not arguments.no_sharing,
     )  # fmt: skip
     return [replace(request, system=name, backend=backend) for name in systems for backend in backends]
 
