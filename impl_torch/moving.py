@@ -32,6 +32,11 @@ class Moving(TorchDispatchMode):
         super().__init__()
         self._factors = factors
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Returns: False: nothing is compiled here, and PyTorch need not load its compiler, which takes a second or two."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         if func.overloadpacket.__name__ in EXACT or func.is_view or func._schema.is_mutable:

@@ -18,11 +18,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 # Where PyTorch says how float32 numbers are multiplied on CUDA; before version 2.9 by two switches, since then by a word.
-_WORDS = (
-    (("cuda", "matmul"), "fp32_precision"),
-    (("cudnn", "conv"), "fp32_precision"),
-    (("cudnn", "rnn"), "fp32_precision"),
-)
+_WORDS = ((("cuda", "matmul"), "fp32_precision"), (("cudnn", "conv"), "fp32_precision"))
 _SWITCHES = ((("cuda", "matmul"), "allow_tf32"), (("cudnn",), "allow_tf32"))
 
 

@@ -48,7 +48,7 @@ ELSEWHERE = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_pictures: None) -> Path:
     """A folder to run a page in, with the data and the script that its commands name."""
     for package in ("torch", "ganspec.impl_chainer.compat", "chainer", "PIL"):
         pytest.importorskip(package)

@@ -11,33 +11,39 @@ from ganspec.impl_chainer.compat.mend import Mend, Table
 from support.compat import probes
 from support.compat.upstream import upstream
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer"),
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
-]
+pytestmark = pytest.mark.skipif(find_spec("chainer") is None, reason="needs chainer")
 
 
-@pytest.fixture(scope="module")
-def failed(python):
-    """Returns: for each mend that was left out, and "nothing", the names of the probes that failed; and what they said."""
-    done = python("-m", probes.__name__, timeout=600)
+def failures(done):
+    """Returns: for each mend that was left out, or "nothing", the names of the probes that failed; and what they said."""
     lines = [line.split(" left out, failed:") for line in done.stdout.splitlines()]
     return {without: set(names.split()) for without, names in lines}, done.stderr
 
 
+@pytest.fixture(scope="module")
+def without_one(python):
+    return failures(python("-m", probes.__name__, timeout=600))
+
+
+@pytest.fixture(scope="module")
+def with_all(python):
+    return failures(python("-m", probes.__name__, "--all"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize("name", sorted(probes.PROBES))
-def test_mend_is_needed(name, failed):
+def test_mend_is_needed(name, without_one):
     if why := probes.skipped(name):
         pytest.skip(why)
-    found, said = failed
+    found, said = without_one
     assert found[name] == {name}, said
 
 
 @pytest.mark.parametrize("name", sorted(probes.PROBES))
-def test_mend_is_sufficient(name, failed):
+def test_mend_is_sufficient(name, with_all):
     if why := probes.skipped(name):
         pytest.skip(why)
-    found, said = failed
+    found, said = with_all
     assert name not in found["nothing"], said
 
 

@@ -1,7 +1,7 @@
 """One probe per mend: a function that succeeds with the mend and fails without it.
 
-In the folder tests, ``python -m support.compat.probes`` applies for each probe every mend but the probe's own, and runs it; at
-last it applies every mend and runs all probes. Deprecations are errors in both.
+In the folder tests, ``python -m support.compat.probes`` applies for each probe every mend but the probe's own, and runs it; with
+``--all`` it applies every mend and runs all probes. Deprecations are errors in both.
 """
 
 from . import (  # noqa: F401
