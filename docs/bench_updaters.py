@@ -29,7 +29,7 @@ from ganspec.spec.training.state import initial_state
 from ganspec.tools import data
 from ganspec.tools.backends import NAMES, make_trainer
 from ganspec.tools.errors import UserError, cannot_write
-from ganspec.tools.programs.options import positive
+from ganspec.tools.programs.options import count, positive
 from ganspec.tools.run.feed import Feed
 
 SEED = 0
@@ -105,8 +105,10 @@ def ours(backend: str, algorithm: str, system: System, images: np.ndarray) -> It
     return lambda: trainer.iterate(feed)
 
 
-def measure(folder: Path, algorithm: str, batch: int, backends: list[str], rounds: int, iterations: int) -> Measured:
-    """Time all sides, turn by turn.
+def measure(
+    folder: Path, algorithm: str, batch: int, backends: list[str], *, rounds: int, iterations: int, warm_up: int
+) -> Measured:
+    """Time all sides, turn by turn, after some iterations of each that are not timed.
 
     Returns: seconds per iteration in each round, by side: "theirs" and the backends.
 
@@ -115,14 +117,12 @@ def measure(folder: Path, algorithm: str, batch: int, backends: list[str], round
     """
     system = prepared(algorithm, batch)
     images = np.random.default_rng(SEED).integers(0, 256, (4 * batch, *system.data.shape), dtype=np.uint8)
-    try:
-        updater = theirs(folder, algorithm, system, images)
-        updater()
-    except Exception as error:  # whatever code of others may raise
-        raise UserError(f"{algorithm}: the updater does not run here: {type(error).__name__}: {error}") from None
-    sides = {"theirs": updater} | {name: ours(name, algorithm, system, images) for name in backends}
-    for name in backends:
-        sides[name]()
+    updater = explained(algorithm, lambda: theirs(folder, algorithm, system, images))
+    sides = {"theirs": lambda: explained(algorithm, updater)}
+    sides |= {name: ours(name, algorithm, system, images) for name in backends}
+    for iterate in sides.values():
+        for _ in range(warm_up):
+            iterate()
     seconds: Measured = {name: [] for name in sides}
     for _ in range(rounds):
         for name, iterate in sides.items():
@@ -131,6 +131,14 @@ def measure(folder: Path, algorithm: str, batch: int, backends: list[str], round
                 iterate()
             seconds[name].append((time.perf_counter() - start) / iterations)
     return seconds
+
+
+def explained(algorithm: str, theirs: Iterate) -> Any:
+    """Returns: what code of theirs gives. Raises: UserError: it does not run here, for whatever reason."""
+    try:
+        return theirs()
+    except Exception as error:
+        raise UserError(f"{algorithm}: the updater does not run here: {type(error).__name__}: {error}") from None
 
 
 def arguments_of(given: list[str] | None) -> argparse.Namespace:
@@ -146,6 +154,7 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--iterations", metavar="N", type=positive, default=1, help="of each side in a round (default: 1)"
     )
+    parser.add_argument("--warm-up", metavar="N", type=count, default=1, help="iterations not timed (default: 1)")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the times of every round to a file, too")
     found = parser.parse_args(given)
     for name in found.algorithms:
@@ -171,7 +180,8 @@ def main(given: list[str] | None = None) -> None:
     for algorithm in arguments.algorithms:
         for batch in arguments.batch:
             try:
-                seconds = measure(folder, algorithm, batch, backends, arguments.rounds, arguments.iterations)
+                options = {key: getattr(arguments, key) for key in ("rounds", "iterations", "warm_up")}
+                seconds = measure(folder, algorithm, batch, backends, **options)
             except UserError as error:
                 print(error, flush=True)
                 continue

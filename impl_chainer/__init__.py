@@ -10,7 +10,7 @@ from typing import Any
 
 import ganspec.impl_chainer.compat  # noqa: F401
 
-__all__ = ["ArrayContext", "DeviceError", "Network", "StepResult", "Trainer", "evaluate", "to_numpy"]
+__all__ = ["ArrayContext", "DeviceError", "Network", "StepResult", "Trainer", "evaluate", "to_numbers", "to_numpy"]
 
 _HOMES = {
     "DeviceError": "arrays",
@@ -19,6 +19,7 @@ _HOMES = {
     "ArrayContext": "arrays",
     "Trainer": "trainer",
     "evaluate": "network",
+    "to_numbers": "arrays",
     "to_numpy": "arrays",
 }
 

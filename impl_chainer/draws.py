@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.counters import Counters
 from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
+from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.options import DRAWS, check_choice, check_seed
 from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.streams import Position
@@ -40,6 +43,7 @@ class Draws:
         if isinstance(source, str):
             check_choice("draws", source, DRAWS)
         self.system, self.context = system, context
+        self.inputs: Inputs[Array] = Inputs()
         self.counters = Counters(seed, context) if source == "device" else None
         whole = StreamDraws(system, seed) if isinstance(source, str) else source
         self.share, self.source = share, whole if share is None else share.draws(whole)
@@ -61,7 +65,7 @@ class Draws:
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
         """Returns: one draw of a noise symbol for a batch, or this process's rows of it."""
         if self.counters is None:
-            return self.context.array(self.source.symbol(name, symbol, at, batch))
+            return self.inputs.array(at, lambda at: self.source.symbol(name, symbol, at, batch), self.context.array)
         distribution = self.system.draws[name].distribution
         if symbol.dtype == "label":
             return Array(self.counters.labels(distribution, name, at, batch, self._rows(batch)), requires_grad=False)
@@ -73,9 +77,14 @@ class Draws:
         shape = (shape[0] * (self.share.size if self.share else 1), *shape[1:])
         rate, xp = layer.settings["rate"], self.context.xp
         if self.counters is None:
-            kept = xp.asarray(self.source.mask(network, layer, at, shape))
-        else:
-            kept = self.counters.mask(rate, mask_name(network, layer), at, shape, self._rows(shape[0]))
+
+            def mask(at: Position) -> np.ndarray:
+                return np.multiply(
+                    self.source.mask(network, layer, at, shape), 1.0 / (1.0 - rate), dtype=self.context.dtype
+                )
+
+            return self.inputs.array(at, mask, self.context.adopted)
+        kept = self.counters.mask(rate, mask_name(network, layer), at, shape, self._rows(shape[0]))
         return Array(xp.multiply(kept, 1.0 / (1.0 - rate), dtype=self.context.dtype), requires_grad=False)
 
     def _rows(self, batch: int) -> slice | None:

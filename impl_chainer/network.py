@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import chainer
@@ -49,12 +49,13 @@ def evaluate_layers(
     inputs: list[Array],
     mode: Mode,
     *,
-    apart: bool = False,
+    look: Callable[[str, Array], Array] | None = None,
 ) -> dict[str, Array]:
     """Evaluate a network, as `evaluate` does.
 
-    With `apart`, what a layer gives is never the very array that it read, or from which its own derivative is computed. So the
-    gradient with respect to it is that of what reads it, through a gradient penalty, too.
+    With `look`, a function of a layer's name and of what the layer gives, later layers read what it gives in its place. It is
+    never given the very array that the layer read, or from which the layer's own derivative is computed. So the gradient with
+    respect to this array is that of what reads it, through a gradient penalty, too.
 
     Returns: what each layer gave, and each input, by name.
     """
@@ -63,8 +64,10 @@ def evaluate_layers(
         own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
         running = {s.name: statistics[f"{layer.name}/{s.name}"] for s in layer.statistics}
         value = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
-        shared = layer.kind in OUTPUT_IN_DERIVATIVE or any(value is values[i] for i in layer.inputs)
-        values[layer.name] = F.identity(value) if apart and shared else value
+        if look is not None:
+            shared = layer.kind in OUTPUT_IN_DERIVATIVE or any(value is values[i] for i in layer.inputs)
+            value = look(layer.name, F.identity(value) if shared else value)
+        values[layer.name] = value
     return values
 
 
@@ -162,7 +165,7 @@ class Network(chainer.Chain):
         statistics = {path: chainer.as_variable(self._statistic(path)) for path in self.architecture.statistic_paths()}
         given = [chainer.as_variable(x) for x in inputs]
         dtype = next((p.dtype for p in parameters.values()), chainer.get_dtype())
-        mode = Mode(chainer.config.train, _random_mask, self.fade, dtype)
+        mode = Mode(chainer.config.train, _random_mask, (1.0 - self.fade, self.fade), dtype)
         return evaluate_layers(self.architecture, parameters, statistics, given, mode)
 
     def load_training_state(self, state: TrainingState, name: str, *, averaged: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ class Optimizer:
     """What every optimiser holds.
 
     `moments` are vectors like the parameters' own, by name; `updates` is the number of updates done; `learning_rate` is that of
-    the next one, before a schedule multiplies it.
+    the next one, before a schedule multiplies it. `take` is None, or how `numbers` gives the numbers of an update.
 
     Args:
         definition: definition of the optimiser, from `spec.parts.optimizers`.
@@ -29,7 +29,24 @@ class Optimizer:
         self.definition = definition
         self.updates = 0
         self.learning_rate = definition.learning_rate
+        self.take: Callable[[Callable[[float], Sequence[float]]], Sequence[Any]] | None = None
         self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
+
+    def numbers(self, of: Callable[[float], Sequence[float]]) -> Sequence[Any]:
+        """Count one more update, and compute its numbers.
+
+        Args:
+            of: function of the learning rate that gives them.
+
+        Returns: the numbers; where `take` is set, which says how they reach an update that a device does again, what it makes of
+            them: arrays without axes.
+        """
+
+        def counted(factor: float) -> Sequence[float]:
+            self.updates += 1
+            return of(self.learning_rate * factor)
+
+        return self.take(counted) if self.take else counted(1.0)
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         """Move the parameters one step, in place; the gradient stays as it is.
@@ -53,8 +70,7 @@ class Adam(Optimizer):
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
-        self.updates += 1
-        size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
+        size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
         for start, end in _pieces(parts, xp):
             m, v, g = (a.array[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
             m *= beta1
@@ -76,13 +92,13 @@ class RMSProp(Optimizer):
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         xp = gradient.xp
-        self.updates += 1
+        (rate,) = self.numbers(lambda rate: (rate,))
         for start, end in _pieces(parts, xp):
             v, g = self.moments["v"].array[start:end], gradient.array[start:end]
             v *= decay
             v += (1.0 - decay) * (g * g)
             root = xp.sqrt(v + epsilon) if place == "inside" else xp.sqrt(v) + epsilon
-            step = g * self.learning_rate
+            step = g * rate
             step /= root
             parameters.array[start:end] -= step
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import chainer
 import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext, to_numpy
+from ganspec.impl_chainer.capture import Capture
 from ganspec.impl_chainer.draws import Draws
 from ganspec.impl_chainer.evaluation import Evaluation
 from ganspec.impl_chainer.gradients import gradients_of
@@ -47,7 +48,10 @@ class Trainer:
             device; or a source of one's own, such as `spec.training.draws.RecordedDraws`.
         factors: function of a shape that gives factors by which every operation's result is multiplied, forwards and backwards:
             near 1, they show what rounding costs. None where nothing is multiplied.
-        precision: "full"; "bf16", which the twin has, is refused, because NumPy and CuPy have no bfloat16.
+        precision: "full", or on CUDA "tf32" for products of matrices in TensorFloat-32, outside of what is proved; "bf16", which
+            the twin has, is refused, because NumPy and CuPy have no bfloat16.
+        cuda: choices for a CUDA device: "tune" lets libraries measure their algorithms and choose, "channels_last" lets images
+            lie with their channels last, "eager" captures no iteration.
         ranks: the processes that share each batch. Then `next_batch` gives this process's rows alone; None for one process.
 
     Raises:
@@ -67,10 +71,11 @@ class Trainer:
         draws: str | DrawSource = "host",
         factors: Callable[[tuple[int, ...]], np.ndarray] | None = None,
         precision: str = "full",
+        cuda: Sequence[str] = (),
         ranks: Group | None = None,
     ) -> None:
         self.system = system
-        self.context = ArrayContext(device, dtype, precision)
+        self.context = ArrayContext(device, dtype, precision, cuda)
         self.ranks = Ranks(ranks) if ranks is not None else None
         share = self.ranks.share if self.ranks is not None else None
         if share is not None:
@@ -88,6 +93,7 @@ class Trainer:
         self._evaluation = Evaluation(system, self.networks, self.draws, self.context, self.ranks)
         self.carried, self.reports = self._evaluation.carried, self._evaluation.reports
         self.iteration = 0
+        self.capture = Capture.of(self) if self.context.on_cuda and "eager" not in cuda and factors is None else None
         self.load(state if state is not None else initial_state(system, seed))
 
     def iterate(
@@ -105,6 +111,14 @@ class Trainer:
         Raises:
             BatchError: a batch is not one of this system.
         """
+        if self.capture is not None and observe is None and not keep_layers:
+            return self.capture.iterate(next_batch)
+        return self.iterate_eagerly(next_batch, observe, keep_layers=keep_layers)
+
+    def iterate_eagerly(
+        self, next_batch: NextBatch, observe: Callable[[StepResult], None] | None = None, *, keep_layers: bool = False
+    ) -> dict[str, Array]:
+        """Train one iteration, one operation after the other; as `iterate`, which may do captured ones instead."""
         recorded: dict[str, Array] = {}
         for step, repeat in self.repeats():
             result = self.compute(step, repeat, next_batch, keep_layers=keep_layers)
@@ -113,6 +127,15 @@ class Trainer:
             recorded |= self.update(result)
         self.end_iteration()
         return recorded
+
+    def take_batches(self, next_batch: NextBatch) -> None:
+        """Take batches from `next_batch` from now on."""
+        self._evaluation.take_batches(next_batch)
+
+    @property
+    def eager_reason(self) -> str:
+        """Why iterations of this system are not captured on the device; empty where they are, and where that was not wanted."""
+        return self.capture.reason if self.capture else ""
 
     def repeats(self) -> Iterator[tuple[int, int]]:
         """Yields: every repeat of every step of an iteration, as (step, repeat); each must be done before the next."""
@@ -141,7 +164,8 @@ class Trainer:
         self._evaluation.start_repeat(at, next_batch)
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
-        with chainer.using_config("type_check", False), self._moving():  # shapes were checked when the plan was made
+        checked = chainer.using_config("type_check", False)  # shapes were, when the plan was made
+        with checked, self._moving(), self.context.exactly():
             values = self._evaluation.values(planned, at, layers)
             gradients, *others = gradients_of(planned, values, self.networks, layers)
         if self.ranks is not None:
@@ -154,10 +178,14 @@ class Trainer:
         self.reports |= recorded
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
-            network, factor = self.networks[name], self.system.rate_factor(name, self.iteration)
+            network, at = self.networks[name], Position(self.iteration, result.step, result.repeat)
             parts = self._parts[self.system.at(self.iteration)[0]][name]
+
+            def factor(at: Position, name: str = name) -> float:
+                return self.system.rate_factor(name, at.iteration)
+
             with self._moving():
-                network.update(gradient, parts, factor)
+                network.update(gradient, parts, factor, self.draws.inputs, at)
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
@@ -184,7 +212,9 @@ class Trainer:
         """
         check_inputs(self._stage.networks["G"], inputs)
         with chainer.no_backprop_mode():
-            inside = self._evaluation.looked_at("G", [self.context.array(a) for a in inputs], self.iteration)
+            taken = [self.context.array(a) for a in inputs]
+            with self.context.exactly():
+                inside = self._evaluation.looked_at("G", taken, self.iteration)
         return to_numpy(next(iter(outputs_of(self._stage.networks["G"], inside).values())))
 
     def state(self) -> TrainingState:
@@ -202,13 +232,14 @@ class Trainer:
         """Take over a state; its arrays become this trainer's dtype.
 
         A state that is loaded between the repeats of an iteration may differ from the trainer's own by rounding only: what an
-        earlier step computed and a later one reuses stays as it is.
+        earlier step computed and a later one is told to reuse stays as it is.
 
         Raises:
             StateError: it is not a state of this system; then nothing is changed.
         """
         check_state(self.system, state, self.context.dtype)
         self.iteration = state.iteration
+        self._evaluation.forget()
         for name, array in named_arrays(self.networks, {}, {}).items():
             _copy(state.arrays[name], array)
         for name in self.system.optimizers:

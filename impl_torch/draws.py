@@ -7,7 +7,6 @@ device (`counters`), which gives the same bits, and neither waits for the host n
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
 from ganspec.impl_torch.counters import Counters
@@ -15,6 +14,7 @@ from ganspec.spec.network.architecture import Layer
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.draws import DrawSource, StreamDraws, mask_name
+from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.options import DRAWS, check_choice, check_seed
 from ganspec.spec.training.ranks import Share
 from ganspec.spec.training.streams import Position
@@ -41,6 +41,7 @@ class Draws:
         if isinstance(source, str):
             check_choice("draws", source, DRAWS)
         self.system, self.context = system, context
+        self.inputs: Inputs[Array] = Inputs()
         self.counters = Counters(seed, context) if source == "device" else None
         whole = StreamDraws(system, seed) if isinstance(source, str) else source
         self.share, self.source = share, whole if share is None else share.draws(whole)
@@ -62,7 +63,7 @@ class Draws:
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
         """Returns: one draw of a noise symbol for a batch, or this process's rows of it."""
         if self.counters is None:
-            return self.context.array(self.source.symbol(name, symbol, at, batch))
+            return self.inputs.array(at, lambda at: self.source.symbol(name, symbol, at, batch), self.context.array)
         distribution = self.system.draws[name].distribution
         if symbol.dtype == "label":
             return self.counters.labels(distribution, name, at, batch, self._rows(batch))
@@ -74,9 +75,13 @@ class Draws:
         shape = (shape[0] * (self.share.size if self.share else 1), *shape[1:])
         rate = layer.settings["rate"]
         if self.counters is None:
-            kept = self.source.mask(network, layer, at, shape)
-            mask = np.multiply(kept, 1.0 / (1.0 - rate), dtype=self.context.dtype)  # several times faster than PyTorch
-            return torch.from_numpy(mask).to(self.context.device)
+
+            def mask(at: Position) -> np.ndarray:  # several times faster than PyTorch
+                return np.multiply(
+                    self.source.mask(network, layer, at, shape), 1.0 / (1.0 - rate), dtype=self.context.dtype
+                )
+
+            return self.inputs.array(at, mask, self.context.adopted)
         kept = self.counters.mask(rate, mask_name(network, layer), at, shape, self._rows(shape[0]))
         return kept.to(self.context.floating).mul_(1.0 / (1.0 - rate))
 

@@ -18,14 +18,14 @@ class Mode:
     Args:
         training: whether it is evaluated in training mode, not in inference.
         mask: function of (layer, shape, like) that gives a dropout mask of zeros and 1 / (1 - rate).
-        fade: progress of the stage of growth, from 0 to 1.
+        fade: factors of a fade layer's two inputs: 1 - a and a, where a is the progress of the stage, from 0 to 1.
         dtype: dtype of the network's parameters, in the framework's own form.
         ranks: the processes that have the other samples of the batch; None where this one has all.
     """
 
     training: bool
     mask: Callable[[Layer, tuple[int, ...], Array], Array]
-    fade: float
+    fade: tuple[Any, Any]
     dtype: Any
     ranks: Ranks | None = None
 

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 EXACT = frozenset({
     "_local_scalar_dense", "_to_copy", "abs", "amax", "amin", "arange", "bernoulli", "cat", "clamp", "clone",
     "constant_pad_nd", "copy_", "detach", "embedding", "empty", "empty_like", "eq", "fill", "flip", "full", "full_like",
-    "gather", "ge", "gt", "index", "index_select", "le", "leaky_relu", "leaky_relu_backward", "lift_fresh", "lt",
+    "gather", "ge", "gt", "index", "index_select", "le", "leaky_relu", "leaky_relu_backward", "lift_fresh", "lt", "masked_fill",
     "max_pool2d_with_indices", "max_pool2d_with_indices_backward", "maximum", "minimum", "ne", "neg", "new_empty",
     "new_empty_strided", "new_full", "new_ones", "new_zeros", "ones", "ones_like", "rand", "randn", "relu", "repeat",
     "scalar_tensor", "scatter", "select_backward", "sgn", "sign", "slice_backward", "stack", "threshold_backward",

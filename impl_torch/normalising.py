@@ -91,8 +91,8 @@ def pixel_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
 def normalize(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Divide each pixel by the Euclidean norm of its channels, plus epsilon; the norm's gradient at 0 is 0."""
     square = (x[0] * x[0]).sum(dim=1, keepdim=True)
-    positive = square > 0
-    norm = torch.where(positive, torch.sqrt(torch.where(positive, square, 1.0)), 0.0)
+    none = ~(square > 0)
+    norm = torch.sqrt(square.masked_fill(none, 1.0)).masked_fill(none, 0.0)
     return x[0] / (norm + layer.settings["epsilon"])
 
 

@@ -19,8 +19,10 @@ def norm(a: Array, stabiliser: float) -> Array:
     square = (a * a).reshape(a.shape[0], -1).sum(dim=1)
     if stabiliser:
         return torch.sqrt(square + stabiliser)
-    positive = square > 0
-    return torch.where(positive, torch.sqrt(torch.where(positive, square, 1.0)), 0.0)
+    none = ~(square > 0)
+    return torch.sqrt(square.masked_fill(none, 1.0)).masked_fill(
+        none, 0.0
+    )  # torch.where copies a plain number to the device
 
 
 def gradient(of: Array, to: Array, create_graph: bool) -> Array:

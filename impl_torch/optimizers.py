@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ class Optimizer:
     """What every optimiser holds.
 
     `moments` are vectors like the parameters' own, by name; `updates` is the number of updates done; `learning_rate` is that of
-    the next one, before a schedule multiplies it.
+    the next one, before a schedule multiplies it. `take` is None, or how `numbers` gives the numbers of an update.
 
     Args:
         definition: definition of the optimiser, from `spec.parts.optimizers`.
@@ -27,7 +28,24 @@ class Optimizer:
         self.definition = definition
         self.updates = 0
         self.learning_rate = definition.learning_rate
+        self.take: Callable[[Callable[[float], Sequence[float]]], Sequence[Any]] | None = None
         self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
+
+    def numbers(self, of: Callable[[float], Sequence[float]]) -> Sequence[Any]:
+        """Count one more update, and compute its numbers.
+
+        Args:
+            of: function of the learning rate that gives them.
+
+        Returns: the numbers; where `take` is set, which says how they reach an update that a device does again, what it makes of
+            them: arrays without axes.
+        """
+
+        def counted(factor: float) -> Sequence[float]:
+            self.updates += 1
+            return of(self.learning_rate * factor)
+
+        return self.take(counted) if self.take else counted(1.0)
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         """Move the parameters one step, in place; the gradient stays as it is.
@@ -44,13 +62,12 @@ class Adam(Optimizer):
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2 = self.definition.beta1, self.definition.beta2
-        self.updates += 1
-        size, epsilon = self.definition.step_size(self.updates, self.learning_rate)
+        size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
         for start, end in parts:
             m, v, g = (a[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
             m.mul_(beta1).add_(g, alpha=1.0 - beta1)
             v.mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
-            parameters[start:end].addcdiv_(m, torch.sqrt(v).add_(epsilon), value=-size)
+            _subtract(parameters[start:end], size, m, torch.sqrt(v).add_(epsilon))
 
 
 class RMSProp(Optimizer):
@@ -58,12 +75,22 @@ class RMSProp(Optimizer):
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
-        self.updates += 1
+        (rate,) = self.numbers(lambda rate: (rate,))
         for start, end in parts:
             v, g = self.moments["v"][start:end], gradient[start:end]
             v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
             root = v.add(epsilon).sqrt_() if place == "inside" else v.sqrt().add_(epsilon)
-            parameters[start:end].addcdiv_(g, root, value=-self.learning_rate)
+            _subtract(parameters[start:end], rate, g, root)
+
+
+def _subtract(parameters: Array, size: float | Array, a: Array, b: Array) -> None:
+    """parameters <- parameters - size a / b."""
+    # One pass over memory, but it takes a plain number, and on CUDA it divides first, so that an iteration which is done again
+    # with numbers in arrays would round otherwise. On the CPU both round alike.
+    if isinstance(size, float) and not parameters.is_cuda:
+        parameters.addcdiv_(a, b, value=-size)
+    else:
+        parameters.sub_((a * size).div_(b))
 
 
 KINDS = {"adam": Adam, "rmsprop": RMSProp}

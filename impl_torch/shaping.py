@@ -131,4 +131,4 @@ def matmul(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode:
 
 def fade(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Mix two inputs, (1 - a) first + a second, where a is the progress of the stage."""
-    return (1.0 - mode.fade) * x[0] + mode.fade * x[1]
+    return mode.fade[0] * x[0] + mode.fade[1] * x[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from ganspec.impl_torch.arrays import Array, ArrayContext
 from ganspec.impl_torch.optimizers import KINDS, Parts
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
+from ganspec.spec.training.inputs import Inputs
+from ganspec.spec.training.streams import Position
 
 
 class TrainedNetwork:
@@ -32,7 +34,7 @@ class TrainedNetwork:
     def __init__(self, architecture: Architecture, optimizer: Any, averaged: bool, context: ArrayContext) -> None:
         shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
         self.vector = context.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
-        self.shapes = shapes
+        self.shapes, self.context = shapes, context
         self.frozen_parameters = self.views(self.vector)
         # Leaves that share the flat vector's memory: an update of the vector moves them.
         self.parameters = {path: view.detach().requires_grad_() for path, view in self.frozen_parameters.items()}
@@ -66,7 +68,7 @@ class TrainedNetwork:
 
     def _is_channels_last(self, shape: tuple[int, ...]) -> bool:
         # Weights that lie channels-last make PyTorch's convolutions give channels-last too, which is faster on the CPU.
-        return len(shape) == 4 and self.vector.device.type == "cpu"
+        return len(shape) == 4 and self.context.channels_last
 
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
@@ -87,14 +89,29 @@ class TrainedNetwork:
         if definition and definition.when == when:
             self.vector.clamp_(-definition.bound, definition.bound)
 
-    def update(self, gradient: Array, parts: Parts, factor: float) -> None:
-        """Move the parameters one step of the optimiser, whose learning rate is multiplied by a factor for this step."""
-        rate = self.optimizer.learning_rate
-        self.optimizer.learning_rate = rate * factor
+    def update(
+        self, gradient: Array, parts: Parts, factor: Callable[[Position], float], inputs: Inputs[Array], at: Position
+    ) -> None:
+        """Move the parameters one step of the optimiser.
+
+        Args:
+            gradient, parts: what `Optimizer.update` takes.
+            factor: function of a position that gives by what the learning rate is multiplied there.
+            inputs: what hands out numbers of the host.
+            at: position of the update.
+        """
+        optimizer, rate = self.optimizer, self.optimizer.learning_rate
+        if inputs.plain:
+            optimizer.learning_rate = rate * factor(at)
+        else:
+            context = self.context
+            optimizer.take = lambda numbers: inputs.numbers(
+                at, lambda at: numbers(factor(at)), context.array, context.split
+            )
         try:
-            self.optimizer.update(self.vector, gradient, parts)
+            optimizer.update(self.vector, gradient, parts)
         finally:
-            self.optimizer.learning_rate = rate
+            optimizer.learning_rate, optimizer.take = rate, None
 
     def average(self, decay: float) -> None:
         """Move the averages of parameters and statistics: average <- decay average + (1 - decay) value."""

@@ -50,8 +50,10 @@ from ganspec.spec.parts.settings import (
     read_manifold,
     read_run,
 )
+from ganspec.spec.plan.apart import without_sharing
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.plan.plan import Plan, make_plan
+from ganspec.spec.plan.sharing import share
 from ganspec.spec.text.errors import Problem, Problems, SpecError, did_you_mean, expected_one_of, printable
 from ganspec.spec.text.files import Library, SpecFile
 from ganspec.spec.text.tables import Table, kind_of
@@ -140,6 +142,11 @@ class System:
         schedule = self.learning_rate_schedules.get(network)
         return schedule.factor(iteration) if schedule else 1.0
 
+    def without_sharing(self) -> System:
+        """Returns: the same system, whose plans compute nothing once for several uses: the same numbers in more time."""
+        stages = (replace(stage, plan=without_sharing(stage.plan, stage.networks)) for stage in self.stages)
+        return replace(self, stages=tuple(stages))
+
 
 def load_system(name: str, settings: Iterable[str] = (), *, reduced: bool = False) -> System:
     """Read a system, its variant and everything it mentions, and check all of it.
@@ -208,6 +215,7 @@ def _read(name: str, table: Table, library: Library, problems: Problems) -> Syst
         with _naming_stage(problems, number if growth else None):
             plan = make_plan(loss, schedule, stage, symbols, problems=problems, used=used)
         problems.stop_if_any()
+        plan = share(plan, schedule, stage, run.batch)
         planned.append(Stage(stage, {key: value for key, value in symbols.items() if key in used}, plan))
     # Check what only plans can tell.
     checks.check_use(table, loss, own_draws, symbols, used)

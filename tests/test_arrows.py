@@ -29,7 +29,8 @@ FLOORS = {
     ],
     "tools": [
         "errors", "processes", "backends", "data", "baselines", "sampling", "pictures", "quality", "exporting", "agreement",
-        "reporting", "fuzzing", "vectors", "conformance", "porting", "updaters", "run", "programs", "__main__",
+        "reporting", "fuzzing", "vectors", "conformance", "porting", "updaters", "run", "benchmarks", "programs", "cuda",
+        "__main__",
     ],
 }  # fmt: skip
 
@@ -50,11 +51,12 @@ ONLY = {
     ("impl_chainer", "arrays", "ArrayContext.xp"): "NumPy or CuPy: Chainer's arrays are of the one or the other",
     ("impl_chainer", "arrays", "ArrayContext.use"): "CuPy computes on the device of the thread; a tensor knows its own",
     ("impl_torch", "arrays", "ArrayContext.lowered"): "bfloat16, which NumPy and CuPy do not have",
+    ("impl_torch", "arrays", "ArrayContext.channels_last"): "a layout that Chainer's convolutions on CUDA do not take",
+    **{("impl_torch", "precision", name): "bfloat16, as above" for name in ("Lowered", "Lowered.__init__")},
 }
 # Files that only one twin has.
 ONLY_FILES = {
     ("impl_chainer", "compat"): "what makes Chainer import and run on a current stack",
-    ("impl_torch", "precision"): "bfloat16, which NumPy and CuPy do not have",
     ("impl_chainer", "convolution"): "matrix products for the CPU, where Chainer's own convolution is slow",
     ("impl_chainer", "memory"): "NumPy's memory used again; PyTorch and CuPy have allocators that do so",
     ("impl_chainer", "windows"): "the matrix of patches that these products need",

@@ -180,7 +180,7 @@ def of_a_backend(backend, dtype, name, case):
     x = context.array(np.array(case.x))
     x = x.requires_grad_() if backend == "torch" else arrays.Array(x.array, requires_grad=True)
     if layer := layer_of(name, case):
-        y = layers.LAYERS[layer.kind](layer, [x], {}, {}, layers.Mode(True, None, 0.0, None))
+        y = layers.LAYERS[layer.kind](layer, [x], {}, {}, layers.Mode(True, None, (1.0, 0.0), None))
     else:
         node = Node(case.what, (0,), ("N",), value=case.settings)
         operands = [x] if case.labels is None else [x, context.array(np.array(case.labels))]

@@ -15,7 +15,9 @@ from ganspec.spec.parts.loss import Loss
 from ganspec.spec.parts.schedule import Schedule, Step
 from ganspec.spec.plan.builder import Builder, Symbol
 from ganspec.spec.plan.graph import NON_DIFFERENTIABLE, Graph, Node, format_axes
+from ganspec.spec.plan.passes import Order, one_by_one
 from ganspec.spec.plan.reuse import Kept
+from ganspec.spec.plan.sharing import Lasting
 from ganspec.spec.text.errors import Problems
 
 
@@ -36,6 +38,9 @@ class StepPlan:
         trained_later: those of them whose graph a later step's gradient needs; this step itself sees them as constants.
         named: node of each definition that the step uses, by its name ("x_hat") or its call in a formula ("L(G(z))").
         sources: for each node the file and line of the formula in which it is first written, "losses/wgan_gp.toml:21".
+        lasting: nodes whose values are computed once for several repeats and steps, with the names of these values.
+        order: nodes in the order in which they are evaluated; several of one entry in one pass of their network.
+        echoes: evaluations that were made before in this step; what they move of running statistics is thrown away.
     """
 
     step: Step
@@ -50,6 +55,9 @@ class StepPlan:
     trained_later: frozenset[int]
     named: Mapping[str, int]
     sources: tuple[str, ...] = field(compare=False)
+    lasting: Mapping[int, Lasting] = field(default_factory=dict)
+    order: Order = ()
+    echoes: frozenset[int] = frozenset()
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""
@@ -142,7 +150,7 @@ def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], c
     keeps = {k: place[v] for k, v in builder.keeps.items()}
     trained_later = frozenset(place[i] for i in builder.trained_later)
     named = {k: place[v] for k, v in builder.named.items() if v in place}
-    tracked, leaves = _gradients(step, nodes, set(losses.values()))
+    tracked, leaves = gradient_nodes(step, nodes, set(losses.values()))
     counts: dict[str, int] = {}
     occurrences = {}
     for i, node in enumerate(nodes):
@@ -151,11 +159,12 @@ def _finish(builder: Builder, losses: dict[str, int], reports: dict[str, int], c
             counts[node.value] = occurrences[i] + 1
     sources = tuple(builder.sources[old] for old in needed)
     return StepPlan(
-        step, nodes, losses, reports, carried, tracked, leaves, occurrences, keeps, trained_later, named, sources
-    )
+        step, nodes, losses, reports, carried, tracked, leaves, occurrences, keeps, trained_later, named, sources,
+        order=one_by_one(len(nodes)),
+    )  # fmt: skip
 
 
-def _gradients(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[frozenset[int], frozenset[int]]:
+def gradient_nodes(step: Step, nodes: tuple[Node, ...], losses: set[int]) -> tuple[frozenset[int], frozenset[int]]:
     """Returns: the nodes that need a graph for gradients, and those that become leaves of it."""
     trained = {i for i, node in enumerate(nodes) if _is_trained(node, step)}
     # Which values depend, differentiably, on a parameter that moves?
@@ -242,6 +251,18 @@ def describe_node(i: int, planned: StepPlan) -> str:
     return f"{node.op}({', '.join(inputs)})"
 
 
+def _sharing(i: int, planned: StepPlan) -> list[str]:
+    """Returns: what is said of a node that is computed once for several uses."""
+    graph, said = Graph(list(planned.nodes)), []
+    if planned.nodes[i].op == "network":
+        users = [name for name, root in planned.reports.items() if i in graph.ancestors({root})]
+        said += [f"once for {' and '.join(users)}"] * (len(users) > 1)
+    said += [f"in one pass with %{j}" for nodes in planned.order if i in nodes for j in nodes if j != i]
+    if i in planned.lasting:
+        said.append(f"once an iteration, as %{planned.lasting[i].node} of step {planned.lasting[i].step}")
+    return [*said, "again"] if i in planned.echoes else said
+
+
 def _kept(name: Kept) -> str:
     return f"{name.network} of step {name.step}"
 
@@ -258,5 +279,6 @@ def _remarks(i: int, node: Node, planned: StepPlan) -> str:
         remarks.append("leaf")
     if node.op == "network" and i not in planned.tracked | planned.trained_later:
         remarks.append("no graph")
+    remarks += _sharing(i, planned)
     remarks += sorted(name for name, named in planned.named.items() if named == i)
     return ", ".join(remarks)

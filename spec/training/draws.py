@@ -17,6 +17,7 @@ from ganspec.spec.parts.schedule import DATA
 from ganspec.spec.plan.builder import Symbol
 from ganspec.spec.system import System
 from ganspec.spec.training.batches import NextBatch, check_batch
+from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.streams import Position, Streams
 
 Array = TypeVar("Array")
@@ -133,12 +134,14 @@ class LiveDraws(Generic[Array]):
         noise: function that draws a noise symbol at a position.
         array: function that turns NumPy values into an array of the backend.
         processes: number of processes that share each batch.
+        inputs: hands out what is asked of the host.
     """
 
     system: System
     noise: Callable[[str, Position], Array]
     array: Callable[[np.ndarray], Array]
     processes: int = 1
+    inputs: Inputs[Array] = field(default_factory=Inputs)
     _alive: dict[str, Array] = field(default_factory=dict)
     _at: Position = field(default_factory=Position)
     _next_batch: NextBatch = field(default=dict)
@@ -152,17 +155,25 @@ class LiveDraws(Generic[Array]):
         self._drop("repeat")
         if at.repeat == 0:
             self._drop("step")
-        self._at, self._next_batch = at, next_batch
+        self._at = at
+        self.take_batches(next_batch)
+
+    def take_batches(self, next_batch: NextBatch) -> None:
+        """Take data from `next_batch` from now on."""
+        self._next_batch = next_batch
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._alive:
             if name in DATA:
-                batch = self._next_batch()
-                check_batch(self.system, batch, self.processes)
-                self._alive |= {key: self.array(batch[key]) for key in DATA if key in batch}
+                self._alive |= self.inputs.arrays(self._at, self._batch, self.array)
             else:
                 self._alive[name] = self.noise(name, self._position(name))
         return self._alive[name]
+
+    def _batch(self, _at: Position) -> Mapping[str, np.ndarray]:
+        batch = self._next_batch()
+        check_batch(self.system, batch, self.processes)
+        return {key: batch[key] for key in DATA if key in batch}
 
     def _position(self, name: str) -> Position:
         """Returns: where a draw is made; one that lives longer than a repeat has the position in which its life begins."""

@@ -124,7 +124,8 @@ class Backend(Protocol):
     """A module that executes systems; one that trains has a `Trainer` that keeps the protocol of that name.
 
     It may have a tuple `LACKS` of kinds of quantity that it does not compute, such as "layer gradient". A comparison leaves them
-    out for this backend; everything else that it lacks is a disagreement.
+    out for this backend; everything else that it lacks is a disagreement. It may have a function `to_numbers`, which gives rows
+    of recorded numbers (dictionaries of arrays, as `iterate` gives them) as plain numbers, and waits for a device once for all.
     """
 
     Trainer: Callable[..., Any]

@@ -14,7 +14,7 @@ from typing import Any
 
 from ganspec.spec.text.errors import expected_one_of, printable
 from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.spec.training.options import DEVICES, DRAWS, DTYPES, MAX_SEED, PRECISIONS, is_device
+from ganspec.spec.training.options import CUDA_CHOICES, DEVICES, DRAWS, DTYPES, MAX_SEED, PRECISIONS, is_device
 from ganspec.spec.training.protocol import BACKENDS, training_backends
 
 FORMAT = "ganspec run 2"
@@ -91,11 +91,18 @@ def _count(value: Any) -> _Complaint:
     return None if right else f"expected a whole number from 1 to {_MAX_COUNT:,}"
 
 
+def _cuda(value: Any) -> _Complaint:
+    few = isinstance(value, list) and len(value) <= len(CUDA_CHOICES)
+    right = few and all(isinstance(choice, str) and choice in CUDA_CHOICES for choice in value)
+    return None if right else f"expected a list of some of {', '.join(CUDA_CHOICES)}"
+
+
 _OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have besides
     "classes": _classes,
     "images_per_epoch": _count,
     "tensorboard": _flag,
     "precision": _choice(PRECISIONS),
+    "cuda": _cuda,
 }
 
 

@@ -1,6 +1,7 @@
 """What a run says while it trains: telling numbers, images a second, memory, how long it will take, real images."""
 
 import math
+import mmap
 import re
 
 import numpy as np
@@ -13,7 +14,7 @@ from ganspec.spec import load_system, system_names
 from ganspec.spec.text.arithmetic import evaluate
 from ganspec.spec.text.formula import Binary, Call, Name, Negative, Number, render
 from ganspec.tools.data import Dataset
-from ganspec.tools.run import album
+from ganspec.tools.run import album, memory
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.forecast import Forecast, duration
 from ganspec.tools.run.memory import gpu_memory, resident_memory
@@ -136,7 +137,8 @@ def test_the_bar_ends_with_numbers_images_and_memory(system, small, data, number
 
 def test_memory_is_what_the_process_holds_and_that_of_a_gpu_only_on_one():
     before = resident_memory()
-    kept = np.ones(40 * 2**20, np.uint8)
+    kept = np.frombuffer(mmap.mmap(-1, 40 * 2**20), np.uint8)  # not of what the process has already
+    kept[:] = 1
     assert before + 30 * 2**20 < resident_memory() < before + 400 * 2**20
     assert kept[-1] == 1
     assert gpu_memory({"backend": "torch", "device": "cpu"}) is None
@@ -176,3 +178,22 @@ def test_real_images_are_drawn_once_and_a_run_without_them_gets_them_when_it_goe
     picture.unlink()
     assert here("train", "--resume", run, "--iterations", 10) == 0
     assert picture.read_bytes() == first
+
+
+def test_freed_memory_is_kept_for_the_next_arrays(monkeypatch):
+    for name in memory._SET_OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+    if not memory.keep_freed_memory():
+        pytest.skip("needs the GNU C library")
+    resource = pytest.importorskip("resource")
+
+    def faults(times):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(times):
+            np.ones(2**20)  # 8 MiB: 2,048 pages
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults(1)
+    assert faults(20) < 2_048
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "131072")
+    assert not memory.keep_freed_memory()

@@ -29,7 +29,7 @@ def evaluator(backend, folder):
         dtype = context.array(np.zeros(1)).dtype  # PyTorch and NumPy have names of their own for it
         placed = {path: context.array(a) for path, a in (parameters or {}).items()}
         kept = {path: context.array(a) for path, a in (statistics or {}).items()}
-        mode = kinds.Mode(training, None, fade, dtype)
+        mode = kinds.Mode(training, None, (1.0 - fade, fade), dtype)
         (out,) = module.evaluate(network, placed, kept, [context.array(v) for v in (x, *others)], mode).values()
         return arrays.to_numpy(out), {path: arrays.to_numpy(a) for path, a in kept.items()}
 

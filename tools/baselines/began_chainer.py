@@ -22,7 +22,8 @@ from ganspec.tools.baselines.loop_chainer import Batches, adam, use_device
 
 def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
     """Returns: the loop."""
-    return Loop(system, images, device)
+    loop = PaperLoop if system.loss.name == "began_paper" else Loop
+    return loop(system, images, device)
 
 
 class Encoder(chainer.Chain):
@@ -102,8 +103,11 @@ class Loop:
     def reconstruction_loss(self, v: Any) -> chainer.Variable:
         return F.mean(F.absolute(v - self.discriminator(v)))
 
-    def __call__(self) -> dict[str, float]:
-        """Train one iteration: the discriminator's step, k, then the generator's step on fresh noise."""
+    def train(self) -> tuple[float, float, float, float]:
+        """Update the discriminator, then the generator on fresh noise.
+
+        Returns: the discriminator's loss, its parts of real images and of fakes, the generator's loss.
+        """
         (x_real,) = self.next_batch()
         with chainer.no_backprop_mode():
             x_fake = self.generator(self.draw_z()).array
@@ -116,13 +120,37 @@ class Loop:
         self.generator.cleargrads()
         loss_generator.backward()
         self.generator_optimizer.update()
-        real, fake = float(loss_real.array), float(loss_fake.array)
+        return (
+            float(loss_discriminator.array),
+            float(loss_real.array),
+            float(loss_fake.array),
+            float(loss_generator.array),
+        )
+
+    def move_k(self, real: float, fake: float) -> float:
+        """Returns: M."""
         self.k = min(max(self.k + self.lambda_k * (self.gamma * real - fake), 0.0), 1.0)
+        return real + abs(self.gamma * real - fake)
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, fake, loss_generator = self.train()
+        m = self.move_k(real, fake)
         return {
-            "loss_D": float(loss_discriminator.array),
+            "loss_D": loss_discriminator,
             "L_real": real,
             "L_fake": fake,
-            "M": real + abs(self.gamma * real - fake),
+            "M": m,
             "k": self.k,
-            "loss_G": float(loss_generator.array),
+            "loss_G": loss_generator,
         }
+
+
+class PaperLoop(Loop):
+    """The same with k from the generator's loss, as the paper has it."""
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, _, loss_generator = self.train()
+        m = self.move_k(real, loss_generator)
+        return {"loss_D": loss_discriminator, "L_real": real, "loss_G": loss_generator, "M": m, "k": self.k}

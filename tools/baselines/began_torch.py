@@ -16,7 +16,8 @@ from ganspec.tools.baselines.loop_torch import Batches, adam
 
 def make(system: System, images: np.ndarray, labels: np.ndarray | None = None, device: str = "cpu") -> Loop:
     """Returns: the loop."""
-    return Loop(system, images, device)
+    loop = PaperLoop if system.loss.name == "began_paper" else Loop
+    return loop(system, images, device)
 
 
 def make_encoder(n: int, channels: int, size: int, code: int) -> nn.Module:
@@ -62,8 +63,11 @@ class Loop:
     def reconstruction_loss(self, v: torch.Tensor) -> torch.Tensor:
         return (v - self.discriminator(v)).abs().mean()
 
-    def __call__(self) -> dict[str, float]:
-        """Train one iteration: the discriminator's step, k, then the generator's step on fresh noise."""
+    def train(self) -> tuple[float, float, float, float]:
+        """Update the discriminator, then the generator on fresh noise.
+
+        Returns: the discriminator's loss, its parts of real images and of fakes, the generator's loss.
+        """
         (x_real,) = self.next_batch()
         with torch.no_grad():
             x_fake = self.generator(self.draw_z())
@@ -76,13 +80,32 @@ class Loop:
         self.generator_optimizer.zero_grad()
         loss_generator.backward()
         self.generator_optimizer.step()
-        real, fake = loss_real.item(), loss_fake.item()
+        return loss_discriminator.item(), loss_real.item(), loss_fake.item(), loss_generator.item()
+
+    def move_k(self, real: float, fake: float) -> float:
+        """Returns: M."""
         self.k = min(max(self.k + self.lambda_k * (self.gamma * real - fake), 0.0), 1.0)
+        return real + abs(self.gamma * real - fake)
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, fake, loss_generator = self.train()
+        m = self.move_k(real, fake)
         return {
-            "loss_D": loss_discriminator.item(),
+            "loss_D": loss_discriminator,
             "L_real": real,
             "L_fake": fake,
-            "M": real + abs(self.gamma * real - fake),
+            "M": m,
             "k": self.k,
-            "loss_G": loss_generator.item(),
+            "loss_G": loss_generator,
         }
+
+
+class PaperLoop(Loop):
+    """The same with k from the generator's loss, as the paper has it."""
+
+    def __call__(self) -> dict[str, float]:
+        """Train one iteration."""
+        loss_discriminator, real, _, loss_generator = self.train()
+        m = self.move_k(real, loss_generator)
+        return {"loss_D": loss_discriminator, "L_real": real, "loss_G": loss_generator, "M": m, "k": self.k}

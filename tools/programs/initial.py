@@ -1,4 +1,4 @@
-"""With which weights and in which precision a run is trained: options of `ganspec train`, and what is told of them."""
+"""With which weights, in which precision, how on CUDA: options of `ganspec train`, and what is told of them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 from ganspec.spec import System
 from ganspec.spec.training.options import PRECISIONS
 from ganspec.tools.errors import UserError
+from ganspec.tools.programs import cuda
 from ganspec.tools.programs import options as shared
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.transfer import WEIGHTS, Transfer, weights_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options: weights of another run, and the precision."""
+    """Add the options: weights of another run, the precision, and choices for a CUDA device."""
     parser.add_argument(
         "--init-from", type=Path, metavar="RUN",
         help="start with the weights of another run, of any system, as far as names and shapes are the same",
@@ -34,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "--precision", choices=PRECISIONS,
-        help="bf16: PyTorch's products of matrices and convolutions in bfloat16, outside of what is proved; default: full",
+        help="of products of matrices and of convolutions, outside of what is proved: bf16, PyTorch's, or tf32, on a CUDA device",
     )  # fmt: skip
+    cuda.add_arguments(parser)
 
 
 def precision(arguments: argparse.Namespace, options: dict[str, Any], folder: RunFolder | None) -> dict[str, str]:
@@ -60,7 +62,9 @@ def precision(arguments: argparse.Namespace, options: dict[str, Any], folder: Ru
         )
     if wanted == usual:
         return {}
-    if options["backend"] != "torch":
+    if wanted == "tf32" and options["device"] == "cpu":
+        raise UserError("--precision tf32 is for a CUDA device, which rounds so; leave it out, or add --device cuda")
+    if wanted == "bf16" and options["backend"] != "torch":
         alone = "PyTorch's alone: NumPy and CuPy have no bfloat16"
         if folder and asked is None:
             raise UserError(
@@ -104,6 +108,7 @@ def transfer(
 def lines(options: dict[str, Any], transfer: Transfer | None) -> list[str]:
     """Returns: what is to be told of a run because most runs are not so."""
     text = transfer.lines() if transfer else []
+    text += cuda.lines(options)
     if "precision" in options:
         text.append(f"precision {options['precision']}: outside of what is proved, that backends compute the same")
     return text

@@ -14,6 +14,7 @@ from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import counted, printable
 from ganspec.spec.text.formula import render
 from ganspec.spec.text.values import as_typed
+from ganspec.tools.programs import options as shared
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reduced", action="store_true", help="show the small sizes with which backends are compared quickly"
     )
+    shared.add_sharing(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns: 0."""
-    system = load_system(arguments.system, arguments.set, reduced=arguments.reduced)
+    system = shared.as_asked(load_system(arguments.system, arguments.set, reduced=arguments.reduced), arguments)
     print("\n".join(map(printable, lines(system))))
     return 0
 

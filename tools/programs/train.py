@@ -23,13 +23,13 @@ from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.changes import changes
-from ganspec.spec.training.options import DRAWS, DTYPES
+from ganspec.spec.training.options import DTYPES
 from ganspec.tools import backends
 from ganspec.tools.data import Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
 from ganspec.tools.data.download import cache_folder
 from ganspec.tools.errors import UserError
-from ganspec.tools.programs import initial
+from ganspec.tools.programs import cuda, initial
 from ganspec.tools.programs import options as shared
 from ganspec.tools.quality.watch import Watch
 from ganspec.tools.run import rehearsal, tensorboard
@@ -50,7 +50,7 @@ from ganspec.tools.run.soundness import check_sound
 from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
 
-_DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
+_DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": None, "seed": 0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of the run, what is shown of it, and numbers of the optimisers, such as optimizers.learning_rate",
     )
     initial.add_arguments(parser)
-    parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
+    shared.add_draws(parser)
+    shared.add_sharing(parser)
     parser.add_argument(
         "--tensorboard", action=argparse.BooleanOptionalAction,
         help="write what is recorded to RUN/tensorboard, too; a resumed run goes on with it",
@@ -121,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         ranks.check_alike(*found(data, state))
         batches = record.batches if record else 0
         feed = Feed(system, data, options["seed"], options["dtype"], batches, ranks.share)
-        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
+        numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision", "cuda") if key in options}
         numbers |= ranks.trainer_options()
         trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
         ranks.check_same(trainer.state)
@@ -142,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
             assert record is not None
             made = changes(record.description, describe(system))
             changed = {key: options[key] for key in ("backend", "device", "draws")} | {"data": str(path or "")}
-            changed |= board
+            changed |= board | cuda.changed(options, folder.record)
             session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
             session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
@@ -164,7 +165,7 @@ def _system(arguments: argparse.Namespace, folder: RunFolder | None) -> System:
         settings = [*folder.record["settings"], *settings]
     if not name:
         raise UserError("which system? 'ganspec systems' lists them; or --resume DIR")
-    system = load_system(name, settings)
+    system = shared.as_asked(load_system(name, settings), arguments)
     check_best(system.run.keep)
     if "G" not in system.networks:
         raise UserError(f"{system.name}: has no network G to draw samples from")
@@ -182,16 +183,15 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
     """Returns: the options, from the command line, else from the run that is resumed, else the defaults."""
     before = {key: folder.record[key] for key in _DEFAULTS} if folder else _DEFAULTS
     options = {key: before[key] if getattr(arguments, key) is None else getattr(arguments, key) for key in _DEFAULTS}
+    options["draws"] = shared.settled_draws(arguments.draws, options["device"], folder.record if folder else {})
     if folder:
-        for key in FIXED:
-            if options[key] != before[key]:
-                raise UserError(
-                    f"{folder.path}: was started with --{key} {before[key]}, which resuming cannot change; leave out --{key}"
-                )
+        for key in (key for key in FIXED if options[key] != before[key]):
+            raise UserError(
+                f"{folder.path}: was started with --{key} {before[key]}, which resuming cannot change; leave out --{key}"
+            )
         if arguments.out:
             raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
-    options |= initial.precision(arguments, options, folder)
-    return options
+    return options | initial.precision(arguments, options, folder) | cuda.choices(arguments, options, folder)
 
 
 def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Path | None:

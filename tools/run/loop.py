@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from ganspec.tools.run.album import Album
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.folder import RunFolder
 from ganspec.tools.run.log import RATE, columns_of
+from ganspec.tools.run.memory import keep_freed_memory
 from ganspec.tools.run.progress import Bar, End
 from ganspec.tools.run.ranks import Together
 
@@ -61,7 +62,8 @@ class Training:
     ) -> None:
         self.system, self.folder, self.trainer, self.feed, self.album = system, folder, trainer, feed, album
         self.options, self.data, self.ranks, self.watch = options, data, ranks or Together(), watch
-        self.to_numpy = backends.load(options["backend"]).to_numpy
+        backend = backends.load(options["backend"])
+        self.to_numbers = getattr(backend, "to_numbers", None) or _one_by_one(backend.to_numpy)
         # Where learning rates change, those in force are logged, too, and from then on to the end of the run.
         columns = columns_of(system, folder.log.columns() if record is not None else ())
         self.reports, self.rates, self.columns, self.added = (
@@ -74,6 +76,7 @@ class Training:
         self.epoch: dict[str, Any] = dict(record.epoch) if record else {"sum": 0.0, "count": 0, "last": None}
         self.pending: list[tuple[int, int, dict[str, Any]]] = []
         self.saved = trainer.iteration if record else -1
+        self.eager = False  # whether it was said why no iteration is captured
 
     def train(self, end: End) -> int:
         """Train up to the end, or until a value is not finite or a signal interrupts.
@@ -88,6 +91,7 @@ class Training:
         """
         if missing := self.album.missing:
             say(f"no pictures: {' and '.join(missing)} missing; install with: pip install 'ganspec[pictures]'")
+        keep_freed_memory()
         start = self.trainer.iteration
         bar = Bar(self.system, self.feed, start, end, self.options)
         try:
@@ -147,6 +151,9 @@ class Training:
         with self.ranks.step():
             recorded = self.trainer.iterate(self.feed)
         iteration = self.trainer.iteration
+        if (reason := getattr(self.trainer, "eager_reason", "")) and not self.eager:
+            say(f"each operation is launched by itself, no iteration as one graph: {reason}")
+            self.eager = True
         self.pending.append((iteration, epoch, recorded))
         bar.update()
         # What is due after this iteration? Numbers stay on a GPU until something needs them.
@@ -167,8 +174,8 @@ class Training:
     def _fetch(self, bar: Bar) -> None:
         """Bring the recorded numbers of the pending iterations to the log; stop where one is not finite."""
         rows = []
-        for iteration, epoch, recorded in self.pending:
-            values = {name: float(self.to_numpy(value)) for name, value in recorded.items()}
+        fetched = self.to_numbers([recorded for _, _, recorded in self.pending])
+        for (iteration, epoch, _), values in zip(self.pending, fetched, strict=True):
             bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
             if bad:
                 self.folder.log.append(rows)
@@ -255,6 +262,11 @@ class Training:
         return UserError(
             f"{message} start a smaller run, such as with --set run.batch={max(1, self.system.run.batch // 2)}"
         )
+
+
+def _one_by_one(to_numpy: Callable[[Any], Any]) -> Callable[[list[dict[str, Any]]], list[dict[str, float]]]:
+    """Returns: what fetches rows of numbers, for a backend that does not do it at once."""
+    return lambda rows: [{name: float(to_numpy(value)) for name, value in row.items()} for row in rows]
 
 
 @contextmanager

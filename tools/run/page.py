@@ -224,7 +224,7 @@ def _making(run: Contents) -> Markup:
     record = run.record
     settings = " ".join(f"--set {setting}" for setting in record["settings"]) or "none"
     rows = {"data": record.get("data_source") or record["data"], "settings": settings}
-    rows |= {key: record[key] for key in ("dtype", "precision", "draws", "seed", "processes") if key in record}
+    rows |= {key: record[key] for key in ("dtype", "precision", "cuda", "draws", "seed", "processes") if key in record}
     begun = record.get("init_from")
     if isinstance(begun, dict):
         rows["began with"] = ", ".join(

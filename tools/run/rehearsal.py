@@ -20,6 +20,7 @@ from ganspec.tools.agreement import random_feed
 from ganspec.tools.data import Dataset
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.forecast import duration
+from ganspec.tools.run.memory import keep_freed_memory
 from ganspec.tools.run.progress import End, batches_each, require_data
 
 _LISTED = 20  # names of classes
@@ -85,12 +86,13 @@ def measure(system: System, options: dict[str, Any], feed: Feed | None, state: T
     Raises:
         UserError: the framework or the device is not there.
     """
+    keep_freed_memory()  # as training does
     state = state or initial_state(system, options["seed"])
     if system.growth:
         state.iteration = max(
             state.iteration, -(-(system.growth.stages - 1) * system.growth.images // system.run.batch)
         )
-    numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision") if key in options}
+    numbers = {key: options[key] for key in ("dtype", "device", "draws", "precision", "cuda") if key in options}
     trainer = backends.make_trainer(options["backend"], system, options["seed"], state, **numbers)
     next_batch: Callable[[], dict[str, np.ndarray]] = feed or random_feed(system, options["seed"])
     to_numpy = backends.load(options["backend"]).to_numpy

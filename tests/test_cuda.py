@@ -1,0 +1,155 @@
+"""Rounding on CUDA, and what computing on a device must not change: the bits of captured, resumed and device-drawn runs."""
+
+import pytest
+
+from ganspec.spec import load_system
+from ganspec.spec.training.options import check_cuda, check_precision
+from ganspec.spec.training.record import _cuda
+from ganspec.tools import backends
+from ganspec.tools.cuda.checks import CHECKS
+from support.programs import here
+
+SYSTEM = "gan_mlp_mnist"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_check_finds_nothing_on_a_device(check, backend):
+    try:
+        backends.load(backend).ArrayContext("cuda", "float32")
+    except backends.load(backend).DeviceError as error:
+        pytest.skip(str(error))
+    assert [row for row in CHECKS[check](backend, "cuda") if not row["ok"]] == []
+
+
+def test_rounding_is_set_while_it_is_in_force_and_put_back():
+    torch = pytest.importorskip("torch")
+    from ganspec.impl_torch.precision import Math
+
+    def settings():
+        b = torch.backends
+        words = b.cuda.matmul.fp32_precision, b.cudnn.conv.fp32_precision
+        return (*words, b.cudnn.deterministic, b.cudnn.benchmark)
+
+    before = settings()
+    with Math(tf32=False, tune=False):
+        assert settings() == ("ieee", "ieee", True, False)
+        with Math(tf32=True, tune=True):
+            assert settings() == ("tf32", "tf32", False, True)
+        assert settings() == ("ieee", "ieee", True, False)
+    assert settings() == before
+    with pytest.raises(KeyError), Math(tf32=True, tune=False):
+        raise KeyError
+    assert settings() == before
+    assert torch.backends.cudnn.allow_tf32 is True, "PyTorch's older switch can be read as before"
+
+
+def test_older_pytorch_has_switches_in_place_of_words(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from ganspec.impl_torch import precision
+
+    class Backends:
+        class cuda:
+            class matmul:
+                allow_tf32 = False
+
+        class cudnn:
+            allow_tf32, deterministic, benchmark = True, False, True
+
+    monkeypatch.setattr(torch, "backends", Backends)
+    with precision.Math(tf32=False, tune=False):
+        assert (Backends.cuda.matmul.allow_tf32, Backends.cudnn.allow_tf32) == (False, False)
+        assert (Backends.cudnn.deterministic, Backends.cudnn.benchmark) == (True, False)
+    assert (Backends.cudnn.allow_tf32, Backends.cudnn.deterministic, Backends.cudnn.benchmark) == (True, False, True)
+
+
+class CuPy:
+    """As much of CuPy as rounding asks for."""
+
+    class _core:
+        class _routines_linalg:
+            COMPUTE_TYPE_DEFAULT, COMPUTE_TYPE_TF32 = 1, 7
+            kind = 7  # somebody's choice, or CUPY_TF32
+
+            @classmethod
+            def get_compute_type(cls, dtype):
+                return cls.kind
+
+            @classmethod
+            def set_compute_type(cls, dtype, kind):
+                assert dtype == "f"
+                cls.kind = kind
+
+    class cuda:
+        class Device:
+            compute_capability = "90"
+
+
+def test_cupy_multiplies_exactly_whatever_its_variable_says(monkeypatch):
+    pytest.importorskip("ganspec.impl_chainer.precision")
+    import chainer
+
+    from ganspec.impl_chainer.precision import Math
+
+    monkeypatch.setattr(chainer.backends.cuda, "cupy", CuPy)
+    core = CuPy._core._routines_linalg
+    with Math(tf32=False, tune=False):
+        assert core.kind == core.COMPUTE_TYPE_DEFAULT
+        assert (chainer.config.use_cudnn, chainer.config.cudnn_deterministic) == ("never", True)
+    assert core.kind == core.COMPUTE_TYPE_TF32
+    before = chainer.config.use_cudnn
+    with Math(tf32=True, tune=True):
+        assert core.kind == core.COMPUTE_TYPE_TF32
+        assert (chainer.config.use_cudnn, chainer.config.autotune) == ("auto", True)
+    assert chainer.config.use_cudnn == before
+
+
+@pytest.mark.parametrize(
+    ("check", "given", "message"),
+    [
+        (check_precision, ("tf32", "float64", "cuda"), "precision is 'tf32', which goes with dtype 'float32'"),
+        (check_precision, ("tf32", "float32", "cpu"), "precision is 'tf32', which CUDA devices have, not device 'cpu'"),
+        (
+            check_cuda,
+            (["fast"], "cuda"),
+            "an entry of cuda is 'fast', expected one of 'tune', 'channels_last', 'eager'",
+        ),
+        (check_cuda, ("tune", "cuda"), "cuda is 'tune', expected a list of some of 'tune', 'channels_last', 'eager'"),
+        (check_cuda, (["tune"], "cpu"), "cuda is ['tune'], which is for CUDA devices, not device 'cpu'"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_refused(check, given, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        check(*given)
+    assert message in str(error.value)
+
+
+def test_a_trainer_takes_its_choices(backend):
+    trainer = backends.load(backend).Trainer
+    with pytest.raises(ValueError, match="which is for CUDA devices"):
+        trainer(load_system(SYSTEM, reduced=True), 0, cuda=["eager"])
+    if backend == "chainer":
+        with pytest.raises(NotImplementedError, match="channels-first alone; use PyTorch"):
+            trainer(load_system(SYSTEM, reduced=True), 0, device="cuda", cuda=["channels_last"])
+
+
+def test_the_program_says_which_choice_needs_a_device(backend, capsys):
+    for words, message in {
+        ("--tf32",): "--precision tf32 is for a CUDA device, which rounds so; leave it out, or add --device cuda",
+        (
+            "--tune",
+            "--no-capture",
+        ): "--tune and --no-capture: a choice for a CUDA device; leave it out, or add --device cuda",
+        ("--tf32", "--dtype", "float64", "--device", "cuda"): "--precision tf32 goes with --dtype float32",
+    }.items():
+        assert here("train", SYSTEM, "--backend", backend, *words) == 2
+        assert message in capsys.readouterr().err
+    if backend == "chainer":
+        assert here("train", SYSTEM, "--backend", backend, "--device", "cuda", "--channels-last") == 2
+        assert "images channels-first alone; use --backend torch" in capsys.readouterr().err
+
+
+def test_a_record_has_choices():
+    assert _cuda(["tune", "eager"]) is None
+    for wrong in ("tune", ["tune"] * 9, [1], ["fast"], None):
+        assert _cuda(wrong) == "expected a list of some of tune, channels_last, eager"
