@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from ganspec.tools.quality.figures import NAME, read_figures
 
@@ -45,6 +45,7 @@ def main(out, metric, runs):
         axis.set(title=system, xlabel="iteration", ylabel=metric, yscale="log")
         for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             ticks(ScalarFormatter())
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.grid(alpha=0.3, which="both")
         axis.legend()
     picture.savefig(out, dpi=100, metadata={"Software": None})
