@@ -157,7 +157,16 @@ class Evaluation:
                 trained = node.value in planned.step.update or i in planned.trained_later
                 echo, look = i in planned.echoes, (lambda _, value: value) if layers is not None else None
                 with self.context.lowered():
-                    inside = self._network(node.value, inputs, node.training, [where], trained, echo=echo, look=look)
+                    inside = self._network(
+                        node.value,
+                        inputs,
+                        node.training,
+                        [where],
+                        trained,
+                        echo=echo,
+                        look=look,
+                        twice=i in planned.twice,
+                    )
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in stage.networks[node.value].layers}
                 outputs = outputs_of(stage.networks[node.value], inside)
@@ -184,7 +193,9 @@ class Evaluation:
             inputs = [torch.cat([values[j] for j in same]) for same in batches]
             trained = node.value in planned.step.update
             seen = look if layers is not None else None
-            inside = self._network(node.value, inputs, node.training, places, trained, look=seen)
+            inside = self._network(
+                node.value, inputs, node.training, places, trained, look=seen, twice=not planned.twice.isdisjoint(nodes)
+            )
             outputs = outputs_of(self._stage(at.iteration).networks[node.value], inside)
             parts = {name: torch.chunk(output, len(nodes)) for name, output in outputs.items()}
         for k, i in enumerate(nodes):
@@ -204,6 +215,7 @@ class Evaluation:
         *,
         echo: bool = False,
         look: Callable[[str, Array], Array] | None = None,
+        twice: bool = False,
     ) -> dict[str, Array]:
         """What each layer gives, for as many batches in one as there are places, whose dropout masks each has."""
         network, architecture = self.networks[name], self._stage(places[0].iteration).networks[name]
@@ -215,7 +227,14 @@ class Evaluation:
 
         parameters = network.parameters if trained else network.frozen_parameters
         statistics = _copies(network.statistics) if echo else network.statistics
-        mode = Mode(training, mask, self._fade(architecture, places[0]), self.context.floating, self.ranks)
+        mode = Mode(
+            training,
+            mask,
+            self._fade(architecture, places[0]),
+            self.context.floating,
+            self.ranks,
+            twice and self.context.precision != "bf16",
+        )
         return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look)
 
     def _fade(self, architecture: Architecture, at: Position) -> tuple[Any, Any]:
