@@ -7,6 +7,9 @@ numbers, which each iteration makes anew, are brought back to where the next one
 
 The first iterations of each kind are done as ever, so that libraries have chosen and loaded their kernels. They count as all
 others do.
+
+CuPy refuses to call cuBLAS while a stream is captured (cupy/cupy#6290, open; version 14.2 does), and every network multiplies
+matrices. As long as it does, the first capture ends with that reason, and iterations are done one operation after the other.
 """
 
 from __future__ import annotations
@@ -213,7 +216,9 @@ class Capture:
         try:
             done = graph.record(lambda: self._eagerly(kind, next_batch))
         except Exception as error:  # a framework raises what it likes; the iteration itself is not to blame
-            self.reason = f"the capture failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            refused = isinstance(error, NotImplementedError)
+            why = "it cannot be captured" if refused else f"the capture failed: {type(error).__name__}"
+            self.reason = f"{why}: {str(error).partition(chr(10))[0]}"
             self.trainer.iteration = iteration
             for (of, name), kept in self._static.items():
                 getattr(self.trainer, of)[name] = kept

@@ -199,7 +199,9 @@ class Capture:
         try:
             done = graph.record(lambda: self._eagerly(kind, next_batch))
         except Exception as error:  # a framework raises what it likes; the iteration itself is not to blame
-            self.reason = f"the capture failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            refused = isinstance(error, NotImplementedError)
+            why = "it cannot be captured" if refused else f"the capture failed: {type(error).__name__}"
+            self.reason = f"{why}: {str(error).partition(chr(10))[0]}"
             self.trainer.iteration = iteration
             for (of, name), kept in self._static.items():
                 getattr(self.trainer, of)[name] = kept

@@ -29,7 +29,8 @@ FLOORS = {
     ],
     "tools": [
         "errors", "processes", "backends", "data", "baselines", "sampling", "pictures", "quality", "exporting", "agreement",
-        "reporting", "fuzzing", "vectors", "conformance", "porting", "updaters", "run", "programs", "cuda", "__main__",
+        "reporting", "fuzzing", "vectors", "conformance", "porting", "updaters", "run", "benchmarks", "programs", "cuda",
+        "__main__",
     ],
 }  # fmt: skip
 

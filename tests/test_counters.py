@@ -22,7 +22,7 @@ KNOWN = [
 ]  # fmt: skip
 SMALL, LARGE = st.integers(0, 3), st.integers(0, 2**31)
 POSITIONS = st.one_of(st.builds(Position, SMALL, SMALL, SMALL, SMALL), st.builds(Position, LARGE, SMALL, LARGE, LARGE))
-ADDRESSES = st.tuples(st.integers(0, 2**63 - 1), st.sampled_from(["z", "eps", "mask/D/l1"]), POSITIONS)
+ADDRESSES = st.tuples(st.integers(0, 2**63 - 1), st.text(max_size=9), POSITIONS)
 SHAPES = st.tuples(st.integers(1, 9), st.lists(st.integers(1, 40), max_size=2)).map(lambda s: (s[0], *s[1]))
 RATES = st.one_of(st.sampled_from([0.0, 0.25, 0.3, 0.5, 0.999]), st.floats(0, 0.999))
 

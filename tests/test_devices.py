@@ -36,6 +36,12 @@ def test_a_device_is_read(device):
     check_device(device)
     assert device_number(device) == RIGHT[device]
     assert options.device(device) == device
+    usual = "host" if device == "cpu" else "device"
+    other, record = ("device" if usual == "host" else "host"), {"device": device}
+    assert options.settled_draws(None, device, {}) == usual
+    assert options.settled_draws(other, device, record | {"draws": usual}) == other
+    assert options.settled_draws(None, device, record | {"draws": other}) == other, "a resumed run goes on as before"
+    assert options.settled_draws(None, device, {"device": "cuda:9", "draws": other}) == usual, "but on another device"
 
 
 @pytest.mark.parametrize("device", WRONG, ids=repr)
@@ -75,6 +81,7 @@ def test_pytorch_counts_its_devices(monkeypatch):
 
 
 def test_cupy_counts_its_devices_and_computes_on_the_one_that_is_asked_for(monkeypatch):
+    backend = backends.load("chainer")  # which makes Chainer import on a current NumPy
     chainer = pytest.importorskip("chainer")
     used = []
 
@@ -92,7 +99,6 @@ def test_cupy_counts_its_devices_and_computes_on_the_one_that_is_asked_for(monke
                 def use(self):
                     used.append(self.number)
 
-    backend = backends.load("chainer")
     monkeypatch.setattr(chainer.backends.cuda, "available", True)
     monkeypatch.setattr(chainer.backends.cuda, "cupy", CuPy)
     with pytest.raises(backend.DeviceError, match="Chainer finds no cuda:2: there are 2 CUDA devices"):

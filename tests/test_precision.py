@@ -133,5 +133,5 @@ def test_a_run_in_bfloat16_says_so_keeps_it_and_resumes_bit_for_bit(torch, image
         assert message in capsys.readouterr().err
     record = json.loads((whole / "run.json").read_text())
     (whole / "run.json").write_text(json.dumps({**record, "precision": "fp4"}))
-    with pytest.raises(RunError, match="precision: expected one of bf16, full, found 'fp4'"):
+    with pytest.raises(RunError, match="precision: expected one of bf16, full, tf32, found 'fp4'"):
         read_record(whole)

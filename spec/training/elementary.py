@@ -19,22 +19,22 @@ from typing import Any
 Place = Callable[[Any, Any], Any]
 
 # (2 artanh(s) / s - 2) / s^2 as a polynomial of s^2 on [0, (3 - sqrt(8))^2], constant first; relative error of log: 5e-18.
-_LOG = (
+LOG = (
     0.666666666666667, 0.39999999999899505, 0.28571428625975487, 0.2222221113479508, 0.18182889125261723,
     0.15331721600556042, 0.14616449685043406,
 )  # fmt: skip
 # log(2) is the sum of both. The first has 40 bits, so that its product with an exponent is exact.
-_LN2, _LN2_REST = 0.6931471805592082, 7.371002565167799e-13
+LN2, LN2_REST = 0.6931471805592082, 7.371002565167799e-13
 # (sin(2 pi x) / x - 2 pi) / x^2 as a polynomial of x^2 on [0, 1/16], constant first; relative error of sine: 3e-17.
-_SINE = (
+SINE = (
     -41.34170224039976, 81.60524927607489, -76.7058597530039, 42.058693937537186, -15.094642113811632,
     3.819936760749782, -0.717822415835364, 0.10126285905316906,
 )  # fmt: skip
-_TWO_PI, _TWO_PI_REST = 6.283185307179586, 2.4492935982947064e-16  # 2 pi is the sum of both
+TWO_PI, TWO_PI_REST = 6.283185307179586, 2.4492935982947064e-16  # 2 pi is the sum of both
 
-_ROOT = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
-_FRACTION_BITS = 52
-_FRACTION = 2**_FRACTION_BITS - 1
+ROOT = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
+FRACTION_BITS = 52
+FRACTION = 2**FRACTION_BITS - 1
 _SHIFTER, _SHIFTER_BITS = 1.5 * 2.0**52, 0x4338000000000000  # a number whose last bit counts ones, and its bits
 
 
@@ -49,12 +49,12 @@ def log(x: Any, xp: Any) -> Any:
 
     Returns: log(x), within 2 units in the last place.
     """
-    k = x.view(xp.int64) - _ROOT
-    m = k & _FRACTION
-    m += _ROOT
+    k = x.view(xp.int64) - ROOT
+    m = k & FRACTION
+    m += ROOT
     m = m.view(xp.float64)
     # The exponent as a number: whole numbers are added to the last bits of the shifter.
-    k >>= _FRACTION_BITS
+    k >>= FRACTION_BITS
     k += _SHIFTER_BITS
     k = k.view(xp.float64)
     k -= _SHIFTER
@@ -62,12 +62,12 @@ def log(x: Any, xp: Any) -> Any:
     s = m - 1.0
     m += 1.0
     s /= m
-    tail = _polynomial(_LOG, s * s)
+    tail = _polynomial(LOG, s * s)
     tail *= s
-    tail += k * _LN2_REST
+    tail += k * LN2_REST
     s += s
     s += tail
-    k *= _LN2
+    k *= LN2
     k += s
     return k
 
@@ -80,10 +80,10 @@ def sine(x: Any) -> Any:
 
     Returns: the sines, within 3 units in the last place.
     """
-    tail = _polynomial(_SINE, x * x)
-    tail += _TWO_PI_REST
+    tail = _polynomial(SINE, x * x)
+    tail += TWO_PI_REST
     tail *= x
-    y = x * _TWO_PI
+    y = x * TWO_PI
     y += tail
     return y
 

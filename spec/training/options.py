@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "cuda:N")  # "cuda" is the device that the framework takes by itself
-DRAWS = ("host", "device")
+DRAWS = ("host", "device")  # where random numbers are computed; they are the same
 # Of products of matrices and of convolutions: that of the dtype, bfloat16, or on CUDA TensorFloat-32, of 10 bits.
 PRECISIONS = ("full", "bf16", "tf32")
 CUDA_CHOICES = (
@@ -27,6 +27,11 @@ def check_choice(name: str, value: object, valid: tuple[str, ...]) -> None:
 def is_device(value: object) -> bool:
     """Returns: whether a value is "cpu", "cuda", or "cuda:0", "cuda:1" and so on."""
     return isinstance(value, str) and re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]{0,2}))?", value, re.ASCII) is not None
+
+
+def default_draws(device: str) -> str:
+    """Returns: where random numbers are computed unless somebody says it: on a CUDA device, so that nothing is copied there."""
+    return "host" if device == "cpu" else "device"
 
 
 def check_device(value: object) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 ROUNDS = 10
 # Multipliers, and what is added to each half of the key after a round: the paper's, from the golden ratio and sqrt(3) - 1.
-_MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-_KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _WORD = 2**64 - 1
 _HALF = 2**32 - 1
 
@@ -32,10 +32,10 @@ def block(key: int, counter: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, 
     x0, x1, x2, x3 = counter
     keys = [key & _WORD, key >> 64]
     for _ in range(ROUNDS):
-        (high0, low0), (high1, low1) = _product(x0, _MULTIPLIERS[0]), _product(x2, _MULTIPLIERS[1])
+        (high0, low0), (high1, low1) = _product(x0, MULTIPLIERS[0]), _product(x2, MULTIPLIERS[1])
         x0, x2 = high1 ^ x1 ^ signed(keys[0]), high0 ^ x3 ^ signed(keys[1])
         x1, x3 = low1, low0
-        keys = [(k + step) & _WORD for k, step in zip(keys, _KEY_STEPS, strict=True)]
+        keys = [(k + step) & _WORD for k, step in zip(keys, KEY_STEPS, strict=True)]
     return x0, x1, x2, x3
 
 

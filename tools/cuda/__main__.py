@@ -96,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
         "tools/gpu",
         description="Run everything that needs a CUDA device, and leave gpu.json and gpu.md. Exit code: 0 where all is as it "
         "must be, 1 where a part is not, 2 where there is no CUDA device.",
+        epilog="tools/gpu takes two more things: --site DIR, a folder of packages that this Python lacks, such as Chainer; and "
+        "the variable GANSPEC_PYTHON, which names another Python.",
         allow_abbrev=False,
     )
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the two files go; default: here")

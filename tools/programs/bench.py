@@ -1,260 +1,271 @@
-"""Time training against a plain hand-written loop of the same system in the same framework.
+"""Measure what training costs: against plain hand-written loops, against the machine's limit, and part by part.
 
-Both train in one process, turn by turn: a round times some iterations of ours, then as many of theirs, so that
-whatever else the machine does falls on both. Each iteration includes its batch and fetching the numbers that are
-recorded. The loops stand in `tools.baselines`; every system and backend is timed in a process of its own.
+Without another mode, ours and a plain loop of the same system in the same framework train in one process, turn by turn: a round
+times some iterations of ours, then as many of the loop, so that whatever else the machine does falls on both. Each iteration
+includes its batch and fetching the numbers that are recorded. The loops stand in `tools.baselines`, everything else in
+`tools.benchmarks`; every system and backend is measured in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
-import os
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
-from multiprocessing import get_context
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from ganspec.spec import System, load_system
-from ganspec.spec.text.errors import did_you_mean, expected_one_of
-from ganspec.spec.training.checkpoint import write_atomically
-from ganspec.spec.training.options import DRAWS, device_number
-from ganspec.tools import data
-from ganspec.tools.backends import NAMES, load, make_trainer
+from ganspec.spec import load_system, system_names
+from ganspec.spec.training.options import DRAWS
+from ganspec.tools.backends import NAMES
 from ganspec.tools.baselines import MODULES
-from ganspec.tools.errors import UserError, cannot_write
+from ganspec.tools.benchmarks import data_path, memory, plot, results, roofline, sides, start_up, sweep, tables, timing
+from ganspec.tools.benchmarks.comparing import compare, verdict_line
+from ganspec.tools.benchmarks.fresh import in_fresh_process
+from ganspec.tools.benchmarks.machine import one_line
+from ganspec.tools.benchmarks.request import Request
+from ganspec.tools.errors import AGREED, DISAGREED, UserError
 from ganspec.tools.programs import options as shared
-from ganspec.tools.run.feed import Feed
-from ganspec.tools.run.reading import load_for
 
-SEED = 0
-WARM_UP = 2  # iterations; the second one is timed
-ROUND_SECONDS = 1.0  # how long one side of a round takes about, where --iterations is not given
-# NumPy's and PyTorch's libraries read these once, when they are loaded.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
-Iterate = Callable[[], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What was timed.
-
-    Args:
-        system: name of the system.
-        backend: "torch" or "chainer".
-        device: "cpu", "cuda" or "cuda:N".
-        threads: number of threads that was asked for, 0 for the libraries' choice.
-        iterations: number of iterations of each side in a round.
-        ours: seconds per iteration of ganspec, for each round.
-        theirs: seconds per iteration of the hand-written loop, for each round.
-    """
-
-    system: str
-    backend: str
-    device: str
-    threads: int
-    iterations: int
-    ours: tuple[float, ...]
-    theirs: tuple[float, ...]
-
-    def ratios(self) -> list[float]:
-        """Returns: theirs / ours for each round; above 1 where ours is faster."""
-        return [theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)]
-
-    def ratio(self) -> tuple[float, float, float]:
-        """Returns: the ratios' lower quartile, median and upper quartile."""
-        low, middle, high = np.percentile(self.ratios(), [25, 50, 75])
-        return float(low), float(middle), float(high)
+ROUNDS = {"speed": 10, "roofline": 5, "data": 2, "start-up": 3, "sweep": 3}  # without --rounds
+# The options that not every mode takes, and the modes that take them.
+TAKEN_BY = {
+    "alone": ("speed",), "memory": ("speed",), "against": ("speed",), "tolerance": ("speed",), "plot": ("sweep",),
+    "iterations": ("speed", "roofline", "sweep"), "seconds": ("speed", "roofline", "sweep"),
+    "threads": ("speed", "roofline", "sweep", "start-up"), "reduced": ("speed", "roofline", "sweep"),
+    "backend": ("speed", "roofline", "sweep", "start-up"), "device": ("speed", "roofline", "sweep", "start-up"),
+    "no_sharing": ("speed", "roofline", "sweep"),
+    "draws": ("speed", "roofline", "sweep", "start-up"),
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ganspec bench`."""
-    small = [name for name in MODULES if load_system(name).data.embedded]
     parser.add_argument(
-        "systems", metavar="SYSTEM", nargs="*", default=small,
-        help=f"one of {', '.join(MODULES)}; without any: {' and '.join(small)}",
+        "systems", metavar="SYSTEM", nargs="*",
+        help="systems to measure, or 'all'; there are plain loops of every system that ships with ganspec; without any: one for "
+        "each family of loops whose data ship with ganspec",
     )  # fmt: skip
-    shared.add_backend(parser, "both", both=True)
-    shared.add_device(parser)
-    parser.add_argument(
-        "--draws", choices=DRAWS, default="host",
-        help="where ours takes random numbers from, as in train (default: host)",
+    modes = parser.add_argument_group(
+        "what is measured, in place of the time against a plain loop"
+    ).add_mutually_exclusive_group()
+    modes.add_argument(
+        "--roofline", action="store_true",
+        help="the floating-point operations of an iteration, layer by layer, and which share of the machine's rate is reached",
     )  # fmt: skip
+    modes.add_argument(
+        "--data", nargs="?", type=Path, const=True, metavar="PATH",
+        help="images per second from files into batches: from PATH, or from the packaged digits in each format",
+    )  # fmt: skip
+    modes.add_argument(
+        "--start-up",
+        action="store_true",
+        help="seconds up to the first iteration, by part, and of programs that train nothing",
+    )
+    modes.add_argument(
+        "--sweep", metavar="KEY=VALUES", action="append",
+        help="the cost of an iteration against a number, such as batch=16,32,64 or networks.G.n+networks.D.n=16,32; can be given "
+        "several times",
+    )  # fmt: skip
+    shared.add_backend(parser, both=True)
+    shared.add_device(parser, None)
     parser.add_argument(
-        "--rounds", metavar="N", type=shared.positive, default=10, help="number of timed pairs (default: 10)"
+        "--draws", choices=DRAWS, help="where ours takes random numbers from, as in train (default: host)"
+    )
+    parser.add_argument("--batch", metavar="N", type=shared.positive, help="images of a batch; default: the system's")
+    parser.add_argument(
+        "--reduced", action="store_true", help="the small sizes with which backends are compared quickly"
     )
     parser.add_argument(
-        "--iterations", metavar="N", type=shared.positive,
-        help=f"iterations of each side in a round (default: about {ROUND_SECONDS:g} s of them)",
+        "--set", metavar="KEY=VALUE", action="append", default=[],
+        help="change a key of the systems; beside a plain loop, which reads the numbers of its system alone, a number",
     )  # fmt: skip
     parser.add_argument(
         "--threads", metavar="N", type=shared.positive, help="threads on the CPU (default: the libraries' choice)"
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the times of every round to a file, too")
+    parser.add_argument(
+        "--rounds", metavar="N", type=shared.positive,
+        help=f"number of timed rounds (default: {', '.join(f'{n} for {mode}' for mode, n in ROUNDS.items())})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--iterations", metavar="N", type=shared.positive,
+        help=f"iterations of each side in a round (default: about {timing.ROUND_SECONDS:g} s of them)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seconds", metavar="S", type=shared.number,
+        help=f"begin no round after so many seconds of timing a system in a backend, once there are {timing.LEAST_ROUNDS}",
+    )  # fmt: skip
+    shared.add_sharing(parser)
+    parser.add_argument("--alone", action="store_true", help="time ours without a plain loop, any system")
+    parser.add_argument(
+        "--memory", action="store_true", help="the most memory of each side, too, each in a process of its own"
+    )
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw what --sweep measures, as a PNG file")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure to a file, too")
+    parser.add_argument("--markdown", action="store_true", help="print tables as Markdown")
+    parser.add_argument(
+        "--against", metavar="FILE", type=Path,
+        help="compare with an earlier --json: exit code 1 where ours became slower against the plain loop than chance allows",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tolerance", metavar="PART", type=shared.number,
+        help="part of the speed that may be lost, such as 0.1; default: derived from how far the rounds are apart",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns: 0, whichever is faster."""
-    for name in arguments.systems:
-        baseline_name(name)
-    backends = NAMES if arguments.backend == "both" else (arguments.backend,)
-    measured = []
-    print(_row(["system", "backend", "ours", "theirs", "theirs/ours", "quartiles"]), flush=True)
-    for name in arguments.systems:
-        for backend in backends:
-            measured.append(_in_new_process(name, backend, arguments))
-            print(table_row(measured[-1]), flush=True)
-    print("median ms per iteration; theirs is the hand-written loop; above 1, ours is faster")
+    """Returns: 0, or 1 where --against finds that training became slower."""
+    mode = _mode(arguments)
+    _check_options(arguments, mode)
+    if mode == "speed":
+        return _speed(arguments)
+    effort = _effort(arguments, mode)
+    content: dict[str, Any]
+    match mode:
+        case "roofline":
+            content = {"rooflines": _rooflines(arguments, effort)}
+        case "data":
+            path = None if arguments.data is True else arguments.data
+            system = _one(arguments.systems, mode, None)
+            found = data_path.run(path, system, _settings(arguments), tries=effort.rounds, markdown=arguments.markdown)
+            content = {"readings": data_path.as_data(found)}
+        case "start-up":
+            requests = _requests(arguments, [str(_one(arguments.systems, mode, start_up.DEFAULT))])
+            started = start_up.run(requests, tries=effort.rounds, markdown=arguments.markdown)
+            content = {"starts": [{**vars(each), "seconds": list(each.seconds)} for each in started]}
+        case _:
+            content = {"points": _sweep(arguments, effort)}
     if arguments.json is not None:
-        _write_json(arguments.json, measured)
-    return 0
+        results.write(arguments.json, mode, content)
+    return AGREED
 
 
-def baseline_name(system: str) -> str:
-    """Returns: the first part of the names of a system's modules in `tools.baselines`.
-
-    Raises:
-        UserError: there is no hand-written loop of it.
-    """
-    if system not in MODULES:
-        hint = did_you_mean(system, MODULES)
-        message = f"no hand-written loop of '{system}' to compare with: {expected_one_of(MODULES)}"
-        raise UserError(f"{message}; {hint}" if hint else message)
-    return MODULES[system]
+def _mode(arguments: argparse.Namespace) -> str:
+    chosen = {
+        "roofline": arguments.roofline,
+        "data": arguments.data,
+        "start-up": arguments.start_up,
+        "sweep": arguments.sweep,
+    }
+    return next((mode for mode, given in chosen.items() if given), "speed")
 
 
-def measure(
-    name: str,
-    backend: str,
-    *,
-    device: str = "cpu",
-    draws: str = "host",
-    rounds: int = 10,
-    iterations: int | None = None,
-    threads: int | None = None,
-) -> Measurement:
-    """Time ours and theirs in this process.
-
-    Args:
-        name: name of a system that has a hand-written loop.
-        backend: "torch" or "chainer".
-        device: "cpu", "cuda" or "cuda:N".
-        draws: where ours takes random numbers from, "host" or "device"; theirs come from the framework.
-        rounds: number of pairs to time.
-        iterations: number of iterations of each side in a round; as many as ours does in about a second if None.
-        threads: number of threads of PyTorch; NumPy's is fixed when it is loaded, so that the caller must set it.
-
-    Returns: the times of all rounds.
-
-    Raises:
-        UserError: there is no such loop, or the framework or device is not there.
-    """
-    baseline, system = baseline_name(name), load_system(name)
-    load(backend)
-    _use_threads(backend, threads)
-    dataset = _dataset(system)
-    ours = _ours(system, backend, device, draws, dataset)
-    make = importlib.import_module(f"ganspec.tools.baselines.{baseline}_{backend}").make
-    theirs = make(system, dataset.images, dataset.labels, device)
-    synchronise = _synchronise(backend, device)
-    for side in (ours, theirs):
-        warm = _seconds(side, WARM_UP - 1, synchronise), _seconds(side, 1, synchronise)
-        if side is ours and iterations is None:
-            iterations = max(1, round(ROUND_SECONDS / warm[1]))
-    assert iterations is not None
-    pairs = [tuple(_seconds(side, iterations, synchronise) for side in (ours, theirs)) for _ in range(rounds)]
-    ours_seconds, theirs_seconds = zip(*pairs, strict=True)
-    return Measurement(name, backend, device, threads or 0, iterations, ours_seconds, theirs_seconds)
+def _check_options(arguments: argparse.Namespace, mode: str) -> None:
+    """Refuse options that this mode would ignore."""
+    for name, modes in TAKEN_BY.items():
+        if getattr(arguments, name) and mode not in modes:
+            usual = {"speed": "times against a plain loop"}
+            valid = " or ".join(usual.get(each, f"--{each}") for each in modes)
+            where = "times against a plain loop" if mode == "speed" else f"--{mode}"
+            raise UserError(f"--{name.replace('_', '-')} does not go with {where}: it belongs to {valid}; leave it out")
+    if arguments.tolerance and not arguments.against:
+        raise UserError("--tolerance is how far --against FILE may be missed; give that, too, or leave it out")
+    if arguments.tolerance and arguments.tolerance >= 1:
+        raise UserError(f"--tolerance {arguments.tolerance:g}: expected a part of the speed, below 1, such as 0.1")
+    if arguments.plot:
+        plot.require()
 
 
-def table_row(measured: Measurement) -> str:
-    """Returns: a measurement as a line of the table."""
-    low, middle, high = measured.ratio()
-    ours, theirs = (f"{1000 * statistics.median(side):.2f}" for side in (measured.ours, measured.theirs))
-    return _row([measured.system, measured.backend, ours, theirs, f"{middle:.2f}x", f"{low:.2f}..{high:.2f}"])
+def _effort(arguments: argparse.Namespace, mode: str) -> timing.Effort:
+    return timing.Effort(arguments.rounds or ROUNDS[mode], arguments.iterations or 0, arguments.seconds or 0.0)
 
 
-def _row(cells: list[str]) -> str:
-    system, backend, ours, theirs, ratio, spread = cells
-    return f"{system:<18} {backend:<8} {ours:>10} {theirs:>10} {ratio:>12}  {spread}"
+def _settings(arguments: argparse.Namespace) -> list[str]:
+    return [*arguments.set, *([f"run.batch={arguments.batch}"] if arguments.batch else [])]
 
 
-def _ours(system: System, backend: str, device: str, draws: str, dataset: data.Dataset) -> Iterate:
-    trainer = make_trainer(backend, system, SEED, device=device, draws=draws)
-    to_numpy, feed = load(backend).to_numpy, Feed(system, dataset, SEED, "float32")
-    return lambda: {key: float(to_numpy(value)) for key, value in trainer.iterate(feed).items()}
+def _requests(arguments: argparse.Namespace, systems: list[str]) -> list[Request]:
+    backends = NAMES if arguments.backend in (None, "both") else (arguments.backend,)
+    request = Request(
+        "", "", arguments.device or "cpu", arguments.draws or "host", tuple(_settings(arguments)), arguments.reduced,
+        arguments.threads or 0, not arguments.no_sharing,
+    )  # fmt: skip
+    return [replace(request, system=name, backend=backend) for name in systems for backend in backends]
 
 
-def _dataset(system: System) -> data.Dataset:
-    """Returns: the packaged images where the system has some, else random ones."""
-    if system.data.embedded:
-        return load_for(system, None)
-    shape = (16 * system.run.batch, *system.data.shape)
-    images = np.random.default_rng(SEED).integers(0, 256, shape, dtype=np.uint8)
-    return data.Dataset(images, None, "random images", "")
+def _one(systems: list[str], mode: str, default: str | None) -> str | None:
+    if len(systems) > 1:
+        raise UserError(f"--{mode} measures one system at a time; leave out {', '.join(systems[1:])}")
+    return systems[0] if systems else default
 
 
-def _seconds(side: Iterate, iterations: int, synchronise: Callable[[], None]) -> float:
-    """Returns: seconds per iteration."""
-    synchronise()
-    start = time.perf_counter()
-    for _ in range(iterations):
-        side()
-    synchronise()
-    return (time.perf_counter() - start) / iterations
+def _speed(arguments: argparse.Namespace) -> int:
+    systems = arguments.systems or sides.one_of_each_family()
+    if arguments.systems == ["all"]:
+        systems = system_names() if arguments.alone else list(MODULES)
+    if not arguments.alone:
+        for name in systems:
+            sides.loop_name(name)
+        for setting in arguments.set:
+            if not _is_number(setting.partition("=")[2]):
+                message = f"--set {setting}: a plain loop reads only the numbers of its system"
+                raise UserError(f"{message}; set a number, or time ours with --alone")
+    before = results.read_speed(arguments.against) if arguments.against else []
+    requests = _requests(arguments, systems)
+    for request in requests:
+        request.load()
+    effort = _effort(arguments, "speed")
+    table = tables.speed_table(alone=arguments.alone, memory=arguments.memory, markdown=arguments.markdown)
+    measured = []
+    for request in requests:
+        what = f"{request.system}, {request.backend}"
+        one = in_fresh_process(_measure, request, effort, arguments.alone, threads=request.threads, what=what)
+        if arguments.memory:
+            one = replace(one, memory=memory.peaks(request, alone=arguments.alone))
+        measured.append(one)
+        table.row(tables.speed_cells(one))
+    legend = "" if arguments.alone else "; theirs is the plain loop, above 1 ours is faster"
+    print(f"\nmedian ms per iteration{legend}")
+    for line in dict.fromkeys(one_line(dict(one.machine)) for one in measured):
+        print(line)
+    if arguments.json is not None:
+        results.write(arguments.json, "speed", results.speed_as_data(measured))
+    return _against(arguments, measured, before) if arguments.against else AGREED
 
 
-def _synchronise(backend: str, device: str) -> Callable[[], None]:
-    if device == "cpu":
-        return lambda: None
-    if backend == "torch":
-        return partial(importlib.import_module("torch").cuda.synchronize, device)
-    return importlib.import_module("cupy").cuda.Device(device_number(device)).synchronize
+def _measure(request: Request, effort: timing.Effort, alone: bool) -> timing.Measurement:
+    return timing.measure(request, effort, alone=alone)
 
 
-def _use_threads(backend: str, threads: int | None) -> None:
-    if backend == "torch" and threads:
-        importlib.import_module("torch").set_num_threads(threads)
+def _against(arguments: argparse.Namespace, now: list[timing.Measurement], before: list[timing.Measurement]) -> int:
+    """Print what became of each measurement. Returns: 1 where one became slower, else 0."""
+    verdicts = compare(now, before, arguments.tolerance)
+    if all(verdict.change is None for verdict in verdicts):
+        reasons = "\n".join(map(verdict_line, verdicts))
+        raise UserError(f"{arguments.against}: nothing in it can be compared with what was measured now\n{reasons}")
+    print(f"\nagainst {arguments.against}")
+    print("\n".join(map(verdict_line, verdicts)))
+    return DISAGREED if any(verdict.slower for verdict in verdicts) else AGREED
 
 
-def _in_new_process(name: str, backend: str, given: argparse.Namespace) -> Measurement:
-    options = {key: getattr(given, key) for key in ("device", "draws", "rounds", "iterations", "threads")}
-    with _thread_variables(given.threads), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(measure, name, backend, **options).result()
-        except BrokenProcessPool:
-            raise UserError(f"{name}, {backend}: its process died; is there memory for two copies of it?") from None
-
-
-@contextmanager
-def _thread_variables(threads: int | None) -> Iterator[None]:
-    """Set the variables for processes started inside."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    if threads:
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+def _is_number(text: str) -> bool:
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
-def _write_json(path: Path, measured: list[Measurement]) -> None:
-    described = [{**asdict(m), "ratio": dict(zip(("low", "median", "high"), m.ratio(), strict=True))} for m in measured]
-    try:
-        write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
-    except OSError as error:
-        raise cannot_write(path, error, option="--json FILE") from None
+def _known(systems: list[str]) -> list[str]:
+    """Returns: the systems named, all of them for "all"; each was read once."""
+    names = system_names() if systems == ["all"] else systems
+    for name in names:
+        load_system(name)
+    return list(names)
+
+
+def _rooflines(arguments: argparse.Namespace, effort: timing.Effort) -> list[dict[str, Any]]:
+    found = []
+    for request in _requests(arguments, _known(arguments.systems or sides.one_of_each_family())):
+        what = f"{request.system}, {request.backend}"
+        found.append(in_fresh_process(roofline.measure, request, effort, threads=request.threads, what=what))
+        roofline.report(found[-1], markdown=arguments.markdown)
+    return [each.as_data() for each in found]
+
+
+def _sweep(arguments: argparse.Namespace, effort: timing.Effort) -> list[dict[str, Any]]:
+    if not arguments.systems:
+        raise UserError("--sweep: which system? 'ganspec systems' lists them")
+    settings = [sweep.setting_of(text) for text in arguments.sweep]
+    points = sweep.run(_requests(arguments, _known(arguments.systems)), settings, effort, markdown=arguments.markdown)
+    if arguments.plot:
+        sweep.write_plot(arguments.plot, points)
+    return [point.as_data() for point in points]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ganspec.spec import System
-from ganspec.spec.training.options import DEVICES, MAX_SEED, is_device
+from ganspec.spec.training.options import DEVICES, DRAWS, MAX_SEED, default_draws, is_device
 from ganspec.spec.training.protocol import REFERENCE, training_backends
 from ganspec.tools import backends
 
@@ -95,6 +97,27 @@ def add_seed(parser: argparse.ArgumentParser, default: int | None = 0) -> None:
     parser.add_argument(
         "--seed", type=seed, metavar="S", default=default, help="seed of all random numbers (default: 0)"
     )
+
+
+def add_draws(parser: argparse.ArgumentParser) -> None:
+    """Add --draws; `settled_draws` says what holds without it."""
+    parser.add_argument(
+        "--draws", choices=DRAWS,
+        help="where random numbers are computed; they are the same; default: host with --device cpu, device with cuda",
+    )  # fmt: skip
+
+
+def settled_draws(asked: str | None, device: str, record: Mapping[str, Any]) -> str:
+    """Settle where a run draws.
+
+    Args:
+        asked: what this command says; None if nothing.
+        device: device of the run.
+        record: record of the run that is resumed, which goes on as before on the same device; else nothing.
+
+    Returns: "host" or "device".
+    """
+    return asked or (record["draws"] if record.get("device") == device else default_draws(device))
 
 
 def add_cache(parser: argparse.ArgumentParser) -> None:

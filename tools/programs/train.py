@@ -23,7 +23,7 @@ from ganspec.spec.layers import format_shape
 from ganspec.spec.plan.plan import describe_plan
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.changes import changes
-from ganspec.spec.training.options import DRAWS, DTYPES
+from ganspec.spec.training.options import DTYPES
 from ganspec.tools import backends
 from ganspec.tools.data import Dataset, NotCached, download
 from ganspec.tools.data.catalogue import CATALOGUE
@@ -50,7 +50,7 @@ from ganspec.tools.run.soundness import check_sound
 from ganspec.tools.run.transfer import Transfer
 from ganspec.tools.sampling.latents import draw_of
 
-_DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": "host", "seed": 0}
+_DEFAULTS = {"backend": "torch", "device": "cpu", "dtype": "float32", "draws": None, "seed": 0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of the run, what is shown of it, and numbers of the optimisers, such as optimizers.learning_rate",
     )
     initial.add_arguments(parser)
-    parser.add_argument("--draws", choices=DRAWS, help="where random numbers come from; default: host")
+    shared.add_draws(parser)
     shared.add_sharing(parser)
     parser.add_argument(
         "--tensorboard", action=argparse.BooleanOptionalAction,
@@ -183,16 +183,15 @@ def _options(arguments: argparse.Namespace, folder: RunFolder | None) -> dict[st
     """Returns: the options, from the command line, else from the run that is resumed, else the defaults."""
     before = {key: folder.record[key] for key in _DEFAULTS} if folder else _DEFAULTS
     options = {key: before[key] if getattr(arguments, key) is None else getattr(arguments, key) for key in _DEFAULTS}
+    options["draws"] = shared.settled_draws(arguments.draws, options["device"], folder.record if folder else {})
     if folder:
-        for key in FIXED:
-            if options[key] != before[key]:
-                raise UserError(
-                    f"{folder.path}: was started with --{key} {before[key]}, which resuming cannot change; leave out --{key}"
-                )
+        for key in (key for key in FIXED if options[key] != before[key]):
+            raise UserError(
+                f"{folder.path}: was started with --{key} {before[key]}, which resuming cannot change; leave out --{key}"
+            )
         if arguments.out:
             raise UserError("--out and --resume exclude each other: a run goes on in its own folder; leave out --out")
-    options |= initial.precision(arguments, options, folder) | cuda.choices(arguments, options, folder)
-    return options
+    return options | initial.precision(arguments, options, folder) | cuda.choices(arguments, options, folder)
 
 
 def _data(arguments: argparse.Namespace, system: System, folder: RunFolder | None) -> Path | None:

@@ -100,7 +100,7 @@ class DigitClassifier:
             return self._evaluate_by_reference(images)
         module, (context, parameters) = self._module, self._placed
         with self._without_graph():
-            mode = self._mode(False, _no_mask, 0.0, context.floating)
+            mode = self._mode(False, _no_mask, (1.0, 0.0), context.floating)
             given = module.evaluate(architecture(), parameters, {}, [context.array(images)], mode)
         return {name: module.to_numpy(value) for name, value in given.items()}
 

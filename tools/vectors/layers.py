@@ -103,7 +103,8 @@ def compute(backend: str, case: Case, given: Mapping[str, np.ndarray]) -> Arrays
     def mask(layer: Layer, shape: tuple[int, ...], like: Any) -> Any:
         return context.array(given["mask"] / (1.0 - layer.settings["rate"]))
 
-    mode = modules.Mode(case.facts["training"], mask, case.facts["fade"], context.floating)
+    fade = case.facts["fade"]
+    mode = modules.Mode(case.facts["training"], mask, (1.0 - fade, fade), context.floating)
     output = modules.LAYERS[layer.kind](layer, list(inputs.values()), parameters, statistics, mode)
     found = {"output": to_numpy(output)}
     found |= {f"statistics/{name}": to_numpy(a) for name, a in statistics.items()}
