@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import chainer.functions as F
+import numpy as np
 
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.mode import Mode, Own
@@ -70,6 +71,10 @@ def upsample(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mod
     """Repeat each pixel factor x factor times."""
     # By broadcasting: F.unpooling_2d gives 2n - 1 pixels unless told otherwise, and is slow on the CPU.
     (n, c, h, w), factor = x[0].shape, layer.settings["factor"]
+    if x[0].xp is np:  # pixels as they come from a convolution, with their channels next to one another in memory
+        pixels = F.reshape(F.transpose(x[0], (0, 2, 3, 1)), (n, h, 1, w, 1, c))
+        pixels = F.reshape(F.broadcast_to(pixels, (n, h, factor, w, factor, c)), (n, h * factor, w * factor, c))
+        return F.transpose(pixels, (0, 3, 1, 2))
     pixels = F.broadcast_to(F.reshape(x[0], (n, c, h, 1, w, 1)), (n, c, h, factor, w, factor))
     return F.reshape(pixels, (n, c, h * factor, w * factor))
 

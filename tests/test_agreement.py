@@ -25,7 +25,9 @@ def test_all_witnesses_agree_in_float64(name, device):
     assert len({row.pair for row in comparison.rows}) == 3
 
 
-@pytest.mark.parametrize("name", system_names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if "/" in n else []) for n in system_names()]
+)  # of a variant the quick tests show it in float64
 def test_backends_agree_in_float32_as_far_as_float32_can(name, device):
     assert_witnesses_agree(quick_system(name), dtype="float32", device=device, iterations=1)
 

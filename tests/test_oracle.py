@@ -7,6 +7,7 @@ import pytest
 from ganspec.spec import load_system, system_names
 from ganspec.spec.layers import KINDS
 from ganspec.spec.plan.builder import FUNCTIONS
+from ganspec.tools import backends
 from support import layer_systems
 from support.layer_systems import CODES, ELSEWHERE, MIDDLES, write_conditional_system
 from support.tiny_systems import GENERATOR, NORMAL, critic, write_system
@@ -34,6 +35,7 @@ def iterations(name):
 CASES = [(name, iteration) for name in system_names() for iteration in iterations(name)]
 
 
+@pytest.mark.parametrize("backend", backends.NAMES)  # the one that changes fastest
 @pytest.mark.parametrize(("name", "iteration"), CASES)
 def test_losses_reports_states_statistics_and_directional_derivatives_match_the_oracle(name, iteration, backend):
     assert_backend_matches(backend, load_system(name, reduced=True), witnessed(name, iteration))

@@ -38,7 +38,9 @@ def smaller(name):
 
 
 @pytest.mark.skipif(not FRAMEWORKS, reason="needs torch or chainer")
-@pytest.mark.parametrize("name", system_names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if "/" in n else []) for n in system_names()]
+)  # `test_all_witnesses_agree_in_float64` has the variants
 def test_iterations_in_lockstep_with_the_backends(name):
     assert_lockstep(smaller(name), FRAMEWORKS, SEED, 2 if name.startswith(SLOW) else 3)
 

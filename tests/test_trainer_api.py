@@ -265,6 +265,7 @@ def test_a_module_or_chain_is_made_with_settings(backend):
         house.Network.from_system("wgan_gp_mlp_mnist", "H")
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("trained_by", ["torch", "chainer"])
 def test_a_module_or_chain_is_made_from_a_run_of_either_backend(trained_by, backend, images, tmp_path):
     out = tmp_path / "run"

@@ -10,8 +10,9 @@ for each evaluation, and gradients, those of gradient penalties too, are taken b
 
 with P pixels, C channels in and c channels out; as much again for the gradient with respect to the input, where one is wanted,
 and for that with respect to the weights; and likewise for gradients of gradients. Zeros of a padding count, as in PyTorch's own
-counter, `torch.utils.flop_counter`, with which tests/test_flops.py compares. All else is not counted: what acts number by number,
-normalisations, optimisers, products of a matrix and a vector (spectral norm). It costs memory traffic rather than arithmetic.
+counter, `torch.utils.flop_counter`, with which tests/benchmarks/test_flops.py compares. All else is not counted: what acts
+number by number, normalisations, optimisers, products of a matrix and a vector (spectral norm). It costs memory traffic rather
+than arithmetic.
 """
 
 from __future__ import annotations
