@@ -25,6 +25,7 @@ SYSTEMS = {
     "wgan_cifar10": ("torch",),
 }
 SETTINGS = {"progressive_cifar10": ["growth.images=48", "growth.start={ stage = 1 }"]}
+SLOW = {("wgan_gp_mlp_mnist", "chainer"), ("acgan_mnist", "torch"), ("wgan_cifar10", "torch")}
 ONLY_ON_THE_CPU = {"acgan_mnist": {"_local_scalar_dense"}}  # F.one_hot looks at labels on the CPU alone
 SMALL = "gan_mlp_mnist"
 
@@ -47,7 +48,14 @@ def assert_same_state(a, b):
     assert [name for name in a.arrays if a.arrays[name].tobytes() != b.arrays[name].tobytes()] == []
 
 
-@pytest.mark.parametrize(("name", "backend"), [(name, b) for name, those in SYSTEMS.items() for b in those])
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        pytest.param(name, backend, marks=pytest.mark.slow if (name, backend) in SLOW else ())
+        for name, those in SYSTEMS.items()
+        for backend in those
+    ],
+)
 def test_an_iteration_that_is_done_again_gives_the_same_bits(name, backend):
     system = load_system(name, [RATE, *SETTINGS.get(name, ())], reduced=True)
     trainer, plain = captured(backend, system), backends.make_trainer(backend, system, SEED)

@@ -44,6 +44,10 @@ class Operators(TorchDispatchMode):
     def names(self) -> set[str]:
         return {operator.overloadpacket.__name__ for operator, *_ in self.calls}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:  # or PyTorch loads its compiler
+        return False
+
     def __torch_dispatch__(self, operator: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
         results = operator(*arguments, **(options or {}))
         if not operator.is_view:  # a view shares the memory of what was viewed
