@@ -135,12 +135,14 @@ def test_a_trainer_takes_its_choices(backend):
 
 def test_the_program_says_which_choice_needs_a_device(backend, capsys):
     for words, message in {
-        ("--tf32",): "--precision tf32 is for a CUDA device, which rounds so; leave it out, or add --device cuda",
+        ("--tf32", "--precision", "bf16"): "--tf32 does not go with --precision bf16; leave out one of them",
+        ("--precision", "tf32"): "--precision tf32 is for a CUDA device, which rounds so",
+        ("--tf32",): "--tf32 is for a CUDA device, which rounds so; leave it out, or add --device cuda",
         (
             "--tune",
             "--no-capture",
         ): "--tune and --no-capture: a choice for a CUDA device; leave it out, or add --device cuda",
-        ("--tf32", "--dtype", "float64", "--device", "cuda"): "--precision tf32 goes with --dtype float32",
+        ("--tf32", "--dtype", "float64", "--device", "cuda"): "--tf32 goes with --dtype float32",
     }.items():
         assert here("train", SYSTEM, "--backend", backend, *words) == 2
         assert message in capsys.readouterr().err
@@ -153,3 +155,9 @@ def test_a_record_has_choices():
     assert _cuda(["tune", "eager"]) is None
     for wrong in ("tune", ["tune"] * 9, [1], ["fast"], None):
         assert _cuda(wrong) == "expected a list of some of tune, channels_last, eager"
+
+
+def test_a_missing_device_is_said_before_data_are_looked_for(backend, capsys):
+    """No data ship for this system, and no machine has that many GPUs."""
+    assert here("train", "dcgan_cifar10", "--backend", backend, "--device", "cuda:999") == 2
+    assert "CUDA device" in capsys.readouterr().err

@@ -33,17 +33,19 @@ def names() -> tuple[str, ...]:
     return (*HOMES, *other_backends())
 
 
-def load(name: str, *, to_train: bool = False) -> Backend:
+def load(name: str, *, to_train: bool = False, device: str = "cpu") -> Backend:
     """Import a backend.
 
     Args:
         name: "torch", "chainer", "reference", or the name of another package's backend.
         to_train: whether it must be able to train.
+        device: device that one of ganspec's own backends must find.
 
     Returns: the backend's module; its framework is imported.
 
     Raises:
-        UserError: there is no such backend, it or its framework does not import, it lacks a part, or it cannot train.
+        UserError: there is no such backend, it or its framework does not import, it lacks a part, it cannot train, or the
+            device is not there.
     """
     if name in HOMES:
         try:
@@ -55,6 +57,11 @@ def load(name: str, *, to_train: bool = False) -> Backend:
         module = _load_other(name)
     if to_train:
         _check_trains(name, module)
+    if device != "cpu" and name in NAMES:
+        try:
+            module.ArrayContext(device, "float32")
+        except module.DeviceError as error:
+            raise UserError(str(error)) from None
     return cast(Backend, module)
 
 

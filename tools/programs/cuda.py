@@ -14,7 +14,7 @@ _OPTIONS = {"tune": "--tune", "channels_last": "--channels-last", "eager": "--no
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--tf32", dest="precision", action="store_const", const="tf32",
+        "--tf32", action="store_true",
         help="on a CUDA device: products and convolutions in TensorFloat-32, outside of what is proved; as --precision tf32",
     )  # fmt: skip
     parser.add_argument(

@@ -53,17 +53,22 @@ def precision(arguments: argparse.Namespace, options: dict[str, Any], folder: Ru
     Raises:
         UserError: the run has another one, or the backend or dtype does not go with it.
     """
-    usual, asked = PRECISIONS[0], arguments.precision
+    usual, asked, typed = PRECISIONS[0], arguments.precision, "--precision"
+    if arguments.tf32:
+        if asked not in (None, "tf32"):
+            raise UserError(f"--tf32 does not go with --precision {asked}; leave out one of them")
+        asked, typed = "tf32", "--tf32"
     wanted = folder.record.get("precision", usual) if folder else asked or usual
     if folder and asked not in (None, wanted):
         raise UserError(
-            f"{folder.path}: was started with --precision {wanted}, which resuming cannot change; leave out --precision, or "
+            f"{folder.path}: was started with --precision {wanted}, which resuming cannot change; leave out {typed}, or "
             f"start a run of its own with these weights: --init-from {folder.path}"
         )
     if wanted == usual:
         return {}
+    named = typed if arguments.tf32 else f"--precision {wanted}"
     if wanted == "tf32" and options["device"] == "cpu":
-        raise UserError("--precision tf32 is for a CUDA device, which rounds so; leave it out, or add --device cuda")
+        raise UserError(f"{named} is for a CUDA device, which rounds so; leave it out, or add --device cuda")
     if wanted == "bf16" and options["backend"] != "torch":
         alone = "PyTorch's alone: NumPy and CuPy have no bfloat16"
         if folder and asked is None:
@@ -73,7 +78,7 @@ def precision(arguments: argparse.Namespace, options: dict[str, Any], folder: Ru
             )
         raise UserError(f"--precision {wanted} is {alone}; use --backend torch")
     if options["dtype"] != "float32":
-        raise UserError(f"--precision {wanted} goes with --dtype float32; leave out one of them")
+        raise UserError(f"{named} goes with --dtype float32; leave out one of them")
     return {"precision": wanted}
 
 

@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _dry_run(arguments, system, options, folder, transfer)
         board = tensorboard.recorded(arguments.tensorboard, folder.record if folder else {})
         # What training needs: framework, data, state.
-        backends.load(options["backend"], to_train=True)  # before a download, say, is waited for
+        backends.load(options["backend"], to_train=True, device=options["device"])  # before a download is waited for
         path = ranks.in_turn(lambda: _data(arguments, system, folder))
         data = ranks.in_turn(lambda: load_for(system, path, *reading_of(arguments)))
         start = transfer.state if transfer else None
@@ -271,7 +271,7 @@ def _dry_run(
         print(f"{system.growth.stages} stages of growth, each for {system.growth.images:,} images; the last one:")
     print("\n".join(map(printable, describe_plan(system.plan, system.schedule))))
     # On which data, from which state.
-    backends.load(options["backend"], to_train=True)
+    backends.load(options["backend"], to_train=True, device=options["device"])
     try:
         data: Dataset | None = load_for(
             system, _data(arguments, system, folder), *reading_of(arguments, look_only=True)
