@@ -90,6 +90,10 @@ MISTAKES = {
     "--tolerance 0.1": "--tolerance is how far --against FILE may be missed; give that, too, or leave it out",
     "--against a.json --tolerance 2": "--tolerance 2: expected a part of the speed, below 1, such as 0.1",
     "--against none.json": "none.json: cannot be read: No such file or directory; write one with ganspec bench --json FILE",
+    "--json none/b.json": "none/b.json: cannot be written: No such file or directory; make its folder first, or choose another "
+    "place with --json FILE",
+    "began_mnist --data --json .": ".: cannot be written: Is a directory; move that folder away, or choose another place with "
+    "--json FILE",
     "--sweep batch=1,2": "--sweep: which system? 'ganspec systems' lists them",
     "began_mnist --sweep batch=7": "--sweep batch=7: expected KEY=VALUE,VALUE and so on, with 2 to 64 values, such as "
     "batch=16,32,64 or constants.size=16,32",
