@@ -185,7 +185,7 @@ def _requests(arguments: argparse.Namespace, systems: list[str]) -> list[Request
         "", "", arguments.device or "cpu", arguments.draws or "host", tuple(_settings(arguments)), arguments.reduced,
         arguments.threads or 0, not arguments.no_sharing,
     )  # fmt: skip
-    return [replace(request, system=name, backend=backend) for name in systems for backend in backends]
+    return [replace(request, system=name, backend=backend) for name in dict.fromkeys(systems) for backend in backends]
 
 
 def _one(systems: list[str], mode: str, default: str | None) -> str | None:
