@@ -101,6 +101,9 @@ class Trainer:
     ) -> dict[str, Array]:
         """Train one iteration.
 
+        If it ends in an error, such as one of `next_batch`, what was trained of it stays trained: load a state before going on,
+        or the next call trains those repeats again.
+
         Args:
             next_batch: function that gives the next batch; called for each batch that the schedule draws.
             observe: function that is shown the result of every repeat of every step, before its parameters move.
