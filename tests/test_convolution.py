@@ -136,8 +136,45 @@ def test_blocks_hold_every_window_once_and_their_memory_is_bounded(case, most):
     for block in blocks:
         seen[block] += 1
         rows = seen[block].size
-        assert rows * width <= max(most, windows.BLOCK_ROWS * width) or rows <= where.count[1]
+        assert rows * width <= max(most, windows.BLOCK_ROWS * width)
     assert (seen == 1).all()
+
+
+@given(cases())
+def test_the_padded_images_of_a_block_are_bounded_too(case):
+    x, _, _, where, _, _ = case
+    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    width = where.kernel[0] * where.kernel[1] * x[:1, :1, :1].nbytes
+    one = width * where.dilation[0] * where.dilation[1]  # no less than one window spans
+    for block in where.blocks(len(x), x.shape[3], x.itemsize):
+        part = where._part(x[block[0]], *block[1:])
+        assert np.shares_memory(part, x) or part.nbytes <= max(windows.BLOCK_BYTES, windows.BLOCK_ROWS * width, one)
+
+
+def test_one_long_line_takes_no_more_memory_than_a_block(monkeypatch):
+    monkeypatch.setattr(windows, "BLOCK_BYTES", 1 << 12)
+    held = memory.Buffers()
+    for module in (windows, convolution):
+        monkeypatch.setattr(module, "BUFFERS", held)
+    x, W = np.ones((1, 2, 4, 3000)), np.ones((3, 2, 3, 5))
+    for where in (
+        Windows((4, 3000), (4, 3000), (3, 5), (1, 1), (1, 2)),
+        Windows((4, 3000), (2, 1500), (3, 5), (2, 2), (1, 2)),
+    ):
+        y = Convolution(where, Kernels(W, 1)).product(x, W)
+        TransposedConvolution(where, Kernels(W, 1)).product(y, W)
+        WeightGradient(where, Kernels(W, 1)).product(x, y)
+    assert set(held._held) == {"patches", "padded"}
+    assert max(buffer.size for buffer in held._held.values()) <= 1 << 12
+
+
+def test_a_large_buffer_is_given_back(monkeypatch):
+    monkeypatch.setattr(memory, "KEPT_BYTES", 64)
+    held = memory.Buffers()
+    small, large = held.array("small", (64,), np.uint8), held.array("large", (65,), np.uint8)
+    held.give_back()
+    assert np.shares_memory(held.array("small", (64,), np.uint8), small)
+    assert not np.shares_memory(held.array("large", (65,), np.uint8), large)
 
 
 def test_two_threads_at_once_do_not_share_a_buffer():
