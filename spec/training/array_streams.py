@@ -65,6 +65,8 @@ class ArrayStreams:
     def normal(self, name: str, position: Position, shape: Shape, rows: slice | None = None) -> Any:
         """Returns: what `Streams.normal` gives."""
         half = (math.prod(shape) + 1) // 2
+        if 0 in part_of(shape, rows)[2]:
+            return self.uniform(name, position, shape, rows)
         start, end, shape = part_of(shape, rows)
         if self.launch is not None:
             bits = self._launched(name, position, start, end, device_source.NORMAL, half)
