@@ -30,7 +30,21 @@ def pair(size: int | Pair) -> Pair:
 def convolution(
     x: Array, W: Array, b: Array | None, stride: Pair, padding: Sides, dilation: Pair = (1, 1), groups: int = 1
 ) -> Array:
-    """Returns: (N, out, ...) for x (N, in, h, w), W (out, in / groups, kh, kw) and b (out,), after padding with zeros."""
+    """Correlate images with kernels, after padding with zeros.
+
+    To change the content of W between this and its gradients is misuse, on the CPU: there some gradients have the kernels of
+    before, in the order of `Kernels`, and others the new ones.
+
+    Args:
+        x: images, (N, in, h, w).
+        W: kernels, (out, in / groups, kh, kw).
+        b: number that is added to each pixel, (out,); None for none.
+        stride, dilation: pixels from one window to the next, and from one number of a window to the next.
+        padding: zeros at the top, bottom, left and right.
+        groups: number of groups of channels.
+
+    Returns: (N, out, ...).
+    """
     top, bottom, left, right = padding
     if x.xp is not np:
         if (top, left) != (bottom, right):
@@ -46,7 +60,7 @@ def convolution(
 
 
 def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, padding: Pair, size: Pair) -> Array:
-    """Returns: (N, out, *size) for y (N, in, ...), W (in, out, kh, kw) and b (out,)."""
+    """Returns: (N, out, *size) for y (N, in, ...), W (in, out, kh, kw) and b (out,); W must not change, as in `convolution`."""
     if y.xp is not np:
         return F.deconvolution_2d(y, W, b, stride=stride, pad=padding, outsize=size)
     windows = Windows(size, y.shape[2:], W.shape[2:], stride, padding)
@@ -54,7 +68,10 @@ def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, pa
 
 
 class Kernels:
-    """Kernels W (out, in / groups, kh, kw) in the orders that products need, each made once, when it is first asked for."""
+    """Kernels W (out, in / groups, kh, kw) in the orders that products need, each made once, when it is first asked for.
+
+    W must keep its content as long as these are used.
+    """
 
     def __init__(self, W: Any, groups: int) -> None:
         self.W, self.groups = W, groups
