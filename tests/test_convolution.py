@@ -1,5 +1,6 @@
 """Chainer's convolutions on the CPU: their definition, the laws of their gradients, and the memory that they use again."""
 
+import re
 import threading
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 pytest.importorskip("ganspec.impl_chainer", reason="needs Chainer", exc_type=ImportError)
 
 import chainer
+from chainer.utils.type_check import InvalidType
 
 from ganspec.impl_chainer import convolution, memory, optimizers, windows
 from ganspec.impl_chainer.activations import leaky_relu
@@ -75,6 +77,34 @@ def test_a_convolution_is_as_defined(case):
     sides = (where.start[0], end[0], where.start[1], end[1])
     y = convolution.convolution(Array(x), Array(W), Array(b), where.stride, sides, where.dilation, groups)
     np.testing.assert_allclose(y.array, defined(x, W, where, groups, end) + b[:, None, None], **EXACT)
+
+
+ZEROS = {name: np.zeros(shape) for name, shape in {"x": (1, 3, 5, 5), "W": (4, 3, 3, 3), "b": (4,)}.items()}
+WRONG = {
+    "kernels larger than the images": {"x": np.zeros((1, 3, 2, 2))},
+    "other channels": {"x": np.zeros((1, 2, 5, 5))},
+    "kernels without width": {"W": np.zeros((4, 3, 3))},
+    "mixed precision": {"W": np.zeros((4, 3, 3, 3), np.float32)},
+    "whole numbers": {name: np.zeros(a.shape, int) for name, a in ZEROS.items()},
+    "a bias for other channels": {"b": np.zeros(3)},
+}
+MESSAGES = {
+    "kernels larger than the images": "kernels [3, 3] dilated by [1, 1] do not fit into padded images [2, 2]",
+    "kernels without width": "images have the shape [1, 3, 5, 5] and kernels [4, 3, 3], expected four axes of each",
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_arrays_that_do_not_fit_are_refused(case):
+    x, W, b = (Array(a) for a in (ZEROS | WRONG[case]).values())
+    kind = ValueError if case in MESSAGES else InvalidType
+    with pytest.raises(kind, match=re.escape(MESSAGES.get(case, "Invalid operation is performed in: Convolution"))):
+        convolution.convolution(x, W, b, (1, 1), (0, 0, 0, 0))
+
+
+def test_channels_that_a_transposed_convolution_does_not_take_are_refused():
+    with pytest.raises(InvalidType, match="TransposedConvolution"):
+        convolution.transposed_convolution(Array(ZEROS["x"]), Array(ZEROS["W"]), None, (1, 1), (0, 0), (7, 7))
 
 
 @given(cases())
