@@ -14,6 +14,7 @@ from typing import Any
 import chainer.functions as F
 import numpy as np
 from chainer import FunctionNode
+from chainer.utils.type_check import expect
 
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.memory import BUFFERS
@@ -30,23 +31,49 @@ def pair(size: int | Pair) -> Pair:
 def convolution(
     x: Array, W: Array, b: Array | None, stride: Pair, padding: Sides, dilation: Pair = (1, 1), groups: int = 1
 ) -> Array:
-    """Returns: (N, out, ...) for x (N, in, h, w), W (out, in / groups, kh, kw) and b (out,), after padding with zeros."""
+    """Correlate images with kernels, after padding with zeros.
+
+    To change the content of W between this and its gradients is misuse, on the CPU: there some gradients have the kernels of
+    before, in the order of `Kernels`, and others the new ones.
+
+    Args:
+        x: images, (N, in, h, w).
+        W: kernels, (out, in / groups, kh, kw).
+        b: number that is added to each pixel, (out,); None for none.
+        stride, dilation: pixels from one window to the next, and from one number of a window to the next.
+        padding: zeros at the top, bottom, left and right.
+        groups: number of groups of channels.
+
+    Returns: (N, out, ...).
+
+    Raises:
+        ValueError: the kernels reach over more than the padded images, or one of them has not four axes.
+        InvalidType: shapes or dtypes do not fit, where Chainer's `type_check` is on.
+    """
     top, bottom, left, right = padding
     if x.xp is not np:
         if (top, left) != (bottom, right):
             x = F.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), "constant", constant_values=0.0)
             top = left = 0
         return F.convolution_2d(x, W, b, stride=stride, pad=(top, left), dilate=dilation, groups=groups)
+    if (x.ndim, W.ndim) != (4, 4):
+        raise ValueError(
+            f"images have the shape {list(x.shape)} and kernels {list(W.shape)}, expected four axes of each"
+        )
     kernel, size = W.shape[2:], x.shape[2:]
     reach = ((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     padded = (size[0] + top + bottom, size[1] + left + right)
     count = tuple((p - r) // s + 1 for p, r, s in zip(padded, reach, stride, strict=True))
+    if min(count) < 1:
+        raise ValueError(
+            f"kernels {list(kernel)} dilated by {list(dilation)} do not fit into padded images {list(padded)}"
+        )
     windows = Windows(size, count, kernel, stride, (top, left), dilation)
     return Convolution(windows, Kernels(W.array, groups)).apply((x, W) if b is None else (x, W, b))[0]
 
 
 def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, padding: Pair, size: Pair) -> Array:
-    """Returns: (N, out, *size) for y (N, in, ...), W (in, out, kh, kw) and b (out,)."""
+    """Returns: (N, out, *size) for y (N, in, ...), W (in, out, kh, kw) and b (out,); W must not change, as in `convolution`."""
     if y.xp is not np:
         return F.deconvolution_2d(y, W, b, stride=stride, pad=padding, outsize=size)
     windows = Windows(size, y.shape[2:], W.shape[2:], stride, padding)
@@ -54,7 +81,10 @@ def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, pa
 
 
 class Kernels:
-    """Kernels W (out, in / groups, kh, kw) in the orders that products need, each made once, when it is first asked for."""
+    """Kernels W (out, in / groups, kh, kw) in the orders that products need, each made once, when it is first asked for.
+
+    W must keep its content as long as these are used.
+    """
 
     def __init__(self, W: Any, groups: int) -> None:
         self.W, self.groups = W, groups
@@ -82,8 +112,26 @@ class Bilinear(FunctionNode):
         kernels: the kernels with which it all began; gradients use them again.
     """
 
+    takes: tuple[str, str]  # which of x, y and W its first two inputs are
+
     def __init__(self, windows: Windows, kernels: Kernels) -> None:
         self.windows, self.kernels, self.groups = windows, kernels, kernels.groups
+
+    def check_type_forward(self, in_types: Any) -> None:
+        given, windows, groups = dict(zip((*self.takes, "b"), in_types, strict=False)), self.windows, self.groups
+        x, y, W, b = (given.get(name) for name in ("x", "y", "W", "b"))
+        for name, each in given.items():
+            expect(each.dtype.kind == "f", each.dtype == in_types[0].dtype, each.ndim == (1 if name == "b" else 4))
+        for each, size in ((x, windows.size), (y, windows.count), (W, windows.kernel)):
+            if each is not None:
+                expect(each.shape[2] == size[0], each.shape[3] == size[1])
+        if W is None:
+            expect(x.shape[0] == y.shape[0], x.shape[1] % groups == 0, y.shape[1] % groups == 0)
+            return
+        inside, outside = W.shape[1] * groups, W.shape[0]
+        expect(outside % groups == 0, y.shape[1] == outside if x is None else x.shape[1] == inside)
+        if b is not None:
+            expect(b.shape[0] == (inside if x is None else outside))
 
     def forward(self, inputs: tuple[Any, ...]) -> tuple[Any]:
         self.retain_inputs((0, 1))
@@ -106,6 +154,8 @@ class Bilinear(FunctionNode):
 class Convolution(Bilinear):
     """x (N, in, h, w), W (out, in / groups, kh, kw) -> y (N, out, ...)."""
 
+    takes = ("x", "W")
+
     def product(self, x: Any, W: Any, b: Any = None) -> Any:
         kernels = self.kernels_of(W).rows.transpose(0, 2, 1)
         return correlated(self.windows, self.groups, channels_last(x), kernels, b).transpose(0, 3, 1, 2)
@@ -117,6 +167,8 @@ class Convolution(Bilinear):
 
 class TransposedConvolution(Bilinear):
     """y (N, out, ...), W (out, in / groups, kh, kw) -> x (N, in, h, w)."""
+
+    takes = ("y", "W")
 
     def product(self, y: Any, W: Any, b: Any = None) -> Any:
         y, windows, groups, kernels = channels_last(y), self.windows, self.groups, self.kernels_of(W)
@@ -139,6 +191,8 @@ class TransposedConvolution(Bilinear):
 
 class WeightGradient(Bilinear):
     """x (N, in, h, w), y (N, out, ...) -> W (out, in / groups, kh, kw), summed over the samples."""
+
+    takes = ("x", "y")
 
     def product(self, x: Any, y: Any) -> Any:
         x, y, kernel = channels_last(x), channels_last(y), self.windows.kernel

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+KEPT_BYTES = 1 << 26  # of a buffer; a larger one is given back when the operation that made it ends
+
 
 class Buffers(threading.local):
     """Memory that one operation leaves to the next, for each thread its own."""
@@ -22,6 +24,11 @@ class Buffers(threading.local):
         if name not in self._held or self._held[name].size < size:
             self._held[name] = np.empty(size, np.uint8)
         return self._held[name][:size].view(dtype).reshape(shape)
+
+    def give_back(self) -> None:
+        """Let go of every buffer that is larger than `KEPT_BYTES`; arrays in it stay good as long as somebody holds them."""
+        if any(memory.size > KEPT_BYTES for memory in self._held.values()):
+            self._held = {name: memory for name, memory in self._held.items() if memory.size <= KEPT_BYTES}
 
 
 class Recycled:

@@ -20,9 +20,10 @@ from numpy.lib.stride_tricks import as_strided
 from ganspec.impl_chainer.memory import BUFFERS
 
 Pair = tuple[int, int]  # vertical, horizontal
-Block = tuple[slice, slice]  # samples, and rows of windows
+Block = tuple[slice, slice, slice]  # samples, rows of windows and columns of windows
 
 # A block of patches has at most so many bytes, or so many rows where these are more: each product of a block reads all kernels.
+# The padded images of a block have at most as many bytes as these patches may have, or those that one window spans.
 BLOCK_BYTES = 1 << 22
 BLOCK_ROWS = 1024
 
@@ -53,28 +54,69 @@ class Windows:
         return replace(self, size=self.count, count=self.size, start=start)
 
     def blocks(self, samples: int, channels: int, itemsize: int) -> Iterator[Block]:
-        """Yields: samples and rows of windows, each some of both; together they are all of a batch."""
+        """Cut windows into blocks, whose buffers are given back afterwards where they are large.
+
+        A block has all columns of windows unless it is a part of one row, and all rows unless it is of one sample: so what is
+        made for it lies in one piece.
+
+        Args:
+            samples, channels: number of images and of their channels.
+            itemsize: bytes of a number.
+
+        Yields: samples, rows and columns of windows, each some; together they are all of a batch.
+        """
         high, wide = self.count
         width = math.prod(self.kernel) * channels * itemsize
         rows = max(BLOCK_ROWS, BLOCK_BYTES // max(width, 1))
-        together, lines = max(1, rows // max(high * wide, 1)), min(high, max(1, rows // max(wide, 1)))
+        together = max(1, rows // max(high * wide, 1))
+        lines, columns = min(high, max(1, rows // max(wide, 1))), min(wide, rows)
+        if self._beyond():
+            pixels = max(BLOCK_ROWS * width, BLOCK_BYTES) // max(channels * itemsize, 1)
+            while together * self._span(0, lines) * self._span(1, columns) > pixels and (together, lines, columns) != (
+                1,
+                1,
+                1,
+            ):
+                if together > 1:
+                    together //= 2
+                elif lines > 1:
+                    lines //= 2
+                else:
+                    columns //= 2
         for n in range(0, samples, together):
             for i in range(0, high, max(lines, 1)):
-                yield slice(n, min(n + together, samples)), slice(i, min(i + lines, high))
+                for j in range(0, wide, max(columns, 1)):
+                    yield (
+                        slice(n, min(n + together, samples)),
+                        slice(i, min(i + lines, high)),
+                        slice(j, min(j + columns, wide)),
+                    )
+        BUFFERS.give_back()
+
+    def _span(self, axis: int, count: int) -> int:
+        """Returns: how many pixels neighbouring windows span, vertically (axis 0) or horizontally."""
+        return (count - 1) * self.stride[axis] + (self.kernel[axis] - 1) * self.dilation[axis] + 1
+
+    def _beyond(self) -> bool:
+        """Returns: whether any window sees what is beyond the image."""
+        return any(
+            t > 0 or self._span(i, n) - t > z
+            for i, (t, n, z) in enumerate(zip(self.start, self.count, self.size, strict=True))
+        )
 
     def patches(self, x: np.ndarray, block: Block, groups: int) -> np.ndarray:
         """The matrix of a block of windows, for each group of channels.
 
         Args:
             x: images, (N, height, width, channels).
-            block: samples and rows of windows.
+            block: samples, rows and columns of windows.
             groups: number of groups of channels.
 
         Returns: (groups, windows, kernel height * width * channels / groups); good until the next one is made.
         """
-        (samples, rows), (kh, kw), (sy, sx), (dy, dx) = block, self.kernel, self.stride, self.dilation
-        part = self._part(x[samples], rows)
-        n, high, wide, c = len(part), rows.stop - rows.start, self.count[1], x.shape[3] // groups
+        (samples, rows, columns), (kh, kw), (sy, sx), (dy, dx) = block, self.kernel, self.stride, self.dilation
+        part = self._part(x[samples], rows, columns)
+        n, high, wide, c = len(part), rows.stop - rows.start, columns.stop - columns.start, x.shape[3] // groups
         a, b, d, e = part.strides
         shape, strides = (n, high, wide, kh, kw, groups, c), (a, b * sy, d * sx, b * dy, d * dx, e * c, e)
         windows = as_strided(part, shape, strides, writeable=False)
@@ -84,12 +126,11 @@ class Windows:
         np.copyto(found, np.moveaxis(windows, 5, 0))
         return found.reshape(groups, n * high * wide, kh * kw * c)
 
-    def _part(self, x: np.ndarray, rows: slice) -> np.ndarray:
-        """Returns: the rows of the images that some rows of windows see, with zeros for what is beyond the image."""
-        (height, width), (kh, kw), (sy, sx), (dy, dx) = self.size, self.kernel, self.stride, self.dilation
-        top = rows.start * sy - self.start[0]
-        high = (rows.stop - 1 - rows.start) * sy + (kh - 1) * dy + 1
-        left, wide = -self.start[1], (self.count[1] - 1) * sx + (kw - 1) * dx + 1
+    def _part(self, x: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+        """Returns: the pixels of the images that some windows span, with zeros for what is beyond the image."""
+        height, width = self.size
+        top, left = (w.start * s - t for w, s, t in zip((rows, columns), self.stride, self.start, strict=True))
+        high, wide = self._span(0, rows.stop - rows.start), self._span(1, columns.stop - columns.start)
         if top >= 0 and left >= 0 and top + high <= height and left + wide <= width:
             return x[:, top : top + high, left : left + wide]
         padded = BUFFERS.array("padded", (len(x), high, wide, x.shape[3]), x.dtype)
@@ -106,20 +147,22 @@ class Windows:
 
         Args:
             patches: (groups, windows, kernel height * width * channels / groups).
-            block: samples and rows of windows.
+            block: samples, rows and columns of windows.
             x: images, (N, height, width, channels), which change.
         """
-        (samples, rows), (kh, kw), (sy, sx), (dy, dx) = block, self.kernel, self.stride, self.dilation
+        (samples, rows, columns), (kh, kw), (sy, sx), (dy, dx) = block, self.kernel, self.stride, self.dilation
         x, groups = x[samples], len(patches)
-        parts = patches.reshape(groups, len(x), rows.stop - rows.start, self.count[1], kh, kw, -1)
+        parts = patches.reshape(groups, len(x), rows.stop - rows.start, columns.stop - columns.start, kh, kw, -1)
         target = x.reshape(*x.shape[:3], groups, -1)
         for a in range(kh):
             up, down, y = _reached(rows, sy, a * dy - self.start[0], self.size[0])
             for b in range(kw):
-                left, right, z = _reached(slice(0, self.count[1]), sx, b * dx - self.start[1], self.size[1])
+                left, right, z = _reached(columns, sx, b * dx - self.start[1], self.size[1])
                 if up < down and left < right:
                     at = target[:, y : y + (down - up - 1) * sy + 1 : sy, z : z + (right - left - 1) * sx + 1 : sx]
-                    added = parts[:, :, up - rows.start : down - rows.start, left:right, a, b]
+                    added = parts[
+                        :, :, up - rows.start : down - rows.start, left - columns.start : right - columns.start, a, b
+                    ]
                     at += np.moveaxis(added, 0, 3)
 
 

@@ -1,5 +1,6 @@
 """Chainer's convolutions on the CPU: their definition, the laws of their gradients, and the memory that they use again."""
 
+import re
 import threading
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 pytest.importorskip("ganspec.impl_chainer", reason="needs Chainer", exc_type=ImportError)
 
 import chainer
+from chainer.utils.type_check import InvalidType
 
 from ganspec.impl_chainer import convolution, memory, optimizers, windows
 from ganspec.impl_chainer.activations import leaky_relu
@@ -77,6 +79,34 @@ def test_a_convolution_is_as_defined(case):
     np.testing.assert_allclose(y.array, defined(x, W, where, groups, end) + b[:, None, None], **EXACT)
 
 
+ZEROS = {name: np.zeros(shape) for name, shape in {"x": (1, 3, 5, 5), "W": (4, 3, 3, 3), "b": (4,)}.items()}
+WRONG = {
+    "kernels larger than the images": {"x": np.zeros((1, 3, 2, 2))},
+    "other channels": {"x": np.zeros((1, 2, 5, 5))},
+    "kernels without width": {"W": np.zeros((4, 3, 3))},
+    "mixed precision": {"W": np.zeros((4, 3, 3, 3), np.float32)},
+    "whole numbers": {name: np.zeros(a.shape, int) for name, a in ZEROS.items()},
+    "a bias for other channels": {"b": np.zeros(3)},
+}
+MESSAGES = {
+    "kernels larger than the images": "kernels [3, 3] dilated by [1, 1] do not fit into padded images [2, 2]",
+    "kernels without width": "images have the shape [1, 3, 5, 5] and kernels [4, 3, 3], expected four axes of each",
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_arrays_that_do_not_fit_are_refused(case):
+    x, W, b = (Array(a) for a in (ZEROS | WRONG[case]).values())
+    kind = ValueError if case in MESSAGES else InvalidType
+    with pytest.raises(kind, match=re.escape(MESSAGES.get(case, "Invalid operation is performed in: Convolution"))):
+        convolution.convolution(x, W, b, (1, 1), (0, 0, 0, 0))
+
+
+def test_channels_that_a_transposed_convolution_does_not_take_are_refused():
+    with pytest.raises(InvalidType, match="TransposedConvolution"):
+        convolution.transposed_convolution(Array(ZEROS["x"]), Array(ZEROS["W"]), None, (1, 1), (0, 0), (7, 7))
+
+
 @given(cases())
 def test_each_map_and_its_gradients_are_adjoint_so_that_all_orders_are_right(case):
     x, W, g, where, groups, _ = case
@@ -136,8 +166,45 @@ def test_blocks_hold_every_window_once_and_their_memory_is_bounded(case, most):
     for block in blocks:
         seen[block] += 1
         rows = seen[block].size
-        assert rows * width <= max(most, windows.BLOCK_ROWS * width) or rows <= where.count[1]
+        assert rows * width <= max(most, windows.BLOCK_ROWS * width)
     assert (seen == 1).all()
+
+
+@given(cases())
+def test_the_padded_images_of_a_block_are_bounded_too(case):
+    x, _, _, where, _, _ = case
+    x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    width = where.kernel[0] * where.kernel[1] * x[:1, :1, :1].nbytes
+    one = width * where.dilation[0] * where.dilation[1]  # no less than one window spans
+    for block in where.blocks(len(x), x.shape[3], x.itemsize):
+        part = where._part(x[block[0]], *block[1:])
+        assert np.shares_memory(part, x) or part.nbytes <= max(windows.BLOCK_BYTES, windows.BLOCK_ROWS * width, one)
+
+
+def test_one_long_line_takes_no_more_memory_than_a_block(monkeypatch):
+    monkeypatch.setattr(windows, "BLOCK_BYTES", 1 << 12)
+    held = memory.Buffers()
+    for module in (windows, convolution):
+        monkeypatch.setattr(module, "BUFFERS", held)
+    x, W = np.ones((1, 2, 4, 3000)), np.ones((3, 2, 3, 5))
+    for where in (
+        Windows((4, 3000), (4, 3000), (3, 5), (1, 1), (1, 2)),
+        Windows((4, 3000), (2, 1500), (3, 5), (2, 2), (1, 2)),
+    ):
+        y = Convolution(where, Kernels(W, 1)).product(x, W)
+        TransposedConvolution(where, Kernels(W, 1)).product(y, W)
+        WeightGradient(where, Kernels(W, 1)).product(x, y)
+    assert set(held._held) == {"patches", "padded"}
+    assert max(buffer.size for buffer in held._held.values()) <= 1 << 12
+
+
+def test_a_large_buffer_is_given_back(monkeypatch):
+    monkeypatch.setattr(memory, "KEPT_BYTES", 64)
+    held = memory.Buffers()
+    small, large = held.array("small", (64,), np.uint8), held.array("large", (65,), np.uint8)
+    held.give_back()
+    assert np.shares_memory(held.array("small", (64,), np.uint8), small)
+    assert not np.shares_memory(held.array("large", (65,), np.uint8), large)
 
 
 def test_two_threads_at_once_do_not_share_a_buffer():

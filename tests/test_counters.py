@@ -68,3 +68,19 @@ def test_every_kind_of_number_is_that_of_the_host_bit_for_bit(backend, device, a
         same(ours.mask(rate, *at, shape, rows), right.mask(rate, *at, shape, rows))
         for distribution in (Distribution("uniform", -3.0, 5.0), Distribution("normal", 2.0, 0.3)):
             same(ours.sample(distribution, *at, shape, rows), right.sample(distribution, *at, shape, rows))
+
+
+@pytest.mark.parametrize("rate", [0, 1 - 2.0**-32, 1 - 2.0**-34, 1 - 2.0**-53])
+def test_a_mask_of_the_lowest_or_of_a_highest_rate_is_that_of_the_host(backend, device, rate):
+    at = ("m", Position(), (999,))
+    right = Streams(0).mask(rate, *at)
+    same(made(backend, device, 0).mask(rate, *at), right)
+    assert right.all() if rate == 0 else not right.any()
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((0,), None), ((3, 0), None), ((0, 2), None), ((5, 3), slice(2, 2))])
+def test_nothing_is_drawn_for_an_empty_array(backend, device, shape, rows):
+    ours, right, at = made(backend, device, 0), Streams(0), ("z", Position(), shape, rows)
+    same(ours.normal(*at), right.normal(*at))
+    same(ours.uniform(*at), right.uniform(*at))
+    same(ours.mask(0.3, *at), right.mask(0.3, *at))

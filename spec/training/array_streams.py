@@ -15,7 +15,7 @@ from typing import Any
 from ganspec.spec.layers import Shape
 from ganspec.spec.text.distributions import Distribution
 from ganspec.spec.training import device_source, elementary, philox
-from ganspec.spec.training.streams import BLOCK_WORDS, Position, Streams, pairs_of, part_of
+from ganspec.spec.training.streams import BLOCK_WORDS, Position, Streams, lowest_kept, pairs_of, part_of
 
 # The function of `device_source`, of arrays of its first two parameters and of the other ones as numbers, in their order.
 Launch = Callable[[Any, Any, Sequence[int]], Any]
@@ -65,6 +65,8 @@ class ArrayStreams:
     def normal(self, name: str, position: Position, shape: Shape, rows: slice | None = None) -> Any:
         """Returns: what `Streams.normal` gives."""
         half = (math.prod(shape) + 1) // 2
+        if 0 in part_of(shape, rows)[2]:
+            return self.uniform(name, position, shape, rows)
         start, end, shape = part_of(shape, rows)
         if self.launch is not None:
             bits = self._launched(name, position, start, end, device_source.NORMAL, half)
@@ -103,18 +105,18 @@ class ArrayStreams:
     def mask(self, rate: float, name: str, position: Position, shape: Shape, rows: slice | None = None) -> Any:
         """Returns: what `Streams.mask` gives: true where an element is kept."""
         start, end, shape = part_of(shape, rows)
-        size = 1 if rate == 0.5 else 8 if (rate * 256).is_integer() else 32
+        size, lowest = lowest_kept(rate)
         if self.launch is not None:
-            return (self._launched(name, position, start, end, size, round(rate * 2**size)) > 0).reshape(shape)
+            return (self._launched(name, position, start, end, size, lowest) > 0).reshape(shape)
         first = start * size // 64  # the word in which the first element is
         words = self.words(name, position, -(-end * size // 64) - first, first)
         if size == 1:  # the highest bit of a byte is its first element
             shifts = self.xp.asarray(7 - self.counted(0, 8), dtype=self.xp.uint8)
             kept = (words.view(self.xp.uint8)[:, None] >> shifts & 1) > 0
         elif size == 8:
-            kept = words.view(self.xp.uint8) >= round(rate * 2**8)
+            kept = words.view(self.xp.uint8) >= lowest
         else:  # PyTorch compares no unsigned numbers of 32 bits: both sides are moved down by 2^31
-            kept = (words.view(self.xp.int32) ^ -(2**31)) >= round(rate * 2**32) - 2**31
+            kept = (words.view(self.xp.int32) ^ -(2**31)) >= lowest - 2**31
         start, end = start - first * 64 // size, end - first * 64 // size
         return kept.reshape(-1)[start:end].reshape(shape)
 

@@ -129,7 +129,7 @@ class Streams:
         """Draw what a dropout layer keeps.
 
         Each element takes one random bit where the rate is 1/2, one byte where it is a multiple of 1/256, else 32 bits;
-        so the probability is exact, or within 2^-33.
+        so the probability is exact, or within 2^-33; a rate above 1 - 2^-32 counts as this one.
 
         Args:
             rate: the probability that an element is dropped, in [0, 1).
@@ -139,13 +139,14 @@ class Streams:
         Returns: booleans, true where the element is kept.
         """
         start, end, shape = part_of(shape, rows)
-        kind, size = (np.uint8, 1) if rate == 0.5 else (np.uint8, 8) if (rate * 256).is_integer() else (np.uint32, 32)
+        size, lowest = lowest_kept(rate)
+        kind = np.uint32 if size == 32 else np.uint8
         first = start * size // 64  # the word in which the first element is
         words = self.words(name, position, -(-end * size // 64) - first, first).view(kind)
         start, end = start - first * 64 // size, end - first * 64 // size
-        if rate == 0.5:
+        if size == 1:
             return np.unpackbits(words.view(np.uint8), count=end)[start:].view(np.bool_).reshape(shape)
-        return (words[start:end] >= kind(round(rate * 2.0**size))).reshape(shape)
+        return (words[start:end] >= kind(lowest)).reshape(shape)
 
     def permutation(self, name: str, position: Position, count: int) -> np.ndarray:
         """Returns: the numbers from 0 to count - 1 in random order (int64)."""
@@ -164,6 +165,16 @@ class Streams:
             path: self.sample(array.initial, f"initial/{network}/{path}", Position(), array.shape)
             for path, array in arrays.items()
         }
+
+
+def lowest_kept(rate: float) -> tuple[int, int]:
+    """Returns: how many random bits an element of a dropout mask takes, and the lowest number in them that keeps it.
+
+    Args:
+        rate: the probability that an element is dropped, in [0, 1).
+    """
+    size = 1 if rate == 0.5 else 8 if float(rate * 256).is_integer() else 32
+    return size, min(round(rate * 2.0**size), 2**32 - 1)
 
 
 def part_of(shape: Shape, rows: slice | None) -> tuple[int, int, Shape]:
