@@ -204,8 +204,8 @@ def lines(found: Roofline) -> list[str]:
     unit, size = unit_of(found.work)
     busy = "  the plan's own products were faster, so other work ran beside the large one: use a quiet machine"
     return [
-        f"{found.request.system}, {found.request.backend}, batch {found.batch}: an iteration is {found.work / size:.3f} {unit} in "
-        f"products of matrices, and takes {1000 * seconds:.1f} ms",
+        f"{found.request.system}, {found.request.backend}, batch {found.batch}: an iteration is {found.work / size:.3f} {unit} "
+        f"in products of matrices, and takes {1000 * seconds:.1f} ms",
         f"  the machine at a large size: {found.large / 1e9:.0f} GFLOP/s, so {1000 * at_large:.1f} ms: "
         f"{100 * found.share():.0f} % of the time of an iteration",
         f"  the same products at their own sizes: {found.work / found.own / 1e9:.0f} GFLOP/s, so {1000 * found.own:.1f} ms: "
