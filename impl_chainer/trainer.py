@@ -101,6 +101,9 @@ class Trainer:
     ) -> dict[str, Array]:
         """Train one iteration.
 
+        If it ends in an error, such as one of `next_batch`, what was trained of it stays trained: load a state before going on,
+        or the next call trains those repeats again.
+
         Args:
             next_batch: function that gives the next batch; called for each batch that the schedule draws.
             observe: function that is shown the result of every repeat of every step, before its parameters move.
@@ -232,7 +235,7 @@ class Trainer:
         """Take over a state; its arrays become this trainer's dtype.
 
         A state that is loaded between the repeats of an iteration may differ from the trainer's own by rounding only: what an
-        earlier step computed and a later one is told to reuse stays as it is.
+        earlier step computed and a later one is told to reuse stays as it is, and so does the report that a gate asks for.
 
         Raises:
             StateError: it is not a state of this system; then nothing is changed.
@@ -245,8 +248,8 @@ class Trainer:
         for name in self.system.optimizers:
             optimizer = self.networks[name].optimizer
             optimizer.updates, optimizer.learning_rate = state.updates[name], state.learning_rates[name]
+        # A report that the state does not hold is read by the gate of its own step alone, after which it may be loaded: it stays.
         for kind, numbers in (("carried", self.carried), ("reports", self.reports)):
-            numbers.clear()
             numbers.update({name: self.context.array(a) for name, a in state.of(kind).items()})
 
     @property

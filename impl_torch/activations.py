@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from ganspec.impl_torch import operations
+from ganspec.impl_torch import double_backward, operations
 from ganspec.impl_torch.arrays import Array
 from ganspec.impl_torch.mode import Mode, Own
 from ganspec.spec.network.architecture import Layer
@@ -18,7 +18,8 @@ def wide(parameter: Array, like: Array) -> Array:
 
 def leaky_relu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Multiply negative numbers by the slope."""
-    return F.leaky_relu(x[0], negative_slope=layer.settings["slope"])
+    slope = layer.settings["slope"]
+    return double_backward.leaky_relu(x[0], slope) if mode.twice else F.leaky_relu(x[0], negative_slope=slope)
 
 
 def prelu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -28,7 +29,7 @@ def prelu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: 
 
 def relu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Replace negative numbers by 0."""
-    return F.relu(x[0])
+    return double_backward.relu(x[0]) if mode.twice else F.relu(x[0])
 
 
 def elu(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

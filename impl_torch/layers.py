@@ -6,13 +6,13 @@ Every value is passed, none is left to a default. Kinds without weights of a lin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from ganspec.impl_torch import activations, normalising, shaping
+from ganspec.impl_torch import activations, double_backward, normalising, shaping
 from ganspec.impl_torch.arrays import Array
 from ganspec.impl_torch.mode import Mode, Own
 from ganspec.spec.network.architecture import Layer
@@ -53,7 +53,15 @@ def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
         h, padding = F.pad(h, (left, right, top, bottom), mode="constant", value=0.0), (0, 0)
     w = weight(layer, parameters, statistics, mode)
     stride, dilation, groups = (layer.settings.get(key, 1) for key in ("stride", "dilation", "groups"))
+    if mode.twice:
+        geometry = (_pair(stride), padding, _pair(dilation), groups)
+        return double_backward.convolve(h, w, parameters.get("b"), geometry)
     return F.conv2d(h, w, parameters.get("b"), stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+
+def _pair(setting: int | Sequence[int]) -> tuple[int, int]:
+    rows, columns = (setting, setting) if isinstance(setting, int) else setting
+    return rows, columns
 
 
 def deconv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

@@ -21,6 +21,7 @@ class Mode:
         fade: factors of a fade layer's two inputs: 1 - a and a, where a is the progress of the stage, from 0 to 1.
         dtype: dtype of the network's parameters, in the framework's own form.
         ranks: the processes that have the other samples of the batch; None where this one has all.
+        twice: whether `double_backward` computes gradients, since they are differentiated again, as a gradient penalty's is.
     """
 
     training: bool
@@ -28,6 +29,7 @@ class Mode:
     fade: tuple[Any, Any]
     dtype: Any
     ranks: Ranks | None = None
+    twice: bool = False
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names

@@ -9,21 +9,24 @@ Lower precision is outside of the claim that backends compute the same; comparis
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-# Where PyTorch says how float32 numbers are multiplied on CUDA; before version 2.9 by two switches, since then by a word.
-_WORDS = ((("cuda", "matmul"), "fp32_precision"), (("cudnn", "conv"), "fp32_precision"))
-_SWITCHES = ((("cuda", "matmul"), "allow_tf32"), (("cudnn",), "allow_tf32"))
+from ganspec.spec.training.in_force import InForce
+
+_IN_FORCE = InForce()  # PyTorch's settings are the process's
 
 
 class Math:
-    """While it is in force, CUDA's libraries compute as is said here.
+    """While it is in force, CUDA's libraries compute as is said here, in every thread of the process.
+
+    Threads that say the same are in force together; one that says otherwise waits until they left (`InForce`).
 
     Args:
         tf32: whether products of matrices and convolutions of float32 numbers round these to TensorFloat-32.
@@ -31,27 +34,55 @@ class Math:
     """
 
     def __init__(self, *, tf32: bool, tune: bool) -> None:
-        cudnn = torch.backends.cudnn
-        words = hasattr(torch.backends.cuda.matmul, "fp32_precision") and hasattr(cudnn, "conv")
-        self._wanted = [(_backend(path), name, "tf32" if tf32 else "ieee") for path, name in _WORDS if words]
-        self._wanted += [(_backend(path), name, tf32) for path, name in _SWITCHES if not words]
-        self._wanted += [(cudnn, "deterministic", not tune), (cudnn, "benchmark", tune)]
-        self._before: list[Any] = []
+        self._tf32, self._tune = tf32, tune
+        self._inside = ExitStack()
 
     def __enter__(self) -> None:
-        self._before = [getattr(where, name) for where, name, _ in self._wanted]
-        self._set(value for _, _, value in self._wanted)
+        said = f"Math(tf32={self._tf32}, tune={self._tune})"
+        self._inside.enter_context(_IN_FORCE.inside(said, self._settings))
 
-    def __exit__(self, *_: object) -> None:
-        self._set(self._before)
+    def __exit__(self, *_: Any) -> None:
+        self._inside.close()
 
-    def _set(self, values: Iterable[Any]) -> None:
-        for (where, name, _), value in zip(self._wanted, values, strict=True):
-            setattr(where, name, value)
+    @contextlib.contextmanager
+    def _settings(self) -> Iterator[None]:
+        cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+        with ExitStack() as inside:
+            _set(inside, cudnn, "deterministic", not self._tune)
+            _set(inside, cudnn, "benchmark", self._tune)
+            if hasattr(matmul, "fp32_precision") and hasattr(cudnn, "conv"):  # since version 2.9
+                # An operation without a word of its own follows its library, and that follows all libraries. What an operation
+                # says does not tell whether it is its own. So the library is set first, and after it an operation that has
+                # not followed: that has a word of its own, which can be put back.
+                word = "tf32" if self._tf32 else "ieee"
+                if cudnn.fp32_precision != word:
+                    _set(inside, cudnn, "fp32_precision", word, _own_word(cudnn))
+                for operation in (matmul, cudnn.conv):
+                    _set(inside, operation, "fp32_precision", word)
+            else:
+                _set(inside, matmul, "allow_tf32", self._tf32)
+                _set(inside, cudnn, "allow_tf32", self._tf32)
+            yield
 
 
-def _backend(path: Iterable[str]) -> Any:
-    return functools.reduce(getattr, path, torch.backends)
+def _set(inside: ExitStack, where: Any, name: str, value: Any, own: Any = None) -> None:
+    """Set what has another value, and have it put back; to `own` if that is given."""
+    before = getattr(where, name)
+    if before != value:
+        inside.callback(setattr, where, name, before if own is None else own)
+        setattr(where, name, value)
+
+
+def _own_word(library: Any) -> str:
+    """Returns: the library's own word, "none" where it follows that for all libraries."""
+    said, general = library.fp32_precision, torch.backends.fp32_precision
+    if said != general or said == "none":
+        return str(said)
+    torch.backends.fp32_precision = "none"  # for a moment: nothing else tells whether the library follows
+    try:
+        return str(library.fp32_precision)
+    finally:
+        torch.backends.fp32_precision = general
 
 
 # The operations that are most of the work, and that a tensor core, or AMX, does several times faster. Everything that sums or

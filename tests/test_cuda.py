@@ -1,8 +1,14 @@
 """Rounding on CUDA, and what computing on a device must not change: the bits of captured, resumed and device-drawn runs."""
 
+import contextlib
+import operator
+import threading
+import types
+
 import pytest
 
 from ganspec.spec import load_system
+from ganspec.spec.training.in_force import InForce
 from ganspec.spec.training.options import check_cuda, check_precision
 from ganspec.spec.training.record import _cuda
 from ganspec.tools import backends
@@ -34,9 +40,12 @@ def test_rounding_is_set_while_it_is_in_force_and_put_back():
     before = settings()
     with Math(tf32=False, tune=False):
         assert settings() == ("ieee", "ieee", True, False)
-        with Math(tf32=True, tune=True):
-            assert settings() == ("tf32", "tf32", False, True)
+        with Math(tf32=False, tune=False):
+            assert settings() == ("ieee", "ieee", True, False)
         assert settings() == ("ieee", "ieee", True, False)
+    assert settings() == before
+    with Math(tf32=True, tune=True):
+        assert settings() == ("tf32", "tf32", False, True)
     assert settings() == before
     with pytest.raises(KeyError), Math(tf32=True, tune=False):
         raise KeyError
@@ -61,6 +70,101 @@ def test_older_pytorch_has_switches_in_place_of_words(monkeypatch):
         assert (Backends.cuda.matmul.allow_tf32, Backends.cudnn.allow_tf32) == (False, False)
         assert (Backends.cudnn.deterministic, Backends.cudnn.benchmark) == (True, False)
     assert (Backends.cudnn.allow_tf32, Backends.cudnn.deterministic, Backends.cudnn.benchmark) == (True, False, True)
+
+
+class Word:
+    """A setting of PyTorch that follows another one until it has a word of its own."""
+
+    def __init__(self, follows=None, own="none", default="none"):
+        self.__dict__.update(follows=follows, own=own, default=default)
+
+    def __getattr__(self, name):
+        said = self.own if self.own != "none" or self.follows is None else self.follows.fp32_precision
+        return self.default if said == "none" else said
+
+    def __setattr__(self, name, value):
+        self.__dict__["own" if name == "fp32_precision" else name] = value
+
+
+def words(own, default):
+    """Returns: settings as PyTorch 2.13 (default "tf32") and 2.9 (own "tf32") begin with them."""
+    backends = Word()
+    cudnn = Word(backends)
+    cudnn.__dict__.update(conv=Word(cudnn, own, default), deterministic=False, benchmark=False)
+    backends.__dict__.update(cudnn=cudnn, cuda=types.SimpleNamespace(matmul=Word(cudnn)))
+    return backends
+
+
+WORDS = ("fp32_precision", "cudnn.fp32_precision", "cudnn.conv.fp32_precision", "cuda.matmul.fp32_precision")
+
+
+@pytest.mark.parametrize("said", [{}, *({word: value} for word in WORDS for value in ("ieee", "tf32"))], ids=str)
+@pytest.mark.parametrize("first", [("none", "tf32"), ("tf32", "none")], ids=["2.13", "2.9"])
+@pytest.mark.parametrize("tf32", [False, True])
+def test_a_word_that_follows_another_still_does_afterwards(said, first, tf32, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from ganspec.impl_torch.precision import Math
+
+    def own():
+        return [operator.attrgetter(word.replace("fp32_precision", "own"))(backends) for word in WORDS]
+
+    backends = words(*first)
+    for word, value in said.items():
+        where, _, name = word.rpartition(".")
+        setattr(operator.attrgetter(where)(backends) if where else backends, name, value)
+    monkeypatch.setattr(torch, "backends", backends)
+    before, wanted = own(), "tf32" if tf32 else "ieee"
+    with Math(tf32=tf32, tune=False):
+        assert (backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision) == (wanted, wanted)
+    assert own() == before
+
+
+@pytest.mark.parametrize("of", ["all", "cudnn"])
+def test_what_is_said_of_all_convolutions_reaches_them_as_before(of, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from ganspec.impl_torch.precision import Math
+
+    where = torch.backends if of == "all" else torch.backends.cudnn
+    if not hasattr(where, "fp32_precision"):
+        pytest.skip("an older PyTorch, with switches")
+
+    def reached():
+        with monkeypatch.context() as patch:
+            patch.setattr(where, "fp32_precision", "ieee")
+            return torch.backends.cudnn.conv.fp32_precision
+
+    before = reached()
+    with Math(tf32=False, tune=False):
+        pass
+    assert reached() == before
+
+
+def test_threads_that_want_one_value_share_it_and_another_waits():
+    shared, value, log = InForce(), ["found"], []
+
+    @contextlib.contextmanager
+    def setting(to):
+        before, value[0] = value[0], to
+        yield
+        value[0] = before
+
+    def work():
+        with shared.inside("b", lambda: setting("b")):
+            log.append(value[0])
+
+    first, second = contextlib.ExitStack(), contextlib.ExitStack()
+    first.enter_context(shared.inside("a", lambda: setting("a")))
+    second.enter_context(shared.inside("a", lambda: setting("a")))
+    other = threading.Thread(target=work)
+    other.start()
+    with pytest.raises(RuntimeError, match="'b' is wanted within 'a', by one thread"):
+        work()
+    first.close()
+    other.join(0.05)
+    assert (value, log) == (["a"], []), "the second is still inside"
+    second.close()
+    other.join(10)
+    assert (value, log) == (["found"], ["b"])
 
 
 class CuPy:

@@ -138,6 +138,16 @@ def test_an_update_leaves_the_gradients_that_a_caller_holds(name, backend):
             assert np.abs(copies[network]).max() > 0
 
 
+def test_an_open_gate_survives_a_load(backend):
+    trainer = trainer_of(backend, "cgan_mnist")  # both steps repeat until a report passes a value
+    feed, places = random_feed(trainer.system, 0), []
+    for place in trainer.repeats():
+        trainer.update(trainer.compute(*place, feed))
+        trainer.load(trainer.state())
+        places.append(place)
+    assert {step for step, _ in places} == {0, 1}
+
+
 def test_iterate_shows_every_repeat_before_its_parameters_move(backend):
     trainer, other = trainer_of(backend, "wgan_gp_mlp_mnist"), trainer_of(backend, "wgan_gp_mlp_mnist")
     to_numpy, seen, weights = backends.load(backend).to_numpy, [], []

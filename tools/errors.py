@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shlex
+import stat
 import sys
 from pathlib import Path
 
@@ -65,6 +67,29 @@ def cannot_write(path: Path, error: OSError, *, option: str = "--out DIR", then:
     remedy = _WRITE_REMEDIES.get(error.errno or 0, "mend that")
     remedy += f", then {then}" if then else f", or choose another place with {option}"
     return UserError(f"{printable(str(path))}: cannot be written: {reason(error)}; {remedy}")
+
+
+def require_place(path: Path, *, option: str) -> None:
+    """Refuse a file that could not be written, before the work that fills it.
+
+    Args:
+        path: path of the file.
+        option: the option with which another place is chosen, as it is typed.
+
+    Raises:
+        UserError: its folder is not there or may not be written, or what stands there is no regular file and would be replaced.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):  # a device, a pipe, a link
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    except OSError as error:
+        raise cannot_write(path, error, option=option) from None
 
 
 def reason(error: OSError) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.loss import Loss
@@ -58,6 +59,16 @@ class StepPlan:
     lasting: Mapping[int, Lasting] = field(default_factory=dict)
     order: Order = ()
     echoes: frozenset[int] = frozenset()
+
+    @cached_property
+    def twice(self) -> frozenset[int]:
+        """The nodes through which a gradient in a formula flows that is itself differentiated, as a gradient penalty's is."""
+        graph, found = Graph(list(self.nodes)), set()
+        for i, node in enumerate(self.nodes):
+            if node.op == "grad" and i in self.tracked:
+                of, to = node.inputs
+                found |= graph.dependants(to) & graph.sources({of})
+        return frozenset(found)
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""

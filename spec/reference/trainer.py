@@ -235,7 +235,7 @@ class Trainer:
         """Take over a state; it is not changed.
 
         A state that is loaded between the repeats of an iteration may differ from the trainer's own by rounding only: what an
-        earlier step computed and a later one reuses stays as it is.
+        earlier step computed and a later one reuses stays as it is, and so does the report that a gate asks for.
 
         Raises:
             StateError: it is not a state of this system; then nothing is changed.

@@ -63,6 +63,17 @@ WRONG = {
     ("theirs", (0.1,)): "measurements[0].theirs has 1 rounds, expected 2, those of ours, or none",
     ("batch", -1): "measurements[0].batch is -1, expected a whole number, 0 or larger",
     ("machine", (("cpu", (1,)),)): "measurements[0].machine is [['cpu', [1]]], expected an object",
+    (
+        "ratio",
+        (("low", 9), ("median", 9), ("high", 9)),
+    ): "measurements[0].ratio is {'low': 9, 'median': 9, 'high': 9}, expected what its rounds give, RATIO",
+    ("ratio", None): "measurements[0].ratio is None, expected what its rounds give, RATIO",
+    (
+        "speed",
+        7,
+    ): "measurements[0] has the key 'speed': expected one of backend, batch, device, draws, iterations, machine, "
+    "memory, ours, ratio, reduced, settings, sharing, system, theirs, threads",
+    ("memory", (("mine", 7),)): "measurements[0].memory has the key 'mine': expected one of loaded, ours, theirs",
     ("reduced", "yes"): "measurements[0].reduced is 'yes', expected true or false",
 }
 
@@ -70,12 +81,29 @@ WRONG = {
 @pytest.mark.parametrize(("change", "message"), WRONG.items(), ids=lambda text: str(text)[:30])
 def test_wrong_value_is_named_with_its_place(change, message, tmp_path):
     data = {"format": results.FORMAT, "mode": "speed", **results.speed_as_data([measured((0.1, 0.2), (0.3, 0.4))])}
-    data["measurements"][0][change[0]] = change[1]
+    right = data["measurements"][0]["ratio"]
+    tables = change[0] in ("ratio", "memory") and change[1] is not None
+    data["measurements"][0][change[0]] = dict(change[1]) if tables else change[1]
     file = tmp_path / "b.json"
     file.write_text(json.dumps(data), "utf-8")
     with pytest.raises(UserError) as raised:
         results.read_speed(file)
+    message = message.replace("RATIO", json.dumps(right))
     assert str(raised.value) == f"{file}: is damaged: {message}; measure anew with --json FILE"
+
+
+def test_nothing_unknown_stands_beside_measurements_and_none_stands_twice(tmp_path):
+    one, file = measured((0.1, 0.2), (0.3, 0.4)), tmp_path / "b.json"
+    twice = "measurements[1] is of the same request as measurements[0], expected each once"
+    unknown = "it has the key 'more': expected one of format, measurements, mode"
+    for content, message in (
+        (results.speed_as_data([one, one]), twice),
+        (results.speed_as_data([one]) | {"more": 1}, unknown),
+    ):
+        results.write(file, "speed", content)
+        with pytest.raises(UserError) as raised:
+            results.read_speed(file)
+        assert str(raised.value) == f"{file}: is damaged: {message}; measure anew with --json FILE"
 
 
 MANY = ",".join(map(str, range(1, 41)))
@@ -94,6 +122,10 @@ MISTAKES = {
     "--tolerance 0.1": "--tolerance is how far --against FILE may be missed; give that, too, or leave it out",
     "--against a.json --tolerance 2": "--tolerance 2: expected a part of the speed, below 1, such as 0.1",
     "--against none.json": "none.json: cannot be read: No such file or directory; write one with ganspec bench --json FILE",
+    "--json none/b.json": "none/b.json: cannot be written: No such file or directory; make its folder first, or choose another "
+    "place with --json FILE",
+    "began_mnist --data --json .": ".: cannot be written: Is a directory; move that folder away, or choose another place with "
+    "--json FILE",
     "--sweep batch=1,2": "--sweep: which system? 'ganspec systems' lists them",
     "began_mnist --sweep batch=7": "--sweep batch=7: expected KEY=VALUE,VALUE and so on, with 2 to 64 values, such as "
     "batch=16,32,64 or constants.size=16,32",

@@ -116,7 +116,7 @@ class Trained:
 
     def iterate(self, iteration: int, next_batch: NextBatch) -> list[Quantity]:
         """Train one iteration, as a run does. Returns: what it records."""
-        recorded = self._numpy(self.trainer.iterate(next_batch))
+        recorded = self._numpy(self.trainer.iterate(next_batch, keep_layers=True))  # each evaluation by itself
         place = Place(iteration)
         return [Quantity("report, all iterations", f"report {n}", place, np.asarray(v)) for n, v in recorded.items()]
 

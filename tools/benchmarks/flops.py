@@ -34,10 +34,8 @@ from ganspec.tools.benchmarks.tape import Bend, Product, Tape, Value
 STRAIGHT = {
     "dropout", "reshape", "flatten", "transpose", "slice", "mean", "sum", "max", "broadcast", "pad", "upsample", "max_pool",
     "avg_pool", "planes", "concat", "add", "subtract", "fade", "scale", "bias", "clip", "hard_sigmoid", "embedding", "one_hot",
-    "negative", "expand", "batch_mean", "sample_mean", "output",
+    "negative", "expand", "batch_mean", "sample_mean", "output", "leaky_relu", "relu", "abs",
 }  # fmt: skip
-# Such functions through whose second derivative PyTorch carries arrays of zeros, and multiplies them.
-ZEROS_IN_TORCH = {"leaky_relu", "relu", "abs"}
 TIMES = {"multiply", "trained_scale", "prelu"}
 
 
@@ -48,13 +46,10 @@ class Count:
     Args:
         system: system.
         iteration: iteration whose stage of growth is counted.
-        zeros: whether products with arrays that hold only zeros count, which automatic differentiation of PyTorch makes where a
-            gradient penalty meets `leaky_relu` or `relu`.
     """
 
     system: System
     iteration: int = 0
-    zeros: bool = False
     tape: Tape = field(default_factory=Tape)
     _kept: dict[Any, Any] = field(default_factory=dict)
     _lasting: LastingValues = field(default_factory=LastingValues)
@@ -140,8 +135,7 @@ class Count:
     def _bend(self, kind: str) -> Bend:
         if kind in TIMES:
             return Bend.TIMES
-        straight = kind in STRAIGHT or (kind in ZEROS_IN_TORCH and not self.zeros)
-        return Bend.NONE if straight else Bend.CURVED
+        return Bend.NONE if kind in STRAIGHT else Bend.CURVED
 
     def _network(self, name: str, inputs: list[Value], parameters: Mapping[str, Value]) -> dict[str, Value]:
         architecture = self.stage.networks[name]

@@ -1,17 +1,18 @@
 """What was measured, as JSON; and what was timed, read back, for `--against`.
 
-Such files come from strangers: size, types, ranges and derived values are checked.
+Such files come from strangers: size, keys, types, ranges and derived values are checked, and that nothing stands there twice.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ganspec.spec.text.errors import printable
+from ganspec.spec.text.errors import expected_one_of, printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.benchmarks.request import Request
 from ganspec.tools.benchmarks.timing import Measurement
@@ -21,6 +22,7 @@ from ganspec.tools.reporting.json_tables import (
     JsonTable,
     content,
     is_count,
+    is_norm,
     is_real,
     is_text,
     parsed,
@@ -61,8 +63,11 @@ def speed_as_data(measured: Sequence[Measurement]) -> dict[str, Any]:
 def _measurement_as_data(each: Measurement) -> dict[str, Any]:
     data = asdict(each)
     request = data.pop("request") | {"settings": list(each.request.settings)}
-    quartiles = dict(zip(("low", "median", "high"), each.ratio(), strict=True)) if each.theirs else None
-    return {**request, **data, "ours": list(each.ours), "theirs": list(each.theirs), "ratio": quartiles}
+    return {**request, **data, "ours": list(each.ours), "theirs": list(each.theirs), "ratio": _ratio_as_data(each)}
+
+
+def _ratio_as_data(each: Measurement) -> dict[str, float] | None:
+    return dict(zip(("low", "median", "high"), each.ratio(), strict=True)) if each.theirs else None
 
 
 def read_speed(path: Path) -> list[Measurement]:
@@ -83,9 +88,43 @@ def read_speed(path: Path) -> list[Measurement]:
         mode = visible(data.get("mode"))
         raise UserError(f"{label}: holds figures of another kind ({mode}), expected 'speed': {_REMEDY}")
     try:
-        return [_measurement(table) for table in JsonTable(data, "").tables("measurements")]
+        return _measurements(JsonTable(data, ""))
     except DamagedError as error:
         raise UserError(f"{label}: is damaged: {error}; measure anew with --json FILE") from None
+
+
+def _measurements(whole: JsonTable) -> list[Measurement]:
+    _check_keys(whole, ("format", "mode", "measurements"))
+    found: list[Measurement] = []
+    places: dict[tuple[Request, int], str] = {}
+    for table in whole.tables("measurements"):
+        found.append(_measurement(table))
+        _check_keys(table, _measurement_as_data(found[-1]))
+        _check_ratio(table, found[-1])
+        if (key := (found[-1].request, found[-1].batch)) in places:
+            raise DamagedError(f"{table.path} is of the same request as {places[key]}, expected each once")
+        places[key] = table.path
+    return found
+
+
+def _check_keys(table: JsonTable, known: Iterable[str]) -> None:
+    for key in table.value:
+        if key not in known:
+            raise DamagedError(f"{table.path or 'it'} has the key {visible(key)}: {expected_one_of(list(known))}")
+
+
+def _check_ratio(table: JsonTable, measured: Measurement) -> None:
+    """Refuse quartiles that are not those of the rounds, but for what NumPy rounds otherwise elsewhere."""
+    written, wanted = table.value.get("ratio"), _ratio_as_data(measured)
+    if wanted is None or not isinstance(written, dict):
+        right = "ratio" in table.value and written is None and wanted is None
+    else:
+        right = written.keys() == wanted.keys() and all(
+            is_norm(written[key]) and math.isclose(written[key], wanted[key], rel_tol=1e-9) for key in wanted
+        )
+    if not right:
+        expected = f"what its rounds give, {json.dumps(wanted)}"
+        raise DamagedError(f"{table.at('ratio')} is {visible(written)}, expected {expected}")
 
 
 def _measurement(table: JsonTable) -> Measurement:
@@ -110,6 +149,7 @@ def _measurement(table: JsonTable) -> Measurement:
     for key in machine.value:
         machine.take(key, _is_plain, "a text, a whole number or null")
     memory = JsonTable(table.value.get("memory"), table.at("memory"))
+    _check_keys(memory, ("loaded", "ours", "theirs"))
     held = {key: memory.count(key) for key in memory.value}
     return Measurement(
         request, table.count("batch"), table.count("iterations"), ours, theirs, dict(machine.value), held

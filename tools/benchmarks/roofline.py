@@ -46,7 +46,6 @@ class Roofline:
         operations: floating-point operations per iteration, by network, layer and kind.
         seconds: seconds per iteration, for each round.
         large: operations per second in products of large matrices, the best of those between the rounds.
-        zeros: operations per iteration that are done beyond these, with arrays of zeros; see `flops.Count`.
         own: seconds that the products of an iteration take at the rates of their own sizes.
         machine: what it was measured on.
     """
@@ -57,7 +56,6 @@ class Roofline:
     operations: Mapping[tuple[str, str, str], float]
     seconds: tuple[float, ...]
     large: float
-    zeros: float
     own: float
     machine: Mapping[str, Any]
 
@@ -91,7 +89,6 @@ class Roofline:
             "operations_per_iteration": self.work,
             "seconds": list(self.seconds),
             "large_rate": self.large,
-            "operations_with_zeros": self.zeros,
             "own_seconds": self.own,
             "share": self.share(),
             "own_share": self.own_share(),
@@ -143,17 +140,11 @@ def measure(request: Request, effort: Effort) -> Roofline:
     seconds = sum(times * own[p.m, p.k, p.n, p.groups] for p, times in products)
     number = range(len(system.plan.steps))
     steps = tuple(sum(part * each.count(step) for each, part in parts.items()) for step in number)
-    zeros = 0.0
-    if request.backend == "torch":
-        done = products_of(system, parts, trainer.iteration - 1, zeros=True)
-        zeros = sum(times * p.operations for p, times in done) - sum(found.values())
-    return Roofline(
-        request, system.run.batch, steps, found, tuple(rounds), max(rates), zeros, seconds, machine(request)
-    )
+    return Roofline(request, system.run.batch, steps, found, tuple(rounds), max(rates), seconds, machine(request))
 
 
 def products_of(
-    system: System, iterations: Mapping[tuple[int, ...], float], iteration: int = 0, *, zeros: bool = False
+    system: System, iterations: Mapping[tuple[int, ...], float], iteration: int = 0
 ) -> list[tuple[Product, float]]:
     """Count an iteration.
 
@@ -161,13 +152,12 @@ def products_of(
         system: system.
         iterations: parts of iterations, 1 in all, by the steps that ran in them, in order: {(0, 0, 1): 1.0} where all are alike.
         iteration: iteration whose stage of growth they have.
-        zeros: whether PyTorch's products with zeros count, see `flops.Count`.
 
     Returns: each product, and how often it is done in an iteration.
     """
     found = []
     for steps, part in iterations.items():
-        count = Count(system, iteration, zeros=zeros)
+        count = Count(system, iteration)
         found += [(product, part) for products in count.repeats(steps) for product in products]
     return found
 
@@ -211,10 +201,5 @@ def lines(found: Roofline) -> list[str]:
         f"  the same products at their own sizes: {found.work / found.own / 1e9:.0f} GFLOP/s, so {1000 * found.own:.1f} ms: "
         f"{100 * found.own_share():.0f} %",
         *([busy] if found.work / found.own > found.large else []),
-        *(
-            [f"  PyTorch multiplies another {found.zeros / size:.3f} {unit} of zeros, see docs/speed.md"]
-            if found.zeros
-            else []
-        ),
         f"  {one_line(dict(found.machine))}",
     ]

@@ -23,7 +23,7 @@ from ganspec.tools.benchmarks.comparing import asked_again, check_common, compar
 from ganspec.tools.benchmarks.fresh import in_fresh_process
 from ganspec.tools.benchmarks.machine import one_line
 from ganspec.tools.benchmarks.request import Request
-from ganspec.tools.errors import AGREED, DISAGREED, UserError
+from ganspec.tools.errors import AGREED, DISAGREED, UserError, require_place
 from ganspec.tools.programs import options as shared
 
 ROUNDS = {"speed": 10, "roofline": 5, "data": 2, "start-up": 3, "sweep": 3}  # without --rounds
@@ -133,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _speed(arguments)
     effort = _effort(arguments, mode)
     content: dict[str, Any]
+    points: list[sweep.Point] = []
     match mode:
         case "roofline":
             content = {"rooflines": _rooflines(arguments, effort)}
@@ -146,9 +147,12 @@ def run(arguments: argparse.Namespace) -> int:
             started = start_up.run(requests, tries=effort.rounds, markdown=arguments.markdown)
             content = {"starts": [{**vars(each), "seconds": list(each.seconds)} for each in started]}
         case _:
-            content = {"points": _sweep(arguments, effort)}
+            points = _sweep(arguments, effort)
+            content = {"points": [point.as_data() for point in points]}
     if arguments.json is not None:
         results.write(arguments.json, mode, content)
+    if arguments.plot is not None:
+        sweep.write_plot(arguments.plot, points)
     return AGREED
 
 
@@ -176,6 +180,9 @@ def _check_options(arguments: argparse.Namespace, mode: str) -> None:
         raise UserError(f"--tolerance {arguments.tolerance:g}: expected a part of the speed, below 1, such as 0.1")
     if arguments.plot:
         plot.require()
+    for name in ("json", "plot"):
+        if getattr(arguments, name):
+            require_place(getattr(arguments, name), option=f"--{name} FILE")
 
 
 def _effort(arguments: argparse.Namespace, mode: str) -> timing.Effort:
@@ -192,7 +199,7 @@ def _requests(arguments: argparse.Namespace, systems: list[str]) -> list[Request
         "", "", arguments.device or "cpu", arguments.draws or "host", tuple(_settings(arguments)), arguments.reduced,
         arguments.threads or 0, not arguments.no_sharing,
     )  # fmt: skip
-    return [replace(request, system=name, backend=backend) for name in systems for backend in backends]
+    return [replace(request, system=name, backend=backend) for name in dict.fromkeys(systems) for backend in backends]
 
 
 def _one(systems: list[str], mode: str, default: str | None) -> str | None:
@@ -203,9 +210,8 @@ def _one(systems: list[str], mode: str, default: str | None) -> str | None:
 
 def _speed(arguments: argparse.Namespace) -> int:
     before = results.read_speed(arguments.against) if arguments.against else []
-    again = arguments.against and not arguments.systems
-    requests = _again(arguments, before) if again else _asked(arguments)
-    if arguments.against and not again:
+    requests = _again(arguments, before) if before and not arguments.systems else _asked(arguments)
+    if arguments.against:
         check_common(requests, before, printable(str(arguments.against)))
     for request in requests:
         request.load()
@@ -220,9 +226,8 @@ def _again(arguments: argparse.Namespace, before: list[timing.Measurement]) -> l
                 f"--{name.replace('_', '-')}: without SYSTEM, what {printable(str(arguments.against))} holds is measured again "
                 f"with its own options; leave out --{name.replace('_', '-')}, or name systems"
             )
-    requests = asked_again(before, printable(str(arguments.against)))
     arguments.alone = not before[0].theirs
-    return requests
+    return asked_again(before, printable(str(arguments.against)))
 
 
 def _asked(arguments: argparse.Namespace) -> list[Request]:
@@ -288,11 +293,8 @@ def _rooflines(arguments: argparse.Namespace, effort: timing.Effort) -> list[dic
     return [each.as_data() for each in found]
 
 
-def _sweep(arguments: argparse.Namespace, effort: timing.Effort) -> list[dict[str, Any]]:
+def _sweep(arguments: argparse.Namespace, effort: timing.Effort) -> list[sweep.Point]:
     if not arguments.systems:
         raise UserError("--sweep: which system? 'ganspec systems' lists them")
     settings = [sweep.setting_of(text) for text in arguments.sweep]
-    points = sweep.run(_requests(arguments, _known(arguments.systems)), settings, effort, markdown=arguments.markdown)
-    if arguments.plot:
-        sweep.write_plot(arguments.plot, points)
-    return [point.as_data() for point in points]
+    return sweep.run(_requests(arguments, _known(arguments.systems)), settings, effort, markdown=arguments.markdown)

@@ -9,7 +9,6 @@ import argparse
 import os
 import platform
 import re
-import stat
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -34,7 +33,7 @@ from ganspec.tools.agreement.given import WITNESSES
 from ganspec.tools.agreement.mutants.program import Trial, add_mutant_arguments, run_mutants
 from ganspec.tools.agreement.report import Comparison, Divergence, Report
 from ganspec.tools.agreement.witnesses import REFERENCE
-from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write
+from ganspec.tools.errors import AGREED, DISAGREED, UserError, cannot_write, require_place
 from ganspec.tools.processes import spread
 from ganspec.tools.programs import options as shared
 from ganspec.tools.reporting import (
@@ -96,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns: 0 where all agree, 1 where one does not or where training diverged."""
     files = {name: getattr(arguments, name) for name in _WRITERS if getattr(arguments, name)}
     for name, path in files.items():
-        _check_place(path, name)
+        require_place(path, option=f"--{name} FILE")
     if arguments.mutants or arguments.test:
         return _tried(arguments)
     against = read_json(arguments.against) if arguments.against else None
@@ -238,23 +237,6 @@ def _replayed(folder: Path) -> Comparison:
         why = printable(str(error)[:200]) or "it has too few batches"
         raise UserError(f"{folder}: what it holds does not fit its system: {why}; write the bundle anew") from None
     return replace(comparison, reduced=asked.reduced, bundle=str(folder))
-
-
-def _check_place(path: Path, option: str) -> None:
-    """Raises: UserError: a report cannot be written there."""
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(21, os.strerror(21))
-        if not path.parent.is_dir():
-            raise FileNotFoundError(2, os.strerror(2))
-        if not os.access(path.parent, os.W_OK):
-            raise PermissionError(13, os.strerror(13))
-        if os.path.lexists(path) and not stat.S_ISREG(
-            path.lstat().st_mode
-        ):  # a device, a pipe, a link: it would be replaced
-            raise FileExistsError(17, os.strerror(17))
-    except OSError as error:
-        raise cannot_write(path, error, option=f"--{option} FILE") from None
 
 
 def _write(path: Path, text: str, option: str) -> None:

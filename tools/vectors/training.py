@@ -91,7 +91,7 @@ def make_case(case: str, system: System, loaded: Mapping[str, Any], iterations: 
     def note(result: StepResult) -> None:
         plan = result.plan
         place = f"{trainer.iteration}.{result.step}.{result.repeat}"
-        masks = [name for name in recorder.given if name.startswith(f"masks/{place}/")]
+        masks = _by_evaluation([name for name in recorder.given if name.startswith(f"masks/{place}/")])
         repeats.append(
             {
                 "place": place,
@@ -106,6 +106,12 @@ def make_case(case: str, system: System, loaded: Mapping[str, Any], iterations: 
     facts = {"loaded": dict(loaded), "iterations": iterations, "system": describe(system), "repeats": repeats}
     given = {f"state/{name}": array for name, array in state.arrays.items() if _is_given(name)} | recorder.given
     return Case(case, system.title, system.source, facts, given, answers=found)
+
+
+def _by_evaluation(masks: list[str]) -> list[str]:
+    """Returns: masks, those of an evaluation one after another; a pass of several evaluations draws them layer by layer."""
+    of = [mask.split("/")[2] for mask in masks]  # D#0
+    return [mask for _, mask in sorted(zip(map(of.index, of), masks, strict=True), key=lambda pair: pair[0])]
 
 
 def _place(at: Position) -> str:

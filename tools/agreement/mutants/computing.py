@@ -174,7 +174,7 @@ def with_itself(right: Wrong, *rest: Any) -> Any:
 
 
 def reversed_fade(right: Wrong, layer: Any, x: Any, parameters: Any, statistics: Any, mode: Any) -> Any:
-    return right(layer, x, parameters, statistics, dataclasses.replace(mode, fade=1.0 - mode.fade))
+    return right(layer, x, parameters, statistics, dataclasses.replace(mode, fade=mode.fade[::-1]))
 
 
 def shared_embedding(patch: Patch, backend: str) -> None:

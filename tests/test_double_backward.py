@@ -1,0 +1,46 @@
+"""Gradients that are differentiated again are PyTorch's own, to any order; and nothing goes back through the forward pass."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from ganspec.impl_torch import double_backward  # noqa: E402
+
+GEOMETRIES = [((1, 1), (1, 1), (1, 1), 1), ((2, 1), (0, 2), (1, 2), 1), ((2, 2), (1, 1), (1, 1), 2)]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_convolution_has_gradients_of_every_order(geometry):
+    stride, padding, dilation, groups = geometry
+    draws = torch.Generator().manual_seed(0)
+    sizes = [(2, 4, 7, 8), (6, 4 // groups, 3, 2), (6,)]
+    x, w, b = (torch.randn(s, dtype=torch.float64, generator=draws).requires_grad_() for s in sizes)
+
+    def plain(x, w, b):
+        return torch.nn.functional.conv2d(x, w, b, stride, padding, dilation, groups)
+
+    found = []
+    for convolve in (lambda x, w, b: double_backward.convolve(x, w, b, geometry), plain):
+        y = convolve(x, w, b)
+        (first,) = torch.autograd.grad((y * y).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad((first * first).sum(), x, create_graph=True)
+        found.append([y, first, *torch.autograd.grad((y + 1).exp().sum() + (second * second).sum(), (w, b))])
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+    (alone,) = torch.autograd.grad(double_backward.convolve(x, w, b, geometry).exp().sum(), x)  # as a report wants it
+    torch.testing.assert_close(alone, torch.autograd.grad(plain(x, w, b).exp().sum(), x)[0], rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("act", [lambda x: double_backward.leaky_relu(x, 0.2), double_backward.relu])
+def test_second_gradient_reaches_no_input(act):
+    x = torch.tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    g = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    (first,) = torch.autograd.grad(act(x), x, g, create_graph=True)
+    slope = act(torch.tensor(-1.0)).item() * -1
+    torch.testing.assert_close(first, torch.tensor([slope, 2 * slope, 3.0]))
+    to_g, to_x = torch.autograd.grad(first.sum(), (g, x), allow_unused=True)
+    torch.testing.assert_close(to_g, torch.tensor([slope, slope, 1.0]))
+    assert to_x is None
