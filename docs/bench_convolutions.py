@@ -115,7 +115,8 @@ def main(batch):
                 calls = library(*(rng.normal(size=shape).astype(np.float32) for shape in shapes), stride)
                 sums += [best(call) for call in calls]
         except ModuleNotFoundError as error:
-            print(f"{library.__name__:<14}{error}")
+            missing = (error.name or "").partition(".")[0]
+            print(f"{library.__name__:<14}" + (f"not installed (pip install {missing})" if missing else str(error)))
             continue
         print(f"{library.__name__:<14}" + "".join(f"{value:>10.1f}" for value in (*sums, sums.sum())), flush=True)
 

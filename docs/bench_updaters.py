@@ -138,14 +138,19 @@ def explained(algorithm: str, theirs: Iterate) -> Any:
     try:
         return theirs()
     except Exception as error:
-        raise UserError(f"{algorithm}: the updater does not run here: {type(error).__name__}: {error}") from None
+        message = f"{algorithm}: the updater does not run here: {type(error).__name__}: {error}"
+        if isinstance(error, AttributeError) and error.name == "get" and isinstance(error.obj, np.ndarray | np.generic):
+            message += "; it calls .get(), which CuPy's arrays have and NumPy's have not: it runs on a GPU alone"
+        raise UserError(message) from None
 
 
 def arguments_of(given: list[str] | None) -> argparse.Namespace:
     """Returns: the checked arguments. Raises: UserError: one of them cannot be used."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="a copy of Chainer-GAN-lib")
-    parser.add_argument("algorithms", metavar="ALGORITHM", nargs="*", help=f"of {', '.join(ALGORITHMS)} (default: all)")
+    parser.add_argument(
+        "algorithms", metavar="ALGORITHM", nargs="*", default=[], help=f"of {', '.join(ALGORITHMS)} (default: all)"
+    )
     parser.add_argument(
         "--batch", metavar="N", type=positive, nargs="+", default=[16], help="batch sizes (default: 16)"
     )
@@ -171,8 +176,13 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
 
 
 def main(given: list[str] | None = None) -> None:
-    """Print the table and write the file."""
+    """Print the table and write the file. Raises: UserError: an argument is wrong, or no updater runs here."""
     arguments = arguments_of(given)
+    if arguments.rounds == 1:
+        print(
+            "one round: its ratios say little, for nothing shows what chance does to them; try --rounds 3",
+            file=sys.stderr,
+        )
     folder, backends = arguments.folder.resolve(), list(dict.fromkeys(arguments.backend))
     sides = ["theirs", *backends]
     print(_row(["algorithm", "batch", *sides, *(f"theirs/{name}" for name in backends)]), flush=True)
@@ -194,6 +204,8 @@ def main(given: list[str] | None = None) -> None:
             write_atomically(arguments.json, (json.dumps(rows, indent=2) + "\n").encode())
         except OSError as error:
             raise cannot_write(arguments.json, error, option="--json FILE") from None
+    if not rows:
+        raise UserError("nothing was measured: none of these updaters runs here, for the reasons above")
 
 
 def _row(cells: list[str]) -> str:
@@ -204,4 +216,5 @@ if __name__ == "__main__":
     try:
         main()
     except UserError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(error.code)

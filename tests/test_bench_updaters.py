@@ -43,11 +43,17 @@ def test_a_folder_of_something_else_is_said_to_be_so(script, tmp_path):
 def test_an_updater_that_fails_is_named_with_its_reason_and_the_rest_goes_on(script, folder, capsys):
     pytest.importorskip("ganspec.impl_chainer.compat")
     written = folder / "times.json"
-    script["main"]([str(folder), "dcgan", "dfm", "--batch", "2", "--json", str(written)])
+    with pytest.raises(UserError, match="nothing was measured"):
+        script["main"]([str(folder), "dcgan", "dfm", "--batch", "2", "--json", str(written)])
     out = capsys.readouterr().out
     assert "dcgan: the updater does not run here: AttributeError: module 'common.net' has no attribute" in out
     assert "dfm: the updater does not run here: ModuleNotFoundError: No module named 'dfm'" in out
     assert json.loads(written.read_text()) == []
+
+
+def test_an_updater_that_is_written_for_cupy_alone_says_so(script):
+    with pytest.raises(UserError, match=r"has no attribute 'get'; it calls \.get\(\), which CuPy's arrays have"):
+        script["explained"]("began", lambda: script["np"].zeros(2).get())
 
 
 def test_its_algorithms_are_our_systems_with_as_many_steps_of_the_discriminator(script):

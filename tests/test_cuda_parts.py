@@ -64,6 +64,12 @@ def test_all_that_is_good_gives_0_and_parts_can_be_chosen(tmp_path):
     assert "all is as it must be" in (tmp_path / "gpu.md").read_text()
 
 
+def test_an_unknown_part_is_refused_before_a_device_is_looked_for(tmp_path, capsys):
+    words = ["--out", str(tmp_path), "--only", "rounding"]
+    assert program.main(words, first=part("device", "raise OSError"), choose=lambda *_: PARTS[:2]) == 2
+    assert capsys.readouterr().err.startswith("--only rounding: expected one of good, wrong")
+
+
 def test_without_a_device_it_says_so(tmp_path, capsys):
     none = part("device", f'{WRITE}(\'[{{"devices": 0, "torch": "9.9", "ok": true}}]\')')
     assert program.main(["--out", str(tmp_path)], first=none) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from argparse import Namespace
 from collections import Counter
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from ganspec.spec.plan import passes
 from ganspec.spec.training.state import initial_state
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
+from ganspec.tools.programs import options
 from support.programs import here
 from support.states import shaken_state
 from support.tiny_systems import ADAM, GENERATOR, critic, write_system
@@ -229,6 +231,13 @@ def test_a_run_resumes_bit_for_bit_whatever_was_kept(backend, tmp_path):
     trainer.iterate(lambda: batch), resumed.iterate(lambda: batch)
     for name, array in trainer.state().arrays.items():
         assert np.array_equal(array, resumed.state().arrays[name]), name
+
+
+def test_a_record_says_where_nothing_was_shared():
+    """Nothing is recorded of usual runs; a run that was once without sharing says at each resume which it is."""
+    without, usual = Namespace(no_sharing=True), Namespace(no_sharing=False)
+    assert [options.sharing(each, {}) for each in (without, usual)] == [{"sharing": False}, {}]
+    assert options.sharing(usual, {"sharing": False}) == {"sharing": True}
 
 
 def test_show_says_what_is_shared(tmp_path, capsys):

@@ -102,6 +102,7 @@ _OPTIONAL: dict[str, Callable[[Any], _Complaint]] = {  # what a record may have 
     "images_per_epoch": _count,
     "tensorboard": _flag,
     "precision": _choice(PRECISIONS),
+    "sharing": _flag,
     "cuda": _cuda,
 }
 

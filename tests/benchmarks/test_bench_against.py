@@ -42,7 +42,8 @@ def test_row_has_medians_and_the_ratio_of_paired_rounds():
         (0.001, 0.002, 0.010), (0.002, 0.003, 0.012), memory={"loaded": 1, "ours": 2_000_000, "theirs": 4_000_000}
     )
     assert found.ratios() == pytest.approx([2.0, 1.5, 1.2])
-    assert tables.speed_cells(found) == ["s", "torch", "8", "2.00", "3.00", "1.50x", "1.35..1.75", "2", "4"]
+    assert tables.speed_cells(found) == ["s", "torch", "8", "2.00", "3.00", "1.50x", "", "2", "4"]
+    assert tables.speed_cells(measured([1.0] * 4, [1.0, 2.0, 3.0, 4.0]))[-1] == "1.75..3.25"
     assert tables.speed_cells(measured([0.5])) == ["s", "torch", "8", "500.0", "16"]
 
 
@@ -103,7 +104,12 @@ def test_bench_against_an_earlier_file_goes_red_where_it_is_slower(change, code,
     )
     assert ("SLOWER by 50 %" in said) is (code == DISAGREED)
     assert results.read_speed(tmp_path / "now.json") == [now]
-    # Without anything in common there is no verdict.
+    # Without systems, what the file holds is measured again.
+    assert ganspec(["bench", "--against", str(file)]) == code
+    assert ganspec(["bench", "--against", str(file), "--batch", "2"]) == FAILED
+    assert "--batch: without SYSTEM, what " in capsys.readouterr().err
+    # Without anything in common nothing is measured.
+    monkeypatch.setattr(bench, "_measure", None)
     results.write(file, "speed", results.speed_as_data([measured([1.0])]))
     assert ganspec([*given, "--against", str(file)]) == FAILED
     assert "nothing in it can be compared" in capsys.readouterr().err

@@ -91,10 +91,11 @@ def test_roofline_counts_what_ran_and_puts_it_over_the_time(capsys, tmp_path):
         "weights",
         "second",
         "order",
-        "GFLOP",
+        "MFLOP",
         "of",
         "all",
     ]
+    assert [roofline.unit_of(each)[0] for each in (4e9, 1e8, 99e6, 9e4)] == ["GFLOP", "GFLOP", "MFLOP", "kFLOP"]
     assert [row.split()[:2] for row in rows[1:3]] == [["G", "l1"], ["G", "l2"]]
 
 

@@ -108,11 +108,14 @@ def test_program_that_fails_at_start_up_is_no_time():
         start_up._started(["-S", "-c", "import sys; print('no luck', file=sys.stderr); sys.exit(3)"])
 
 
-def test_machine_is_described_without_its_name(backend):
+def test_machine_is_described_without_its_name(backend, monkeypatch):
     import platform
 
-    found = machine.machine(Request("s", backend, threads=2))
-    assert found["threads"] == 2
+    monkeypatch.setattr(machine, "processors", lambda: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    found = machine.machine(Request("s", backend))
+    assert found["threads"] == (pytest.importorskip("torch").get_num_threads() if backend == "torch" else 3)
     assert platform.node() not in [str(value) for value in found.values()]
     assert machine.same_machine(found, dict(found))
     assert not machine.same_machine(found, {**found, "cpu": "another"})

@@ -18,10 +18,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ganspec.spec.text.errors import printable
+from ganspec.spec.training.options import DRAWS, is_device
+from ganspec.tools.backends import NAMES
 from ganspec.tools.benchmarks.machine import same_machine
 from ganspec.tools.benchmarks.request import Request
 from ganspec.tools.benchmarks.timing import Measurement, quartiles
+from ganspec.tools.errors import UserError
+from ganspec.tools.reporting.json_tables import visible
 
+_VISIBLE = 600  # characters of what a file holds that a message repeats
 LEAST = 0.03  # allowance where the rounds were all equal: the layout of memory differs from process to process
 
 
@@ -59,6 +65,53 @@ def compare(now: Sequence[Measurement], before: Sequence[Measurement], tolerance
     """
     known = {_key(each): each for each in before}
     return [_verdict(each, known.get(_key(each)), tolerance) for each in now]
+
+
+def asked_again(before: Sequence[Measurement], label: str) -> list[Request]:
+    """Ask for what a file holds, as it was measured: systems, backends and options.
+
+    Args:
+        before: what the file holds.
+        label: name of the file, for messages.
+
+    Raises:
+        UserError: it holds nothing, a backend or device that there is not, or both times of ours alone and ratios.
+    """
+    if not before:
+        raise UserError(
+            f"{label}: holds no measurement; name systems, and write another one with ganspec bench --json FILE"
+        )
+    if len({bool(each.theirs) for each in before}) > 1:
+        raise UserError(
+            f"{label}: some of it was timed against a plain loop and some alone; name the systems to measure"
+        )
+    for request in (each.request for each in before):
+        if request.backend not in NAMES or not is_device(request.device) or request.draws not in DRAWS:
+            raise UserError(
+                f"{label}: was measured with backend {visible(request.backend)}, device {visible(request.device)}, draws "
+                f"{visible(request.draws)}, which are not all there; name the systems to measure"
+            )
+    return list(dict.fromkeys(each.request for each in before))
+
+
+def check_common(requests: Sequence[Request], before: Sequence[Measurement], label: str) -> None:
+    """Raises: UserError: nothing that is asked for is in a file, before it is measured in vain."""
+    known = [each.request for each in before]
+    if not set(requests) & set(known):
+        held = ", ".join(dict.fromkeys(f"{each.system} ({options_of(each)})" for each in known)) or "nothing"
+        raise UserError(
+            f"{label}: nothing in it can be compared with what is asked for, {requests[0].system} ({options_of(requests[0])})\n"
+            f"it holds {printable(held[:_VISIBLE])}; without SYSTEM and options, that is measured again"
+        )
+
+
+def options_of(request: Request) -> str:
+    """Returns: the options that a measurement was asked for with."""
+    words = [request.backend, *(f"--set {each}" for each in request.settings), *["--reduced"] * request.reduced]
+    words += [f"--device {request.device}"] * (request.device != "cpu")
+    words += [f"--draws {request.draws}"] * (request.draws != "host")
+    words += [f"--threads {request.threads}"] * bool(request.threads) + ["--no-sharing"] * (not request.sharing)
+    return " ".join(words)
 
 
 def _key(each: Measurement) -> tuple[Request, int]:

@@ -18,12 +18,13 @@ def machine(request: Request) -> dict[str, Any]:
     """Describe the machine; the backend's framework is imported. It does not name the host.
 
     Returns: what `environment` says (versions, commit, operating system, processor), and "processors", those that this process
-        may use; "threads", those asked for, 0 for the libraries' choice; "device", "cpu" or the GPU's name.
+        may use; "threads", those that the backend's library multiplies matrices with (`threads_of`); "device", "cpu" or the
+        GPU's name.
     """
     found = environment(request.backend)
     return found | {
         "processors": processors(),
-        "threads": request.threads,
+        "threads": threads_of(request.backend),
         "device": device_name(request.backend, request.device),
     }
 
@@ -31,6 +32,22 @@ def machine(request: Request) -> dict[str, Any]:
 def processors() -> int:
     """Returns: the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_of(backend: str) -> int:
+    """Count the threads of products of matrices on the CPU.
+
+    Args:
+        backend: "torch", which says it itself; else NumPy's library is meant. OpenBLAS reads its own variable, then OpenMP's,
+            when it is loaded, and takes no more threads than there are processors.
+
+    Returns: the number.
+    """
+    if backend == "torch":
+        return int(importlib.import_module("torch").get_num_threads())
+    given = (os.environ.get(name, "") for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
+    asked = next((int(text) for text in given if text.isdecimal() and int(text)), 0)
+    return min(asked or processors(), processors())
 
 
 def device_name(backend: str, device: str) -> str:
@@ -51,7 +68,15 @@ def same_machine(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 def one_line(found: dict[str, Any]) -> str:
     """Returns: the description as a sentence's part: "Intel ... , 2 processors, 2 threads, torch 2.11"."""
-    threads = found["threads"] or "the libraries' choice of"
+    threads = found["threads"]
     versions = [f"{name} {found[name]}" for name in ("torch", "chainer", "numpy") if name in found]
     device = [] if found["device"] == "cpu" else [str(found["device"])]
-    return ", ".join([*device, found["cpu"], f"{found['processors']} processors", f"{threads} threads", *versions])
+    return ", ".join(
+        [
+            *device,
+            found["cpu"],
+            f"{found['processors']} processors",
+            f"{threads} thread{'s' * (threads != 1)}",
+            *versions,
+        ]
+    )

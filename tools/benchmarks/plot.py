@@ -10,7 +10,7 @@ from ganspec.tools.errors import UserError
 
 
 def plot(curves: Mapping[str, Mapping[str, Sequence[tuple[str, float]]]]) -> bytes:
-    """Plot the time of an iteration against settings, both axes logarithmic where the values are numbers.
+    """Plot the time of an iteration, from 0, against settings, in proportion where the values are numbers.
 
     Args:
         curves: for each setting, and each of its curves by name, the values of the setting and milliseconds per iteration.
@@ -30,17 +30,14 @@ def plot(curves: Mapping[str, Mapping[str, Sequence[tuple[str, float]]]]) -> byt
     for axis, (key, named) in zip(axes[0], curves.items(), strict=True):
         values = list(dict.fromkeys(value for curve in named.values() for value, _ in curve))
         numbers = [_number(value) for value in values]
-        logarithmic = all(number is not None for number in numbers)
+        numeric = all(number is not None for number in numbers)
         for name, curve in named.items():
-            at = [_number(value) if logarithmic else values.index(value) for value, _ in curve]
+            at = [_number(value) if numeric else values.index(value) for value, _ in curve]
             axis.plot(at, [ms for _, ms in curve], marker="o", markersize=3, linewidth=1.2, label=name)
-        if logarithmic:
-            axis.set_xscale("log", base=2)
-        axis.set_xticks(numbers if logarithmic else range(len(values)), [value[:12] for value in values])
-        axis.minorticks_off()
-        axis.set_yscale("log")
+        axis.set_xticks(numbers if numeric else range(len(values)), [value[:12] for value in values])
+        axis.set_ylim(bottom=0)
         axis.set_xlabel(key if len(key) < 40 else f"{key[:37]}...")
-        axis.grid(alpha=0.3, which="both")
+        axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("ms per iteration")
     axes[0, 0].legend(fontsize="small")
     content = io.BytesIO()

@@ -169,28 +169,37 @@ def planned_steps(system: System) -> tuple[int, ...]:
 
 def report(found: Roofline, *, markdown: bool = False) -> None:
     """Print the operations by layer, and the shares."""
+    unit, size = unit_of(found.work)
     table = Table(
-        ["network", "layer", *KINDS.values(), "GFLOP", "of all"], [-8, -16, 9, 9, 10, 12, 9, 7], markdown=markdown
+        ["network", "layer", *KINDS.values(), unit, "of all"], [-8, -16, 9, 9, 10, 12, 9, 7], markdown=markdown
     )
     for network, layer in dict.fromkeys(key[:2] for key in found.operations):
         parts = [found.operations.get((network, layer, kind), 0.0) for kind in KINDS]
-        figures = [f"{part / 1e9:.3f}" if part else "" for part in parts]
-        table.row([network, layer, *figures, f"{sum(parts) / 1e9:.3f}", f"{100 * sum(parts) / found.work:.1f} %"])
+        figures = [f"{part / size:.3f}" if part else "" for part in parts]
+        table.row([network, layer, *figures, f"{sum(parts) / size:.3f}", f"{100 * sum(parts) / found.work:.1f} %"])
     totals = [sum(v for key, v in found.operations.items() if key[2] == kind) for kind in KINDS]
-    table.row(["all", "", *(f"{total / 1e9:.3f}" for total in totals), f"{found.work / 1e9:.3f}", "100 %"])
+    table.row(["all", "", *(f"{total / size:.3f}" for total in totals), f"{found.work / size:.3f}", "100 %"])
     print("\n" + "\n".join(lines(found)), flush=True)
+
+
+def unit_of(operations: float) -> tuple[str, float]:
+    """Returns: the unit in which so many floating-point operations are no row of zeros, and how many operations it is."""
+    return ("GFLOP", 1e9) if operations >= 1e8 else ("MFLOP", 1e6) if operations >= 1e5 else ("kFLOP", 1e3)
 
 
 def lines(found: Roofline) -> list[str]:
     """Returns: the shares in sentences."""
     seconds = statistics.median(found.seconds)
     at_large = found.work / found.large
+    unit, size = unit_of(found.work)
+    busy = "  the plan's own products were faster, so other work ran beside the large one: use a quiet machine"
     return [
-        f"{found.request.system}, {found.request.backend}, batch {found.batch}: an iteration is {found.work / 1e9:.3f} GFLOP in "
-        f"products of matrices, and takes {1000 * seconds:.1f} ms",
+        f"{found.request.system}, {found.request.backend}, batch {found.batch}: an iteration is {found.work / size:.3f} {unit} "
+        f"in products of matrices, and takes {1000 * seconds:.1f} ms",
         f"  the machine at a large size: {found.large / 1e9:.0f} GFLOP/s, so {1000 * at_large:.1f} ms: "
         f"{100 * found.share():.0f} % of the time of an iteration",
         f"  the same products at their own sizes: {found.work / found.own / 1e9:.0f} GFLOP/s, so {1000 * found.own:.1f} ms: "
         f"{100 * found.own_share():.0f} %",
+        *([busy] if found.work / found.own > found.large else []),
         f"  {one_line(dict(found.machine))}",
     ]

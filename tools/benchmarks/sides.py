@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
-from ganspec.spec import System, load_system
+from ganspec.spec import System, load_system, system_names
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.options import device_number
 from ganspec.tools import data
@@ -32,13 +32,27 @@ def loop_name(system: str) -> str:
 
     Raises:
         UserError: there is no plain loop of it.
+        SpecError: there is no such system.
     """
     if system not in MODULES:
-        hint = did_you_mean(system, MODULES)
-        message = f"no hand-written loop of '{system}' to compare with: {expected_one_of(sorted(MODULES))}"
-        message += f"; {hint}" if hint else ""
-        raise UserError(f"{message}; --alone times a system without one")
+        if ".toml" not in system and (hint := did_you_mean(system, system_names())):
+            raise UserError(f"there is no system '{system}': {hint} 'ganspec systems' lists them")
+        load_system(system)  # says so where there is no such system or file
+        valid = expected_one_of(sorted(MODULES))
+        raise UserError(
+            f"no hand-written loop of '{system}' to compare with: --alone times a system without one; or {valid}"
+        )
     return MODULES[system]
+
+
+def check_settings(settings: Sequence[str]) -> None:
+    """Raises: UserError: one of them is no number, so that a plain loop would not have it."""
+    for setting in settings:
+        try:
+            float(setting.partition("=")[2])
+        except ValueError:
+            message = f"--set {setting}: a plain loop reads only the numbers of its system"
+            raise UserError(f"{message}; set a number, or time ours with --alone") from None
 
 
 def one_of_each_family() -> list[str]:

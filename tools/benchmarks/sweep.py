@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ganspec.spec.text.errors import printable
+from ganspec.spec import load_system
+from ganspec.spec.text.errors import SpecError, printable
 from ganspec.tools.benchmarks.fresh import in_fresh_process
 from ganspec.tools.benchmarks.memory import peak_resident
 from ganspec.tools.benchmarks.request import Request
@@ -114,10 +115,10 @@ def run(requests: Sequence[Request], settings: Sequence[Setting], effort: Effort
             f"{len(wanted)} points are to be measured, at most {MAX_POINTS} are; name fewer values or systems"
         )
     changed = [(replace(r, settings=(*r.settings, *s.settings(value))), s, value) for r, s, value in wanted]
-    for request, _, _ in changed:
-        request.load()
-    columns = ["system", "backend", "setting", "ms", "images/s", "GFLOP", "GFLOP/s", "MB"]
-    table = Table(columns, [-20, -8, -28, 9, 9, 9, 8, 7], markdown=markdown)
+    for request, setting, value in changed:
+        _check(request, setting, value)
+    columns = ["system", "backend", "setting", "batch", "ms", "images/s", "GFLOP", "GFLOP/s", "MB"]
+    table = Table(columns, [-20, -8, -28, 5, 9, 9, 9, 8, 7], markdown=markdown)
     found = []
     for request, setting, value in changed:
         what = f"{request.system}, {request.backend}"
@@ -125,6 +126,26 @@ def run(requests: Sequence[Request], settings: Sequence[Setting], effort: Effort
         found.append(Point(setting.key, value, measured, work, peak))
         table.row(_cells(found[-1]))
     return found
+
+
+def _check(request: Request, setting: Setting, value: str) -> None:
+    """Raises: SpecError: the system does not take the value; the message names the option, and numbers that there are."""
+    try:
+        request.load()
+    except SpecError as error:
+        typed = {f"--set {each}": f"--sweep {each}" for each in setting.settings(value)}
+        system = load_system(request.system)
+        numbers = ["run.batch", *(f"constants.{name}" for name in system.constants)]
+        numbers += [f"networks.{role}.{name}" for role, each in system.networks.items() for name in each.constants]
+        there = f"the system has {', '.join(numbers)}"
+        raise SpecError(
+            replace(
+                problem,
+                file=typed.get(problem.file, problem.file),
+                hint=there if problem.message.startswith("nothing uses") else problem.hint,
+            )
+            for problem in error.problems
+        ) from None
 
 
 def measure_point(request: Request, effort: Effort) -> tuple[Measurement, int, int]:
@@ -142,6 +163,7 @@ def _cells(point: Point) -> list[str]:
         measured.request.system,
         measured.request.backend,
         f"{point.key}={point.value}",
+        str(measured.batch),
         milliseconds(measured.ours),
         f"{per_second:,.0f}",
         f"{point.operations / 1e9:.3f}",

@@ -10,6 +10,8 @@ from typing import TextIO
 from ganspec.spec.text.errors import printable
 from ganspec.tools.benchmarks.timing import Measurement
 
+LEAST_QUARTILES = 4  # rounds; quartiles of fewer would be made up by interpolation
+
 
 class Table:
     """A table that is printed row by row, as its rows are measured.
@@ -58,11 +60,15 @@ def speed_table(*, alone: bool, memory: bool, markdown: bool) -> Table:
 
 
 def speed_cells(each: Measurement) -> list[str]:
-    """Returns: the cells of a measurement in that table; times are milliseconds, memory in units of 10^6 bytes."""
+    """Returns: the cells of a measurement in that table.
+
+    Times are milliseconds, memory is in units of 10^6 bytes. Fewer than `LEAST_QUARTILES` rounds have no quartiles.
+    """
     cells = [each.request.system, each.request.backend, str(each.batch), milliseconds(each.ours)]
     if each.theirs:
         low, middle, high = each.ratio()
-        cells += [milliseconds(each.theirs), f"{middle:.2f}x", f"{low:.2f}..{high:.2f}"]
+        spread = f"{low:.2f}..{high:.2f}" if len(each.ours) >= LEAST_QUARTILES else ""
+        cells += [milliseconds(each.theirs), f"{middle:.2f}x", spread]
     else:
         cells.append(f"{each.images_per_second():,.0f}")
     return cells + [f"{each.memory[side] / 1e6:,.0f}" for side in ("ours", "theirs") if side in each.memory]

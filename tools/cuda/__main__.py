@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ganspec
+from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.cuda.page import page
 from ganspec.tools.cuda.parts import device_part, parts
@@ -45,6 +46,13 @@ def main(
 
 
 def _run(arguments: argparse.Namespace, first: Part, choose: Callable[..., list[Part]]) -> int:
+    wanted = choose(arguments.device, Path("tests").is_dir())
+    names = [part.name for part in wanted]
+    for name in arguments.only or ():
+        if name not in names:
+            hint = did_you_mean(name, names)
+            message = f"--only {name}: {expected_one_of(names)}"
+            raise UserError(f"{message}; {hint}" if hint else message)
     clock = Clock(60 * arguments.minutes)
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +68,6 @@ def _run(arguments: argparse.Namespace, first: Part, choose: Callable[..., list[
             )
         _tell(found)
         # Each part, whatever becomes of the others.
-        wanted = choose(arguments.device, Path("tests").is_dir())
         if arguments.only:
             wanted = [part for part in wanted if part.name in arguments.only]
         outcomes = [found, *run_parts(wanted, Path(folder), clock, _JOBS, tell=_tell)]
@@ -92,6 +99,7 @@ def _told(facts: dict[str, Any], found: Outcome) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    names = ", ".join(part.name for part in parts("cuda", tests=True))
     parser = argparse.ArgumentParser(
         "tools/gpu",
         description="Run everything that needs a CUDA device, and leave gpu.json and gpu.md. Exit code: 0 where all is as it "
@@ -105,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         "--minutes", type=options.number, default=_MINUTES, metavar="N", help=f"time for all parts; default: {_MINUTES}"
     )
     parser.add_argument("--device", type=options.device, default="cuda", metavar="DEVICE", help="default: cuda")
-    parser.add_argument("--only", action="append", metavar="PART", help="run this part; can be given several times")
+    parser.add_argument(
+        "--only", action="append", metavar="PART", help=f"run this part, one of {names}; can be given several times"
+    )
     return parser
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ganspec.spec import load_system, system_names
+from ganspec.spec.text.errors import printable
 from ganspec.spec.training.options import DRAWS
 from ganspec.tools.backends import NAMES
 from ganspec.tools.baselines import MODULES
 from ganspec.tools.benchmarks import data_path, memory, plot, results, roofline, sides, start_up, sweep, tables, timing
-from ganspec.tools.benchmarks.comparing import compare, verdict_line
+from ganspec.tools.benchmarks.comparing import asked_again, check_common, compare, verdict_line
 from ganspec.tools.benchmarks.fresh import in_fresh_process
 from ganspec.tools.benchmarks.machine import one_line
 from ganspec.tools.benchmarks.request import Request
@@ -26,6 +27,18 @@ from ganspec.tools.errors import AGREED, DISAGREED, UserError, require_place
 from ganspec.tools.programs import options as shared
 
 ROUNDS = {"speed": 10, "roofline": 5, "data": 2, "start-up": 3, "sweep": 3}  # without --rounds
+LEGEND = "; theirs is the plain loop; theirs/ours, above 1 where ours is faster, is the median of the rounds' ratios"
+MEANT = (
+    "set",
+    "batch",
+    "backend",
+    "device",
+    "draws",
+    "reduced",
+    "threads",
+    "no_sharing",
+    "alone",
+)  # what --against keeps
 # The options that not every mode takes, and the modes that take them.
 TAKEN_BY = {
     "alone": ("speed",), "memory": ("speed",), "against": ("speed",), "tolerance": ("speed",), "plot": ("sweep",),
@@ -103,7 +116,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", action="store_true", help="print tables as Markdown")
     parser.add_argument(
         "--against", metavar="FILE", type=Path,
-        help="compare with an earlier --json: exit code 1 where ours became slower against the plain loop than chance allows",
+        help="compare with an earlier --json, without SYSTEM by measuring what it holds again: exit code 1 where ours became "
+        "slower against the plain loop than chance allows",
     )  # fmt: skip
     parser.add_argument(
         "--tolerance", metavar="PART", type=shared.number,
@@ -195,20 +209,40 @@ def _one(systems: list[str], mode: str, default: str | None) -> str | None:
 
 
 def _speed(arguments: argparse.Namespace) -> int:
+    before = results.read_speed(arguments.against) if arguments.against else []
+    requests = _again(arguments, before) if before and not arguments.systems else _asked(arguments)
+    if arguments.against:
+        check_common(requests, before, printable(str(arguments.against)))
+    for request in requests:
+        request.load()
+    return _timed(arguments, requests, before)
+
+
+def _again(arguments: argparse.Namespace, before: list[timing.Measurement]) -> list[Request]:
+    """Returns: what the file of --against holds. Raises: UserError: options would make it something else."""
+    for name in MEANT:
+        if getattr(arguments, name):
+            raise UserError(
+                f"--{name.replace('_', '-')}: without SYSTEM, what {printable(str(arguments.against))} holds is measured again "
+                f"with its own options; leave out --{name.replace('_', '-')}, or name systems"
+            )
+    arguments.alone = not before[0].theirs
+    return asked_again(before, printable(str(arguments.against)))
+
+
+def _asked(arguments: argparse.Namespace) -> list[Request]:
+    """Returns: what the command line asks for."""
     systems = arguments.systems or sides.one_of_each_family()
     if arguments.systems == ["all"]:
         systems = system_names() if arguments.alone else list(MODULES)
     if not arguments.alone:
         for name in systems:
             sides.loop_name(name)
-        for setting in arguments.set:
-            if not _is_number(setting.partition("=")[2]):
-                message = f"--set {setting}: a plain loop reads only the numbers of its system"
-                raise UserError(f"{message}; set a number, or time ours with --alone")
-    before = results.read_speed(arguments.against) if arguments.against else []
-    requests = _requests(arguments, systems)
-    for request in requests:
-        request.load()
+        sides.check_settings(arguments.set)
+    return _requests(arguments, systems)
+
+
+def _timed(arguments: argparse.Namespace, requests: list[Request], before: list[timing.Measurement]) -> int:
     effort = _effort(arguments, "speed")
     table = tables.speed_table(alone=arguments.alone, memory=arguments.memory, markdown=arguments.markdown)
     measured = []
@@ -219,8 +253,7 @@ def _speed(arguments: argparse.Namespace) -> int:
             one = replace(one, memory=memory.peaks(request, alone=arguments.alone))
         measured.append(one)
         table.row(tables.speed_cells(one))
-    legend = "" if arguments.alone else "; theirs is the plain loop, above 1 ours is faster"
-    print(f"\nmedian ms per iteration{legend}")
+    print(f"\nmedian ms per iteration{'' if arguments.alone else LEGEND}")
     for line in dict.fromkeys(one_line(dict(one.machine)) for one in measured):
         print(line)
     if arguments.json is not None:
@@ -241,14 +274,6 @@ def _against(arguments: argparse.Namespace, now: list[timing.Measurement], befor
     print(f"\nagainst {arguments.against}")
     print("\n".join(map(verdict_line, verdicts)))
     return DISAGREED if any(verdict.slower for verdict in verdicts) else AGREED
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _known(systems: list[str]) -> list[str]:

@@ -59,6 +59,11 @@ def as_asked(system: System, arguments: argparse.Namespace) -> System:
     return system.without_sharing() if arguments.no_sharing else system
 
 
+def sharing(arguments: argparse.Namespace, record: Mapping[str, Any]) -> dict[str, bool]:
+    """Returns: what a run's record says of --no-sharing; nothing where it was never given. Args: record: that so far."""
+    return {"sharing": not arguments.no_sharing} if arguments.no_sharing or "sharing" in record else {}
+
+
 def add_set(parser: argparse.ArgumentParser, of: str = "the system") -> None:
     """Add --set, which may be given several times."""
     parser.add_argument(

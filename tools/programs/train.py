@@ -135,6 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
         elif folder is None:
             out = arguments.out or new_folder(f"{system.name}-{options['backend']}")
             content = _record(arguments, system, options, path, data) | board | ranks.recorded()
+            content |= shared.sharing(arguments, {})
             content["images_per_epoch"] = feed.images_per_epoch
             content |= {"init_from": transfer.record()} if transfer else {}
             folder = opened.enter_context(RunFolder.create(out, content))
@@ -143,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
             assert record is not None
             made = changes(record.description, describe(system))
             changed = {key: options[key] for key in ("backend", "device", "draws")} | {"data": str(path or "")}
-            changed |= board | cuda.changed(options, folder.record)
+            changed |= board | cuda.changed(options, folder.record) | shared.sharing(arguments, folder.record)
             session = {"iteration": state.iteration, **changed, **ranks.recorded(), "settings": arguments.set}
             session |= {"changed": made} if made else {}
             folder.add_resume(arguments.set, changed, session | {"versions": environment(options["backend"])})
