@@ -73,7 +73,9 @@ class _Images(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Array) -> Any:
         (y,), (x, w) = gradients, ctx.saved_tensors
-        return y, _ImageGradient.apply(y, w, x.detach(), ctx.geometry) if ctx.needs_input_grad[1] else None, None, None
+        # A leaf is a formula's variable: at the end of a step no gradient with respect to it is wanted.
+        wanted = ctx.needs_input_grad[1] and (torch.is_grad_enabled() or not x.is_leaf)
+        return y, _ImageGradient.apply(y, w, x.detach(), ctx.geometry) if wanted else None, None, None
 
 
 class _ImageGradient(Function):

@@ -62,13 +62,14 @@ class StepPlan:
 
     @cached_property
     def twice(self) -> frozenset[int]:
-        """The nodes through which a gradient in a formula flows that is itself differentiated, as a gradient penalty's is."""
-        graph, found = Graph(list(self.nodes)), set()
+        """The nodes through which gradients in formulas flow, all of them differentiated again, as a gradient penalty's is."""
+        graph = Graph(list(self.nodes))
+        found: dict[bool, set[int]] = {False: set(), True: set()}
         for i, node in enumerate(self.nodes):
-            if node.op == "grad" and i in self.tracked:
+            if node.op == "grad":
                 of, to = node.inputs
-                found |= graph.dependants(to) & graph.sources({of})
-        return frozenset(found)
+                found[i in self.tracked] |= graph.dependants(to) & graph.sources({of})
+        return frozenset(found[True] - found[False])
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""
