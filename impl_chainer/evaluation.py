@@ -16,7 +16,6 @@ from ganspec.impl_chainer.operations import evaluate as evaluate_operation
 from ganspec.impl_chainer.ranks import Ranks
 from ganspec.impl_chainer.trained import TrainedNetwork
 from ganspec.spec.network.architecture import Architecture, Layer
-from ganspec.spec.plan.passes import one_by_one
 from ganspec.spec.plan.plan import StepPlan
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch
@@ -98,11 +97,11 @@ class Evaluation:
         if self.ranks is not None:
             self.ranks.fill(values, planned, finish)
             return values
-        for nodes in planned.order if layers is None else one_by_one(len(values)):
+        for nodes in planned.order:
             if len(nodes) == 1:
                 finish(nodes[0])
             else:
-                self._in_one_pass(nodes, planned, at, values)
+                self._in_one_pass(nodes, planned, at, values, layers)
         return values
 
     def looked_at(self, name: str, inputs: list[Array], iteration: int) -> dict[str, Array]:
@@ -167,16 +166,25 @@ class Evaluation:
             return self.ranks.evaluate(planned, i, inputs)
         return evaluate_operation(node, inputs, i in planned.tracked)
 
-    def _in_one_pass(self, nodes: tuple[int, ...], planned: StepPlan, at: Position, values: list[Any]) -> None:
+    def _in_one_pass(
+        self, nodes: tuple[int, ...], planned: StepPlan, at: Position, values: list[Any], layers: Layers | None
+    ) -> None:
         """Evaluate a network for several batches at once, the rows of one after those of the other."""
         node = planned.nodes[nodes[0]]
         places = [Position(at.iteration, at.step, at.repeat, planned.occurrences[i]) for i in nodes]
+
+        def look(name: str, value: Array) -> Array:
+            parts = F.split_axis(value, len(nodes), axis=0)
+            for i, part in zip(nodes, parts, strict=True):
+                layers.setdefault(i, {})[name] = part
+            return F.concat(parts, axis=0)
 
         with chainer.using_config("enable_backprop", nodes[0] in planned.tracked):
             batches = zip(*(planned.nodes[i].inputs for i in nodes), strict=True)
             inputs = [F.concat([values[j] for j in same], axis=0) for same in batches]
             trained = node.value in planned.step.update
-            inside = self._network(node.value, inputs, node.training, places, trained)
+            seen = look if layers is not None else None
+            inside = self._network(node.value, inputs, node.training, places, trained, look=seen)
             outputs = outputs_of(self._stage(at.iteration).networks[node.value], inside)
             parts = {name: F.split_axis(output, len(nodes), axis=0) for name, output in outputs.items()}
         for k, i in enumerate(nodes):

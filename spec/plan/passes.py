@@ -11,9 +11,6 @@ rounding of a product with more rows. Evaluations share a pass where
     - no gradient in a formula goes through them: its double backward would run over all rows;
     - nothing keeps the value of one of them for a later step or repeat;
     - what a pass makes is small enough for it to pay: `pays` says when.
-
-Who looks at layers, as every comparison does, has each evaluation by itself: a sum over the rows of both rounds otherwise, and
-where real and fake cancel, as in the gradient of a critic's last bias, rounding is all that is left.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ def test_an_error_in_one_own_run_stays_there_to_the_end(wrong, when, monkeypatch
     """Nobody helps a witness back to the way of another: neither after an iteration, nor at the end."""
     right, touched = Trained.iterate, []
 
-    def iterate(self, iteration, next_batch):
-        recorded = right(self, iteration, next_batch)
+    def iterate(self, iteration, *given):
+        recorded = right(self, iteration, *given)
         if self.name == wrong and iteration == when:
             state = self.state()
             first = "parameters/G/" + next(iter(self.system.networks["G"].parameter_paths()))

@@ -227,7 +227,7 @@ def _runs(
     everyone = [*settings.compared(names), *moved]
     curves: dict[tuple[str, tuple[str, str]], list[Point]] = {}
     for iteration in range(iterations):
-        records = [record_of(given.witness.iterate(iteration, given.next_batch)) for given in everyone]
+        records = [record_of(given.iterate(iteration)) for given in everyone]
         for d in _add(judge, names, records)[1]:
             point = Point(iteration, d.error, d.allowance)
             curves.setdefault((d.name.removeprefix("report "), d.pair), []).append(point)

@@ -15,6 +15,7 @@ from ganspec.spec.training.draws import DrawSource
 from ganspec.spec.training.state import TrainingState
 from ganspec.spec.training.streams import Position, Streams
 from ganspec.tools import backends
+from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.agreement.rounding import Rounding
 from ganspec.tools.agreement.witnesses import REFERENCE, Defined, Trained, Witness
 
@@ -55,6 +56,14 @@ class Given:
     witness: Any  # a Witness; in a whole run a Trained
     next_batch: NextBatch
     rounding: Rounding | None = None
+
+    def iterate(self, iteration: int) -> list[Quantity]:
+        """Train one iteration of a whole run. Returns: what it records."""
+        rounding = self.rounding
+        found: list[Quantity] = self.witness.iterate(
+            iteration, self.next_batch, rounding and (lambda _: rounding.restart())
+        )
+        return found
 
     def load(self, state: TrainingState) -> None:
         self.witness.load(self.rounding.state(state) if self.rounding else state)

@@ -114,9 +114,11 @@ class Trained:
     def end_iteration(self) -> None:
         self.trainer.end_iteration()
 
-    def iterate(self, iteration: int, next_batch: NextBatch) -> list[Quantity]:
-        """Train one iteration, as a run does. Returns: what it records."""
-        recorded = self._numpy(self.trainer.iterate(next_batch, keep_layers=True))  # each evaluation by itself
+    def iterate(
+        self, iteration: int, next_batch: NextBatch, observe: Callable[[StepResult], None] | None = None
+    ) -> list[Quantity]:
+        """Train one iteration, as a run does, and show `observe` each repeat. Returns: what it records."""
+        recorded = self._numpy(self.trainer.iterate(next_batch, observe))
         place = Place(iteration)
         return [Quantity("report, all iterations", f"report {n}", place, np.asarray(v)) for n, v in recorded.items()]
 

@@ -25,6 +25,7 @@ from ganspec.tools.agreement.rounding import Rounding
 from ganspec.tools.conformance.arguments import run_options, texts, whole_number
 from ganspec.tools.conformance.check import MAX_ITERATIONS, compare, load, match_all
 from ganspec.tools.conformance.errors import ConformanceError
+from ganspec.tools.conformance.expected import MOVED_AGAIN
 from ganspec.tools.conformance.formulas import names_in, value_of
 from ganspec.tools.conformance.probes import BATCH, CARRIED, loss_system, network_system
 from ganspec.tools.conformance.report import OURS, YOURS, ConformanceReport
@@ -209,15 +210,15 @@ def check_optimizer(
         for t in range(updates)
     ]  # fmt: skip
     records = {
-        OURS: _updated(loaded, name, first, gradients, np.dtype(dtype)),
+        OURS: _updated(loaded, name, (first, *gradients), dtype),
         YOURS: _bench(framework).updated(loaded.optimizers[name], name, factory, first, gradients, dtype),
     }
-    exact = _updated(loaded, name, first, gradients, np.dtype("float64"))
-    rounding = Rounding(dtype, 0)
-    moved = [{p: rounding.array(a) for p, a in g.items()} for g in gradients]
-    moved_record = _updated(loaded, name, {p: rounding.array(a) for p, a in first.items()}, moved, np.dtype("float64"))
+    exact, *moved = (
+        _updated(loaded, name, [change(given) for given in (first, *gradients)], "float64")
+        for change in (dict, *(Rounding(dtype, number).arrays for number in range(MOVED_AGAIN)))
+    )
     judge = Judge((OURS, YOURS), {OURS: dtype, YOURS: dtype}, {YOURS: lambda kind: False})
-    judge.add(Witnessed(records, exact, [movement_of(exact, moved_record)]))
+    judge.add(Witnessed(records, exact, [movement_of(exact, record) for record in moved]))
     comparison = Comparison(
         loaded.name, (OURS, YOURS), dtype, "cpu", seed, updates, loaded.run.batch, reduced, judge.rows, judge.first,
         seconds=time.perf_counter() - start,
@@ -225,22 +226,16 @@ def check_optimizer(
     return ConformanceReport(comparison, framework)
 
 
-def _updated(
-    system: System,
-    name: str,
-    first: Mapping[str, np.ndarray],
-    gradients: Sequence[Mapping[str, np.ndarray]],
-    dtype: np.dtype,
-) -> Record:
-    """Returns: parameters and moments after each update, by the definition."""
-    definition = system.optimizers[name]
+def _updated(system: System, name: str, given: Sequence[Mapping[str, np.ndarray]], dtype: str) -> Record:
+    """Returns: parameters, given first, and moments after each update by a gradient, given next, by the definition."""
+    definition, (first, *gradients) = system.optimizers[name], given
     values = {path: a.astype(np.float64) for path, a in first.items()}
     moments = {
         p: {m: np.full(a.shape, kept.start) for m, kept in definition.moments().items()} for p, a in first.items()
     }
     quantities = []
-    for t, given in enumerate(gradients):
-        for path, gradient in given.items():
+    for t, each in enumerate(gradients):
+        for path, gradient in each.items():
             values[path], moments[path] = KINDS[definition.kind](
                 definition, values[path], gradient, moments[path], t + 1, definition.learning_rate
             )

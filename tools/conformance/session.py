@@ -19,7 +19,7 @@ from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.conventions import Conventions
 from ganspec.tools.conformance.draws import Tape
 from ganspec.tools.conformance.errors import ConformanceError, line_in
-from ganspec.tools.conformance.expected import Expected
+from ganspec.tools.conformance.expected import MAYBE_ROUNDING, MOVED_AGAIN, Expected
 from ganspec.tools.conformance.looks import Looks
 from ganspec.tools.conformance.numpy_random import ReplayedGenerator, ReplayedState
 from ganspec.tools.conformance.observer import Observer
@@ -43,6 +43,7 @@ class Asked:
         streams: function that makes the streams of a seed.
         inner: whether layers are compared whose value is not what their network gives.
         looks: evaluations that the code may make only to look, gathered, and left out if it says so.
+        moved: number of runs that are moved by one rounding; None for as few as will do while everything agrees.
     """
 
     system: System
@@ -57,25 +58,43 @@ class Asked:
     streams: Callable[[int], Streams] = Streams
     inner: bool = True
     looks: Looks = field(default_factory=Looks)
+    moved: int | None = None
 
 
-def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions) -> tuple[list[str], Judge]:
+def run(
+    asked: Asked, side: Side, reachable: Reachable, conventions: Conventions, restore: Callable[[], None]
+) -> tuple[list[str], Judge]:
     """Train both, and stop after the repeat in which they first disagree.
+
+    Where they are so little apart that rounding may have been measured too small, all is done again with more runs to measure it.
 
     Args:
         asked: what is asked for.
         side: the networks, borrowed.
         reachable: what the step keeps.
         conventions: conventions under which draws are given.
+        restore: function that puts back what the step keeps.
 
     Returns: notes on what was not compared, and the judge.
 
     Raises:
         ConformanceError: the code cannot be compared, and agrees up to there.
     """
+    found = _run(asked, side, reachable, conventions)
+    if found is None:
+        restore()
+        found = _run(replace(asked, moved=MOVED_AGAIN), side, reachable, conventions)
+    assert found is not None, "who has measured by more runs says what was found"
+    return found
+
+
+def _run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions) -> tuple[list[str], Judge] | None:
+    """As `run`. Returns: nothing where rounding may have been measured too small."""
     system = asked.system
     make_feed = asked.feed or (lambda: random_feed(system, asked.seed))
-    expected = Expected(system, side.backend, asked.seed, asked.dtype, side.device_name, make_feed, asked.streams)
+    expected = Expected(
+        system, side.backend, asked.seed, asked.dtype, side.device_name, make_feed, asked.streams, asked.moved
+    )
     judge = Judge((OURS, YOURS), {OURS: asked.dtype, YOURS: asked.dtype}, {YOURS: lambda kind: False})
     feed, notes = make_feed(), list(side.notes)
     state = initial_state(system, asked.seed)
@@ -106,6 +125,8 @@ def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions
             }
             judge.add(Witnessed({OURS: ours, YOURS: {key: theirs[key] for key in ours}}, repeat.exact, repeat.moved))
             if judge.first is not None:
+                if asked.moved is None and judge.first.difference.ratio <= MAYBE_ROUNDING:
+                    return None
                 records = {OURS: repeat.record, YOURS: theirs}
                 found = replace(judge.first, odd=YOURS)
                 guessed = with_guess(found, system, records, repeat.before, tape.source, earlier)
