@@ -238,7 +238,7 @@ def test_a_broken_backend_is_found_and_the_find_is_small_and_repeats(tmp_path, c
 
     with patched() as patch:
         replace_layer("tanh", wrong)(patch, "chainer")
-        assert here("fuzz", "--examples", "20", "--seed", "3", "--out", str(tmp_path / "out")) == DISAGREED
+        assert here("fuzz", "--examples", "20", "--seed", "0", "--out", str(tmp_path / "out")) == DISAGREED
         (command,) = re.findall(r"^  (ganspec crosscheck .*)$", capsys.readouterr().out, re.MULTILINE)
         program, *arguments = shlex.split(command)
         assert here(*arguments) == DISAGREED
