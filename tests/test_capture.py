@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ganspec.spec import load_system
-from ganspec.spec.training.inputs import Inputs, repeats_of, values_of, why_host_decides
+from ganspec.spec.training.capturing import Capture, Staging
+from ganspec.spec.training.inputs import Inputs, Slot, repeats_of, values_of, why_host_decides
 from ganspec.spec.training.streams import Position
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
@@ -35,8 +36,12 @@ def captured(backend, system, **options):
     trainer = backends.make_trainer(backend, system, SEED, **options)
     replaying = importlib.import_module("support.replaying")
     graph = replaying.Operators if backend == "torch" else lambda: replaying.Again(trainer)
-    trainer.capture = importlib.import_module(f"ganspec.impl_{backend}.capture").Capture(trainer, graph)
+    trainer.capture = Capture(trainer, graph, copier(backend, trainer))
     return trainer
+
+
+def copier(backend, trainer):
+    return importlib.import_module(f"ganspec.impl_{backend}.capture").Copier(trainer.context)
 
 
 def numbers(backend, recorded):
@@ -179,11 +184,10 @@ def test_what_keeps_an_iteration_from_being_captured_is_said(backend):
     gated = load_system("cgan_mnist", reduced=True)
     assert why_host_decides(gated) == "the step D repeats until L_D is below 0.76, which the host reads"
     assert why_host_decides(load_system(SMALL)) == ""
-    capture = importlib.import_module(f"ganspec.impl_{backend}.capture").Capture
     trainer = backends.make_trainer(backend, gated, SEED)
-    assert capture.of(trainer).reason == why_host_decides(gated)
+    assert captured(backend, gated).eager_reason == why_host_decides(gated)
     several = types.SimpleNamespace(ranks=object(), draws=trainer.draws, system=gated)
-    assert "several processes" in capture.of(several).reason
+    assert "several processes" in Capture(several, type, copier(backend, trainer)).reason
     assert trainer.eager_reason == "", "nothing is to be said where nothing was to be captured"
 
 
@@ -219,6 +223,24 @@ def test_slots_are_filled_in_the_order_in_which_they_were_asked_for():
     assert [next(iter(given.values())).tolist() for given in values_of(slots, 7)] == [[8, 8], [7, 0.5]]
     with pytest.raises(RuntimeError, match="asks the host for less"), inputs.filled(slots):
         pass
+
+
+def test_a_side_of_the_staging_is_filled_when_the_device_has_copied_from_it():
+    log = []
+
+    class Copies:
+        def send(self, values, target, pinned):
+            log.append((values.tolist(), pinned))
+            return values.tolist()
+
+        def event(self):
+            number = len(log)
+            return types.SimpleNamespace(synchronize=lambda: log.append(number))
+
+    staging, slots = Staging(Copies()), [Slot(Position(), dict, {"a": None})]
+    for number in range(4):
+        staging.fill(slots, [{"a": np.array(number)}])
+    assert log == [(0, None), (1, None), 1, (2, 0), 2, (3, 1)]
 
 
 def test_rows_of_numbers_are_fetched_together(backend):
