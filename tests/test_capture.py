@@ -12,6 +12,7 @@ from ganspec.spec.training.inputs import Inputs, Slot, repeats_of, values_of, wh
 from ganspec.spec.training.streams import Position
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
+from support.tiny_systems import GENERATOR, critic, write_system
 
 SEED = 3
 RATE = "optimizers.learning_rate_schedule={ kind = 'linear', over = 9, to = 0.1 }"
@@ -111,6 +112,24 @@ def test_what_happens_between_iterations_reaches_those_that_are_done_again(backe
             trainer.load(state)
             plain.load(state)
     assert len(seen) == 4
+    assert_same_state(trainer.state(), plain.state())
+
+
+def test_numbers_that_only_name_an_older_one_are_not_overwritten_with_it(backend, tmp_path):
+    (tmp_path / "loss.toml").write_text(
+        'title = "old"\nsource = "none"\n[losses]\nD = "mean(D(G(z))) - mean(D(x))"\nG = "-mean(D(G(z)))"\n'
+        '[carried.k]\nstart = 0\nnext = "k + mean(x)"\nwith = "D"\n[carried.last]\nstart = 9\nnext = "k"\nwith = "D"\n'
+        '[report]\nbefore = { value = "k", with = "D" }\nslope = { value = "k - last", with = "D" }\n'
+    )
+    system = write_system(tmp_path, "loss.toml", {"G": GENERATOR, "D": critic()})
+    trainer, plain = captured(backend, system), backends.make_trainer(backend, system, SEED)
+    feed, same = random_feed(system, SEED), random_feed(system, SEED)
+    recorded = []  # looked at in the end: by then, nothing has changed them
+    for number in range(8):
+        observe = [].append if number == 6 else None
+        recorded.append((trainer.iterate(feed, observe), plain.iterate(same)))
+    for ours, right in recorded:
+        assert numbers(backend, ours) == numbers(backend, right)
     assert_same_state(trainer.state(), plain.state())
 
 

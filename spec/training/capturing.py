@@ -112,9 +112,8 @@ class Capture(Generic[Array]):
         self.trainer = trainer
         self._make_graph, self._copier, self._staging = graph, copier, Staging(copier)
         self._kinds: dict[tuple[int, ...], Kind[Array]] = {}
-        self._kept: dict[
-            tuple[str, str], Array
-        ] = {}  # numbers that outlive an iteration, where a captured one reads them
+        # Numbers that outlive an iteration, where a captured one reads them.
+        self._kept: dict[tuple[str, str], Array] = {}
         self._counter: list[Slot[Array]] = []  # the number of the iteration, where numbers are drawn on the device
         if trainer.draws.counters is not None:
             number = trainer.context.array(np.zeros(1, np.int64))
