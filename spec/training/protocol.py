@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
+if TYPE_CHECKING:  # programs that compute nothing start without NumPy
+    import numpy as np
 
-from ganspec.spec.parts.settings import Decay
-from ganspec.spec.system import System
-from ganspec.spec.training.batches import NextBatch
-from ganspec.spec.training.results import StepResult
-from ganspec.spec.training.state import TrainingState
+    from ganspec.spec.parts.settings import Decay
+    from ganspec.spec.system import System
+    from ganspec.spec.training.batches import NextBatch
+    from ganspec.spec.training.results import StepResult
+    from ganspec.spec.training.state import TrainingState
 
 GROUP = "ganspec.backends"  # of entry points: name of a backend = its module
 BACKENDS = ("torch", "chainer")  # those that ship with ganspec and train
