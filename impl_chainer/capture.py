@@ -1,12 +1,4 @@
-"""Whole iterations of a trainer on a CUDA device, done again as one graph that was captured, without a word of Python.
-
-A small GAN is bound by the launching of kernels: an iteration has thousands of them, a few microseconds of work each. A CUDA
-graph launches all of them at once. It does again what was captured, on the same memory. So what changes from one iteration to the
-next lies in arrays that stay where they are (`spec.training.inputs`), and those are filled before the graph is launched; carried
-numbers, which each iteration makes anew, are brought back to where the next one reads them.
-
-The first iterations of each kind are done as ever, so that libraries have chosen and loaded their kernels. They count as all
-others do.
+"""What the capture of whole iterations (`spec.training.capturing`) has Chainer do: a graph on a CUDA device, and copies.
 
 CuPy refuses to call cuBLAS while a stream is captured (cupy/cupy#6290, open; version 14.2 does), and every network multiplies
 matrices. As long as it does, the first capture ends with that reason, and iterations are done one operation after the other.
@@ -15,21 +7,13 @@ matrices. As long as it does, the first capture ends with that reason, and itera
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chainer
 import numpy as np
 
-from ganspec.impl_chainer.arrays import Array
-from ganspec.spec.training.batches import NextBatch
-from ganspec.spec.training.inputs import Slot, repeats_of, values_of, why_host_decides
-from ganspec.spec.training.state import recalled_reports
-from ganspec.spec.training.streams import Position
-
-WARM_UP = 3  # iterations of each kind before one is captured
-MAX_KINDS = 8  # graphs of one stage of growth: each holds the memory of an iteration
+from ganspec.impl_chainer.arrays import Array, ArrayContext
 
 
 class Graph:
@@ -65,208 +49,47 @@ class Graph:
         self._graph.launch()
 
 
-@dataclass
-class Kind:
-    """One kind of iteration: the same steps, as often, in the same stage of growth.
+class Copier:
+    """How numbers come to memory that stays where it is, and away from it; the device is not waited for.
 
     Args:
-        slots: what it asks the host for.
-        done: number of iterations of this kind that were done.
-        graph: what the device does in it, once that is captured.
-        names: names of its recorded numbers.
-        recorded: vector of these.
+        context: where arrays live.
     """
 
-    slots: list[Slot[Array]] = field(default_factory=list)
-    done: int = 0
-    graph: Any = None
-    names: tuple[str, ...] = ()
-    recorded: Any = None
+    def __init__(self, context: ArrayContext) -> None:
+        self.context = context
 
+    def stack(self, numbers: Sequence[Array]) -> Array:
+        """Returns: a vector of arrays of one number each."""
+        return Array(self.context.xp.stack([number.array.reshape(()) for number in numbers]), requires_grad=False)
 
-class Capture:
-    """Does the iterations of a trainer, and captures them.
+    def unstack(self, vector: Array) -> Sequence[Array]:
+        """Returns: copies of a vector's numbers, arrays without axes."""
+        copy = Array(vector.array.copy(), requires_grad=False)
+        return [Array(number, requires_grad=False) for number in self.context.split(copy)]
 
-    Args:
-        trainer: trainer whose iterations they are.
-        graph: function that makes a graph.
-    """
+    def write(self, source: Array, target: Array) -> None:
+        """Copy an array into another one on the same device."""
+        target.array[...] = source.array
 
-    def __init__(self, trainer: Any, graph: Callable[[], Any] = Graph) -> None:
-        self.trainer, self.reason = trainer, ""
-        self._make_graph = graph
-        self._kinds: dict[tuple[int, ...], Kind] = {}
-        self._static: dict[tuple[str, str], Array] = {}
-        self._staging = Staging()
-        self._counter: list[Slot[Array]] = []  # the number of the iteration, where numbers are drawn on the device
-        if trainer.draws.counters is not None:
-            number = Array(trainer.context.xp.zeros(1, dtype=np.int64), requires_grad=False)
-            self._counter.append(Slot(Position(), lambda at: {"": np.array([at.iteration])}, {"": number}))
-
-    @classmethod
-    def of(cls, trainer: Any) -> Capture:
-        """Returns: the capture of a trainer; its `reason` says why iterations cannot be captured, if they cannot."""
-        made = cls(trainer)
-        if trainer.ranks is not None:
-            made.reason = "several processes exchange numbers in the middle of an iteration"
-        else:
-            made.reason = why_host_decides(trainer.system)
-        return made
-
-    def iterate(self, next_batch: NextBatch) -> dict[str, Array]:
-        """Train one iteration. Returns: its recorded numbers, on the device."""
-        with self.trainer.context.current():
-            kind = self._kind()
-            if kind is None:
-                return self.trainer.iterate_eagerly(next_batch)
-            self._settle()
-            if not kind.done:
-                return self._first(kind, next_batch)
-            self._fill(kind, next_batch)
-            if kind.graph is not None:
-                self._replay(kind)
-            elif kind.done >= WARM_UP:
-                self._record(kind, next_batch)
-            else:
-                self._eagerly(kind, next_batch)
-            kind.done += 1
-            assert kind.recorded is not None
-            numbers = self.trainer.context.split(Array(kind.recorded.copy(), requires_grad=False))
-            return {name: Array(a, requires_grad=False) for name, a in zip(kind.names, numbers, strict=True)}
-
-    def _kind(self) -> Kind | None:
-        """Returns: the kind of the coming iteration; None where it is not to be captured."""
-        if self.reason:
+    def send(self, values: np.ndarray, target: Array, pinned: Any) -> Any:
+        """Copy values of the host into an array. Returns: pinned memory, which is given back when it is copied into again."""
+        if not self.context.on_cuda:
+            target.array[...] = values
             return None
-        key = repeats_of(self.trainer.system, self.trainer.iteration)
-        if key not in self._kinds:
-            self._kinds = {other: kind for other, kind in self._kinds.items() if other[0] == key[0]}
-            if len(self._kinds) == MAX_KINDS:
-                return None
-            self._kinds[key] = Kind()
-        return self._kinds[key]
+        if pinned is None:
+            pinned = _pinned(target.shape, target.dtype)
+        pinned[...] = values
+        target.array.set(pinned)
+        return pinned
 
-    def _settle(self) -> None:
-        """See to it that numbers which outlive an iteration are where a captured one reads them."""
-        for (of, name), kept in self._kept().items():
-            numbers = getattr(self.trainer, of)
-            if numbers[name] is not kept:  # another state was loaded, or an iteration was observed
-                kept.array[...] = numbers[name].array
-                numbers[name] = kept
-
-    def _kept(self) -> Mapping[tuple[str, str], Array]:
-        if not self._static:
-            trainer = self.trainer
-            names = [("carried", name) for name in trainer.carried]
-            names += [("reports", name) for name in recalled_reports(trainer.system)]
-            arrays = {(of, name): getattr(trainer, of)[name].array.copy() for of, name in names}
-            self._static = {key: Array(array, requires_grad=False) for key, array in arrays.items()}
-        return self._static
-
-    def _first(self, kind: Kind, next_batch: NextBatch) -> dict[str, Array]:
-        """Do the first iteration of a kind, and list what it asks the host for."""
-        slots: list[Slot[Array]] = []
-        with self.trainer.draws.inputs.listing(slots):
-            recorded: dict[str, Array] = self.trainer.iterate_eagerly(next_batch)
-        kind.slots, kind.done = slots, 1
-        return recorded
-
-    def _fill(self, kind: Kind, next_batch: NextBatch) -> None:
-        """Ask for everything that the iteration needs, and put it where the iteration reads it."""
-        self.trainer.take_batches(next_batch)
-        updates = {name: self.trainer.networks[name].optimizer.updates for name in self.trainer.system.optimizers}
-        try:
-            values = values_of([*self._counter, *kind.slots], self.trainer.iteration)
-        except BaseException:  # nothing is done yet, and so nothing is counted
-            for name, count in updates.items():
-                self.trainer.networks[name].optimizer.updates = count
-            raise
-        self._staging.start()
-        for slot, given in zip([*self._counter, *kind.slots], values, strict=True):
-            for name, array in slot.arrays.items():
-                self._staging.copy(given[name], array, slot, name)
-        self._staging.finish()
-
-    def _eagerly(self, kind: Kind, next_batch: NextBatch) -> None:
-        """Do an iteration of a kind from its slots."""
-        with self.trainer.draws.inputs.filled(kind.slots), self._followed():
-            recorded = self.trainer.iterate_eagerly(next_batch)
-        for (of, name), kept in self._static.items():
-            kept.array[...] = getattr(self.trainer, of)[name].array
-            getattr(self.trainer, of)[name] = kept
-        kind.names = tuple(recorded)
-        arrays = [value.array.reshape(()) for value in recorded.values()]
-        kind.recorded = chainer.backend.get_array_module(*arrays).stack(arrays)
-
-    @contextlib.contextmanager
-    def _followed(self) -> Iterator[None]:
-        """While in force, numbers that are drawn on the device are those of the iteration whose number lies there."""
-        for slot in self._counter:
-            array = slot.arrays[""]
-            self.trainer.draws.follow(array.array)
-        try:
-            yield
-        finally:
-            if self._counter:
-                self.trainer.draws.follow(None)
-
-    def _record(self, kind: Kind, next_batch: NextBatch) -> None:
-        """Capture an iteration and do it; where it cannot be captured, do it as ever, and no longer try."""
-        iteration, graph = self.trainer.iteration, self._make_graph()
-        try:
-            done = graph.record(lambda: self._eagerly(kind, next_batch))
-        except Exception as error:  # a framework raises what it likes; the iteration itself is not to blame
-            refused = isinstance(error, NotImplementedError)
-            why = "it cannot be captured" if refused else f"the capture failed: {type(error).__name__}"
-            self.reason = f"{why}: {str(error).partition(chr(10))[0]}"
-            self.trainer.iteration = iteration
-            for (of, name), kept in self._static.items():
-                getattr(self.trainer, of)[name] = kept
-            self._eagerly(kind, next_batch)
-            self._kinds.clear()
-            return
-        kind.graph = graph
-        if not done:
-            graph.replay()
-
-    def _replay(self, kind: Kind) -> None:
-        iteration = self.trainer.iteration
-        kind.graph.replay()
-        self.trainer.iteration = iteration + 1
-
-
-class Staging:
-    """Copies values to a device without waiting for it: from memory from which the device copies by itself.
-
-    There are two sets of it, in turns, so that the host can fill one while the device still copies from the other.
-    """
-
-    def __init__(self) -> None:
-        self._round = 0
-        self._copied: list[Any] = [None, None]
-
-    def start(self) -> None:
-        """Wait until the set whose turn it is has been copied from."""
-        self._round = 1 - self._round
-        if self._copied[self._round] is not None:
-            self._copied[self._round].synchronize()
-
-    def copy(self, values: np.ndarray, array: Array, slot: Slot[Array], name: str) -> None:
-        """Copy values into one of the arrays of a slot."""
-        if array.xp is np:
-            array.array[...] = values
-            return
-        key = (self._round, name)
-        if key not in slot.staged:
-            slot.staged[key] = _pinned(array.shape, array.dtype)
-        slot.staged[key][...] = values
-        array.array.set(slot.staged[key])
-
-    def finish(self) -> None:
-        """Note that all of a set are on their way."""
-        if chainer.backends.cuda.available:
-            self._copied[self._round] = chainer.backends.cuda.cupy.cuda.Event(block=False, disable_timing=True)
-            self._copied[self._round].record()
+    def event(self) -> Any:
+        """Returns: the end of all work that the device was given so far; None where there is no such device."""
+        if not self.context.on_cuda:
+            return None
+        event = chainer.backends.cuda.cupy.cuda.Event(block=False, disable_timing=True)
+        event.record()
+        return event
 
 
 def _allocate(size: int) -> Any:

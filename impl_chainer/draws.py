@@ -6,8 +6,6 @@ device (`counters`), which gives the same bits, and neither waits for the host n
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext
@@ -48,19 +46,19 @@ class Draws:
         whole = StreamDraws(system, seed) if isinstance(source, str) else source
         self.share, self.source = share, whole if share is None else share.draws(whole)
 
-    def follow(self, iteration: Any | None) -> None:
+    def follow(self, iteration: Array | None) -> None:
         """Read the number of the iteration on the device from now on, so that a captured graph draws anew whenever it runs.
 
         Args:
-            iteration: int64 array (1,) on the device, of NumPy or CuPy: whoever runs the graph writes the number there, and all
-                else of a position is fixed in the graph. None: numbers are drawn at the iteration of their position.
+            iteration: int64 array (1,) on the device: whoever runs the graph writes the number there, and all else of a
+                position is fixed in the graph. None: numbers are drawn at the iteration of their position.
 
         Raises:
             ValueError: these draws are not computed on the device.
         """
         if self.counters is None:
             raise ValueError("draws of the host do not follow a number on the device; use draws='device'")
-        self.counters.iteration = iteration
+        self.counters.iteration = None if iteration is None else iteration.array
 
     def symbol(self, name: str, symbol: Symbol, at: Position, batch: int) -> Array:
         """Returns: one draw of a noise symbol for a batch, or this process's rows of it."""

@@ -50,8 +50,8 @@ class Draws:
         """Read the number of the iteration on the device from now on, so that a captured graph draws anew whenever it runs.
 
         Args:
-            iteration: int64 array (1,) on the device, a tensor: whoever runs the graph writes the number there, and all
-                else of a position is fixed in the graph. None: numbers are drawn at the iteration of their position.
+            iteration: int64 array (1,) on the device: whoever runs the graph writes the number there, and all else of a
+                position is fixed in the graph. None: numbers are drawn at the iteration of their position.
 
         Raises:
             ValueError: these draws are not computed on the device.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext, to_numpy
-from ganspec.impl_torch.capture import Capture
+from ganspec.impl_torch.capture import Copier, Graph
 from ganspec.impl_torch.draws import Draws
 from ganspec.impl_torch.evaluation import Evaluation
 from ganspec.impl_torch.gradients import gradients_of
@@ -21,6 +21,7 @@ from ganspec.impl_torch.trained import TrainedNetwork
 from ganspec.spec.parts.settings import Decay
 from ganspec.spec.system import Stage, System
 from ganspec.spec.training.batches import NextBatch, check_inputs, in_native_order
+from ganspec.spec.training.capturing import Capture
 from ganspec.spec.training.draws import DrawSource
 from ganspec.spec.training.ranks import Group, check_share
 from ganspec.spec.training.results import Layers, StepResult
@@ -93,7 +94,8 @@ class Trainer:
         self._evaluation = Evaluation(system, self.networks, self.draws, self.context, self.ranks)
         self.carried, self.reports = self._evaluation.carried, self._evaluation.reports
         self.iteration = 0
-        self.capture = Capture.of(self) if self.context.on_cuda and "eager" not in cuda and factors is None else None
+        captured = self.context.on_cuda and "eager" not in cuda and factors is None
+        self.capture = Capture(self, Graph, Copier(self.context)) if captured else None
         self.load(state if state is not None else initial_state(system, seed))
 
     def iterate(

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from ganspec.spec import load_system
-from ganspec.spec.training.inputs import Inputs, repeats_of, values_of, why_host_decides
+from ganspec.spec.training.capturing import Capture, Staging
+from ganspec.spec.training.inputs import Inputs, Slot, repeats_of, values_of, why_host_decides
 from ganspec.spec.training.streams import Position
 from ganspec.tools import backends
 from ganspec.tools.agreement import random_feed
+from support.tiny_systems import GENERATOR, critic, write_system
 
 SEED = 3
 RATE = "optimizers.learning_rate_schedule={ kind = 'linear', over = 9, to = 0.1 }"
@@ -35,8 +37,12 @@ def captured(backend, system, **options):
     trainer = backends.make_trainer(backend, system, SEED, **options)
     replaying = importlib.import_module("support.replaying")
     graph = replaying.Operators if backend == "torch" else lambda: replaying.Again(trainer)
-    trainer.capture = importlib.import_module(f"ganspec.impl_{backend}.capture").Capture(trainer, graph)
+    trainer.capture = Capture(trainer, graph, copier(backend, trainer))
     return trainer
+
+
+def copier(backend, trainer):
+    return importlib.import_module(f"ganspec.impl_{backend}.capture").Copier(trainer.context)
 
 
 def numbers(backend, recorded):
@@ -106,6 +112,24 @@ def test_what_happens_between_iterations_reaches_those_that_are_done_again(backe
             trainer.load(state)
             plain.load(state)
     assert len(seen) == 4
+    assert_same_state(trainer.state(), plain.state())
+
+
+def test_numbers_that_only_name_an_older_one_are_not_overwritten_with_it(backend, tmp_path):
+    (tmp_path / "loss.toml").write_text(
+        'title = "old"\nsource = "none"\n[losses]\nD = "mean(D(G(z))) - mean(D(x))"\nG = "-mean(D(G(z)))"\n'
+        '[carried.k]\nstart = 0\nnext = "k + mean(x)"\nwith = "D"\n[carried.last]\nstart = 9\nnext = "k"\nwith = "D"\n'
+        '[report]\nbefore = { value = "k", with = "D" }\nslope = { value = "k - last", with = "D" }\n'
+    )
+    system = write_system(tmp_path, "loss.toml", {"G": GENERATOR, "D": critic()})
+    trainer, plain = captured(backend, system), backends.make_trainer(backend, system, SEED)
+    feed, same = random_feed(system, SEED), random_feed(system, SEED)
+    recorded = []  # looked at in the end: by then, nothing has changed them
+    for number in range(8):
+        observe = [].append if number == 6 else None
+        recorded.append((trainer.iterate(feed, observe), plain.iterate(same)))
+    for ours, right in recorded:
+        assert numbers(backend, ours) == numbers(backend, right)
     assert_same_state(trainer.state(), plain.state())
 
 
@@ -179,11 +203,10 @@ def test_what_keeps_an_iteration_from_being_captured_is_said(backend):
     gated = load_system("cgan_mnist", reduced=True)
     assert why_host_decides(gated) == "the step D repeats until L_D is below 0.76, which the host reads"
     assert why_host_decides(load_system(SMALL)) == ""
-    capture = importlib.import_module(f"ganspec.impl_{backend}.capture").Capture
     trainer = backends.make_trainer(backend, gated, SEED)
-    assert capture.of(trainer).reason == why_host_decides(gated)
+    assert captured(backend, gated).eager_reason == why_host_decides(gated)
     several = types.SimpleNamespace(ranks=object(), draws=trainer.draws, system=gated)
-    assert "several processes" in capture.of(several).reason
+    assert "several processes" in Capture(several, type, copier(backend, trainer)).reason
     assert trainer.eager_reason == "", "nothing is to be said where nothing was to be captured"
 
 
@@ -219,6 +242,24 @@ def test_slots_are_filled_in_the_order_in_which_they_were_asked_for():
     assert [next(iter(given.values())).tolist() for given in values_of(slots, 7)] == [[8, 8], [7, 0.5]]
     with pytest.raises(RuntimeError, match="asks the host for less"), inputs.filled(slots):
         pass
+
+
+def test_a_side_of_the_staging_is_filled_when_the_device_has_copied_from_it():
+    log = []
+
+    class Copies:
+        def send(self, values, target, pinned):
+            log.append((values.tolist(), pinned))
+            return values.tolist()
+
+        def event(self):
+            number = len(log)
+            return types.SimpleNamespace(synchronize=lambda: log.append(number))
+
+    staging, slots = Staging(Copies()), [Slot(Position(), dict, {"a": None})]
+    for number in range(4):
+        staging.fill(slots, [{"a": np.array(number)}])
+    assert log == [(0, None), (1, None), 1, (2, 0), 2, (3, 1)]
 
 
 def test_rows_of_numbers_are_fetched_together(backend):

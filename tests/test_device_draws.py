@@ -78,10 +78,10 @@ def test_every_draw_is_that_of_the_host_bit_for_bit(share, dtype, backend, devic
 def test_draws_follow_a_number_on_the_device(backend, device, system):
     ours = draws_of(backend, system, 3, "device", device, "float32")
     right = draws_of(backend, system, 3, "host", device, "float32")
-    number, captured = ours.counters.counted(8, 9), Position(0, 1, 2, 3)
+    number, captured = ours.context.array(np.array([8])), Position(0, 1, 2, 3)
     ours.follow(number)
     same_bits(backend, everything(ours, system, captured), everything(right, system, Position(8, 1, 2, 3)))
-    number += 1
+    number.data += 1  # in its place
     same_bits(backend, everything(ours, system, captured), everything(right, system, Position(9, 1, 2, 3)))
     ours.follow(None)
     same_bits(backend, everything(ours, system, captured), everything(right, system, captured))

@@ -17,7 +17,7 @@ FROM_GENERATORS = frozenset({"bernoulli", "bernoulli_", "normal_", "rand", "rand
 
 
 class Operators(TorchDispatchMode):
-    """A record of PyTorch's operators, which has the methods of `impl_torch.capture.Graph`.
+    """A record of PyTorch's operators, which has the methods of `spec.training.capturing.Graph`.
 
     As in a CUDA graph, everything is done again on the same memory: each operator with the very arguments that it had, its
     result written to where it was.
