@@ -21,7 +21,7 @@ from ganspec.impl_torch.arrays import Array
 Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
 
 
-def convolve(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Array:
+def convolve(x: Array, w: Array, b: Array | None, geometry: Geometry, *, once: bool = False) -> Array:
     """Correlate images with kernels, for gradients that are differentiated again.
 
     Args:
@@ -29,11 +29,12 @@ def convolve(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Array:
         w: kernels, (c, C / groups, kernel height, kernel width).
         b: number that is added to each output channel, (c,); None for none.
         geometry: stride, padding and dilation, each of rows and of columns, and the number of groups.
+        once: whether gradients with respect to x are wanted that are not differentiated again, even where x is a leaf.
 
     Returns: the images, (N, c, height, width), equal to `torch.nn.functional.conv2d` bit for bit; so are first gradients.
     """
     # Two nodes, so that a gradient with respect to images alone computes none of kernels.
-    return _Images.apply(_forward(x.detach(), w, b, geometry), x, w, geometry)
+    return _Images.apply(_forward(x.detach(), w, b, geometry), x, w, geometry, once)
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -65,17 +66,17 @@ class _Images(Function):
     """Gives y as it is, and hands its gradient on to x, too."""
 
     @staticmethod
-    def forward(ctx: Any, y: Array, x: Array, w: Array, geometry: Geometry) -> Array:
+    def forward(ctx: Any, y: Array, x: Array, w: Array, geometry: Geometry, once: bool) -> Array:
         ctx.save_for_backward(x, w)
-        ctx.geometry = geometry
+        ctx.geometry, ctx.once = geometry, once
         return y.view_as(y)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Array) -> Any:
         (y,), (x, w) = gradients, ctx.saved_tensors
         # A leaf is a formula's variable: at the end of a step no gradient with respect to it is wanted.
-        wanted = ctx.needs_input_grad[1] and (torch.is_grad_enabled() or not x.is_leaf)
-        return y, _ImageGradient.apply(y, w, x.detach(), ctx.geometry) if wanted else None, None, None
+        wanted = ctx.needs_input_grad[1] and (ctx.once or torch.is_grad_enabled() or not x.is_leaf)
+        return y, _ImageGradient.apply(y, w, x.detach(), ctx.geometry) if wanted else None, None, None, None
 
 
 class _ImageGradient(Function):

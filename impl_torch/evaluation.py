@@ -166,6 +166,7 @@ class Evaluation:
                         echo=echo,
                         look=look,
                         twice=i in planned.twice,
+                        once=i in planned.once,
                     )
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in stage.networks[node.value].layers}
@@ -193,9 +194,7 @@ class Evaluation:
             inputs = [torch.cat([values[j] for j in same]) for same in batches]
             trained = node.value in planned.step.update
             seen = look if layers is not None else None
-            inside = self._network(
-                node.value, inputs, node.training, places, trained, look=seen, twice=not planned.twice.isdisjoint(nodes)
-            )
+            inside = self._network(node.value, inputs, node.training, places, trained, look=seen)
             outputs = outputs_of(self._stage(at.iteration).networks[node.value], inside)
             parts = {name: torch.chunk(output, len(nodes)) for name, output in outputs.items()}
         for k, i in enumerate(nodes):
@@ -216,6 +215,7 @@ class Evaluation:
         echo: bool = False,
         look: Callable[[str, Array], Array] | None = None,
         twice: bool = False,
+        once: bool = False,
     ) -> dict[str, Array]:
         """What each layer gives, for as many batches in one as there are places, whose dropout masks each has."""
         network, architecture = self.networks[name], self._stage(places[0].iteration).networks[name]
@@ -234,6 +234,7 @@ class Evaluation:
             self.context.floating,
             self.ranks,
             twice and self.context.precision != "bf16",
+            once,
         )
         return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look)
 

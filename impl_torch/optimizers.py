@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from ganspec.impl_torch.arrays import Array, ArrayContext
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
+PIECE = 1 << 18  # numbers
 
 
 class Optimizer:
@@ -57,15 +58,22 @@ class Optimizer:
         raise NotImplementedError
 
 
+def _pieces(parts: Parts, on_cuda: bool) -> Iterator[tuple[int, int]]:
+    """Yields: the parts, on the CPU in pieces that stay in its cache from one operation to the next."""
+    for start, end in parts:
+        step = max(end - start, 1) if on_cuda else PIECE
+        yield from ((i, min(i + step, end)) for i in range(start, end, step))
+
+
 class Adam(Optimizer):
     """Adam in either definition."""
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2 = self.definition.beta1, self.definition.beta2
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
-        for start, end in parts:
+        for start, end in _pieces(parts, gradient.is_cuda):
             m, v, g = (a[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
-            m.mul_(beta1).add_(g, alpha=1.0 - beta1)
+            m.lerp_(g, 1.0 - beta1)
             v.mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
             _subtract(parameters[start:end], size, m, torch.sqrt(v).add_(epsilon))
 
@@ -76,7 +84,7 @@ class RMSProp(Optimizer):
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         (rate,) = self.numbers(lambda rate: (rate,))
-        for start, end in parts:
+        for start, end in _pieces(parts, gradient.is_cuda):
             v, g = self.moments["v"][start:end], gradient[start:end]
             v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
             root = v.add(epsilon).sqrt_() if place == "inside" else v.sqrt().add_(epsilon)

@@ -62,14 +62,21 @@ class StepPlan:
 
     @cached_property
     def twice(self) -> frozenset[int]:
-        """The nodes through which gradients in formulas flow, all of them differentiated again, as a gradient penalty's is."""
-        graph = Graph(list(self.nodes))
-        found: dict[bool, set[int]] = {False: set(), True: set()}
+        """The nodes through which a gradient in a formula flows that is differentiated again, as a gradient penalty's is."""
+        return self._below_gradients(tracked=True)
+
+    @cached_property
+    def once(self) -> frozenset[int]:
+        """The nodes through which a gradient in a formula flows that is not: one that is reported, for instance."""
+        return self._below_gradients(tracked=False)
+
+    def _below_gradients(self, *, tracked: bool) -> frozenset[int]:
+        graph, found = Graph(list(self.nodes)), set[int]()
         for i, node in enumerate(self.nodes):
-            if node.op == "grad":
+            if node.op == "grad" and (i in self.tracked) == tracked:
                 of, to = node.inputs
-                found[i in self.tracked] |= graph.dependants(to) & graph.sources({of})
-        return frozenset(found[True] - found[False])
+                found |= graph.dependants(to) & graph.sources({of})
+        return frozenset(found)
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""

@@ -17,6 +17,7 @@ from ganspec.tools.backends import load
 from ganspec.tools.benchmarks import sides
 from ganspec.tools.benchmarks.machine import machine
 from ganspec.tools.benchmarks.request import Request
+from ganspec.tools.run.memory import keep_freed_memory
 
 ROUND_SECONDS = 1.0  # how long one side of a round takes about, where the number of iterations is not given
 LEAST_ROUNDS = 2  # however little time there is
@@ -90,6 +91,7 @@ def measure(request: Request, effort: Effort | None = None, *, alone: bool = Fal
         sides.loop_name(request.system)
     system = request.load()
     load(request.backend)
+    keep_freed_memory()  # as training does; the loop gains as much
     sides.use_threads(request.backend, request.threads)
     dataset = sides.dataset_for(system)
     both = [sides.ours(request, system, dataset)]
