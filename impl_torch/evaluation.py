@@ -165,8 +165,8 @@ class Evaluation:
                         trained,
                         echo=echo,
                         look=look,
-                        twice=i in planned.twice,
-                        once=i in planned.once,
+                        twice=i in planned.differentiated["twice"],
+                        once=i in planned.differentiated["once"],
                     )
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in stage.networks[node.value].layers}

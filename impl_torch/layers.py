@@ -28,7 +28,9 @@ def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
 
 def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> Array:
     """Estimate it by power iterations from the kept vector, which then moves on; the vectors are constants for gradients."""
-    matrix, u, epsilon = w.reshape(w.shape[0], -1), kept.clone(), settings["epsilon"]
+    # In the order in which the numbers of a row lie, so that none are moved; it only decides how sums round.
+    lying = w.permute(0, 2, 3, 1) if w.dim() == 4 and w.is_contiguous(memory_format=torch.channels_last) else w
+    matrix, u, epsilon = lying.reshape(w.shape[0], -1), kept.clone(), settings["epsilon"]
     with torch.no_grad():
         for _ in range(settings["iterations"]):
             v = matrix.T @ u

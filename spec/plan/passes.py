@@ -82,13 +82,8 @@ def couples(network: Architecture, training: bool) -> bool:
 def _alike(planned: StepPlan, networks: Mapping[str, Architecture], batch: int) -> list[list[int]]:
     """Returns: evaluations that may share a pass, but for the order of nodes."""
     nodes, graph = planned.nodes, Graph(list(planned.nodes))
-    differentiated: set[int] = set()  # in formulas
-    for node in nodes:
-        if node.op == "grad":
-            differentiated |= graph.dependants(node.inputs[1]) & graph.sources({node.inputs[0]})
-    barred = (
-        differentiated | set(planned.keeps.values()) | planned.trained_later | set(planned.lasting) | planned.echoes
-    )
+    barred = planned.trained_later | planned.echoes | {*planned.keeps.values(), *planned.lasting}
+    barred = barred.union(*planned.differentiated.values())
     reached = {name: graph.sources({i}) for name, i in planned.losses.items()}
     flows = _flows(planned)
     groups: dict[object, list[int]] = {}

@@ -61,22 +61,15 @@ class StepPlan:
     echoes: frozenset[int] = frozenset()
 
     @cached_property
-    def twice(self) -> frozenset[int]:
-        """The nodes through which a gradient in a formula flows that is differentiated again, as a gradient penalty's is."""
-        return self._below_gradients(tracked=True)
-
-    @cached_property
-    def once(self) -> frozenset[int]:
-        """The nodes through which a gradient in a formula flows that is not: one that is reported, for instance."""
-        return self._below_gradients(tracked=False)
-
-    def _below_gradients(self, *, tracked: bool) -> frozenset[int]:
-        graph, found = Graph(list(self.nodes)), set[int]()
+    def differentiated(self) -> Mapping[str, frozenset[int]]:
+        """The nodes through which gradients in formulas flow: "twice" where they are differentiated again, as those of a gradient
+        penalty are, else "once", as of one that is only reported."""
+        graph, found = Graph(list(self.nodes)), {"once": frozenset[int](), "twice": frozenset[int]()}
         for i, node in enumerate(self.nodes):
-            if node.op == "grad" and (i in self.tracked) == tracked:
+            if node.op == "grad":
                 of, to = node.inputs
-                found |= graph.dependants(to) & graph.sources({of})
-        return frozenset(found)
+                found["twice" if i in self.tracked else "once"] |= graph.dependants(to) & graph.sources({of})
+        return found
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""
