@@ -31,6 +31,7 @@ from ganspec.tools.backends import NAMES, make_trainer
 from ganspec.tools.errors import UserError, cannot_write
 from ganspec.tools.programs.options import count, positive
 from ganspec.tools.run.feed import Feed
+from ganspec.tools.run.memory import keep_freed_memory
 
 SEED = 0
 LAST_STAGE = 6  # of progressive growing: all blocks, nothing fades in
@@ -183,6 +184,7 @@ def main(given: list[str] | None = None) -> None:
             "one round: its ratios say little, for nothing shows what chance does to them; try --rounds 3",
             file=sys.stderr,
         )
+    keep_freed_memory()  # as training does; their updaters gain as much
     folder, backends = arguments.folder.resolve(), list(dict.fromkeys(arguments.backend))
     sides = ["theirs", *backends]
     print(_row(["algorithm", "batch", *sides, *(f"theirs/{name}" for name in backends)]), flush=True)

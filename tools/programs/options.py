@@ -82,7 +82,11 @@ def add_backend(parser: argparse.ArgumentParser, default: str | None = None, *, 
     """
     choices = (*backends.NAMES, "both") if both else training_backends()
     parser.add_argument(
-        "--backend", choices=choices, type=_trains, default=default, help=f"default: {default or 'torch'}"
+        "--backend",
+        choices=choices,
+        type=_trains,
+        default=default,
+        help=f"default: {default or ('both' if both else 'torch')}",
     )
 
 
