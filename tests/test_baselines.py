@@ -62,6 +62,9 @@ def test_loop_is_the_same_system(name, backend):
     firsts = [system.growth.first_iteration(stage, system.run.batch) for stage in STAGES] if system.growth else [0]
     for first in firsts:
         _check_same_numbers(system, backend, first)
+    if system.growth:
+        later = replace(system.growth, start_stage=STAGES[-1], start_fade=0.5)
+        _check_same_numbers(replace(system, growth=later), backend, 0)
 
 
 def _check_same_numbers(system, backend, first):

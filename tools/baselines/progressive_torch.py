@@ -154,7 +154,9 @@ class Loop:
         self.generator_optimizer = adam(self.generator, system.optimizers["G"])
         self.critic_optimizer = adam(self.critic, system.optimizers["D"])
         self.numbers = system.loss.constants
-        self.iteration, self.stages, self.images = 0, system.growth.stages, system.growth.images
+        growth = system.growth
+        self.iteration, self.stages, self.images = 0, growth.stages, growth.images
+        self.start = growth.start_stage + growth.start_fade
         self.next_batch = Batches(system, images, None, device)
 
     def draw_z(self) -> torch.Tensor:
@@ -176,7 +178,7 @@ class Loop:
 
     def __call__(self) -> dict[str, float]:
         """Train one iteration: the critic's step, then the generator's on fresh noise, then its average."""
-        progress = min(self.iteration * self.batch / self.images, self.stages - 1)
+        progress = min(self.start + self.iteration * self.batch / self.images, self.stages - 1)
         stage, fade = int(progress), progress % 1
         x_real = shrink(*self.next_batch(), stage, fade)
         x_fake = self.generator(self.draw_z(), stage, fade).detach()
