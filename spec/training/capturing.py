@@ -25,7 +25,7 @@ from ganspec.spec.training.streams import Position
 
 Array = TypeVar("Array")
 WARM_UP = 3  # iterations of each kind before one is captured
-MAX_KINDS = 8  # graphs of one stage of growth: each holds the memory of an iteration
+KINDS_HELD = 8  # graphs of one stage of growth: each holds the memory of an iteration
 
 
 class Graph(Protocol):
@@ -146,7 +146,7 @@ class Capture(Generic[Array]):
         key = repeats_of(self.trainer.system, self.trainer.iteration)
         if key not in self._kinds:
             self._kinds = {other: kind for other, kind in self._kinds.items() if other[0] == key[0]}
-            if len(self._kinds) == MAX_KINDS:
+            if len(self._kinds) == KINDS_HELD:
                 return None
             self._kinds[key] = Kind()
         return self._kinds[key]
