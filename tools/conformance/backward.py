@@ -99,8 +99,9 @@ class LayerGradients:
         for label in labels:
             for key, gradient in self._sums.get(label, {}).items():
                 sums[key] = sums[key] + gradient if key in sums else gradient
-        reached = {node for node, _ in sums}
-        return {k: sums.get(k, np.zeros(shape)) for k, shape in self._watched.items() if k[0] in reached}
+        reached = {node: gradient.dtype for (node, _), gradient in sums.items()}
+        watched = {key: shape for key, shape in self._watched.items() if key[0] in reached}
+        return {key: sums.get(key, np.zeros(shape, reached[key[0]])) for key, shape in watched.items()}
 
     def clear(self) -> None:
         """Forget all: parameters have moved."""

@@ -7,9 +7,11 @@ generators of random numbers that it holds are exchanged for ones that are repla
 from __future__ import annotations
 
 import copy
+import functools
 import random
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +20,9 @@ import numpy as np
 from ganspec.tools.conformance.errors import is_library
 
 MAX_HOLDERS = 10_000  # objects that are looked into
-_PLAIN = (bool, int, float, complex, np.ndarray, np.generic)
+MAX_ITEMS = 1000  # of a list that is put back
+_VALUES = (bool, int, float, complex, str, bytes, types.NoneType, np.ndarray, np.generic, list, dict, set, tuple, deque)
+_EMPTY = object()  # what is in a cell of a closure that was not assigned yet
 
 
 class Reachable:
@@ -33,23 +37,29 @@ class Reachable:
         self._seen = {id(a) for a in apart}
         self._keep: list[Any] = []
         self._places: list[tuple[Callable[[Any], None], Callable[[], Any]]] = []
+        self._spaces: list[dict[str, Any]] = []  # attributes of the author's objects
+        self._missing: list[tuple[dict[str, Any], str]] = []  # globals that a function names and that are not there yet
         self.values: list[Any] = []  # everything that was looked at
         self._visit(function)
 
     def snapshot(self) -> Callable[[], None]:
-        """Returns: a function that puts everything back as it is now."""
-        now = [(put, value, _copy(value)) for put, get in self._places if _is_kept(value := get())]
+        """Returns: a function that puts everything back as it is now, as often as it is called."""
+        contents: dict[int, Callable[[], None]] = {}
+        now = [(put, value) for put, get in self._places if isinstance(value := get(), _VALUES) or _is_tensor(value)]
+        for _, value in now:
+            _keep_content(value, contents)
+        names = [(space, set(space)) for space in self._spaces]
 
         def restore() -> None:
-            for put, value, kept in now:
-                if isinstance(value, np.ndarray):
-                    value[...] = kept
-                elif _is_tensor(value):
-                    value.data.copy_(kept)
-                elif isinstance(value, (list, dict, set)):
-                    value.clear()
-                    (value.extend if isinstance(value, list) else value.update)(kept)
+            for put_back in contents.values():
+                put_back()
+            for put, value in now:
                 put(value)
+            for space, known in names:
+                for name in space.keys() - known:
+                    del space[name]
+            for space, name in self._missing:
+                space.pop(name, None)
 
         return restore
 
@@ -93,6 +103,8 @@ class Reachable:
                 if name in value.__globals__:
                     space = value.__globals__
                     self._place(lambda v, s=space, n=name: s.__setitem__(n, v), lambda s=space, n=name: s.get(n))
+                else:
+                    self._missing.append((value.__globals__, name))
         elif isinstance(value, (list, tuple)):
             for item in value[:1000]:
                 self._look(item)
@@ -105,6 +117,7 @@ class Reachable:
             for kind in filter(_is_authors, type(value).__mro__):
                 self._visit_class(kind)
             own = getattr(value, "__dict__", {})
+            self._spaces.append(own)
             for name in own:
                 self._place(lambda v, d=own, n=name: d.__setitem__(n, v), lambda d=own, n=name: d.get(n))
 
@@ -136,8 +149,8 @@ def _names(code: types.CodeType) -> Iterator[str]:
 def _contents(cell: Any) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # not yet assigned
-        return None
+    except ValueError:
+        return _EMPTY
 
 
 def _is_authors(kind: type) -> bool:
@@ -147,34 +160,34 @@ def _is_authors(kind: type) -> bool:
     return kind.__module__ == "__main__" or bool(path and not is_library(path))
 
 
-def _is_kept(value: Any) -> bool:
-    plain = isinstance(value, _PLAIN) or _is_tensor(value)
-    return plain or (isinstance(value, (list, dict, set)) and len(value) <= 1000 and _only_plain(value))
+def _keep_content(value: Any, contents: dict[int, Callable[[], None]]) -> None:
+    """Add to `contents` what puts the inside of a value back, and of all that it holds, each once."""
+    if id(value) in contents or len(contents) > MAX_HOLDERS:
+        return
+    if isinstance(value, np.ndarray) and value.flags.writeable:
+        contents[id(value)] = functools.partial(np.copyto, value, value.copy())
+    elif _is_tensor(value):
+        kept = value.detach().clone()
+        contents[id(value)] = lambda: value.data.copy_(kept)
+    elif isinstance(value, (list, dict, set, deque)) and len(value) <= MAX_ITEMS:
+        contents[id(value)] = functools.partial(_refill, value, copy.copy(value))
+    elif isinstance(value, tuple) and len(value) <= MAX_ITEMS:
+        contents[id(value)] = lambda: None
+    else:
+        return
+    if isinstance(value, (list, dict, set, deque, tuple)):
+        for item in list(value.values() if isinstance(value, dict) else value):
+            _keep_content(item, contents)
 
 
-def _only_plain(value: Any) -> bool:
-    items = value.values() if isinstance(value, dict) else value
-    return all(isinstance(item, (*_PLAIN, str, type(None))) or _is_tensor(item) for item in items)
+def _refill(holder: Any, items: Any) -> None:
+    holder.clear()
+    (holder.update if isinstance(holder, (dict, set)) else holder.extend)(items)
 
 
 def _is_tensor(value: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
-
-
-def _copy(value: Any) -> Any:
-    return (
-        value.detach().clone()
-        if _is_tensor(value)
-        else copy.deepcopy(value)
-        if not _has_tensor(value)
-        else copy.copy(value)
-    )
-
-
-def _has_tensor(value: Any) -> bool:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, set)) else ()
-    return any(_is_tensor(item) for item in items)
 
 
 def is_random_generator(value: Any) -> bool:

@@ -78,6 +78,12 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def numbers(one: float, other: float) -> tuple[str, str]:
+    """Returns: two numbers as `number` writes them, with as many digits as tell them apart."""
+    digits = next((d for d in range(6, 17) if f"{one:.{d}g}" != f"{other:.{d}g}"), 17)
+    return f"{one:.{digits}g}", f"{other:.{digits}g}"
+
+
 def told_apart(values: Mapping[str, np.ndarray], right: np.ndarray) -> dict[str, np.ndarray]:
     """Returns: those values of the right one's shape that differ from it; the names of equal ones are joined by "or"."""
     found: dict[str, np.ndarray] = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ganspec.spec.parts.optimizers import Adam, Clip, RMSProp
 from ganspec.spec.reference.optimizers import KINDS, clipped
-from ganspec.tools.agreement.guesses.case import Candidates, Case, decays, fitted, number
+from ganspec.tools.agreement.guesses.case import Candidates, Case, decays, fitted, number, numbers
 
 _EPSILONS = (0.0, 1e-16, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 _DECAYS = (0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
@@ -99,7 +99,8 @@ def rate(case: Case) -> Candidates:
     }
     near = next((cause for value, cause in simple.items() if abs(factor - value) < 1e-6), "")
     if abs(factor) > 1e-9 and abs(factor - 1) > 1e-9:
-        yield near or f"learning rate {number(own * factor)}, not {number(own)}", p + factor * (right - p)
+        theirs, right_one = numbers(own * factor, own)
+        yield near or f"learning rate {theirs}, not {right_one}", p + factor * (right - p)
     decay = fitted(-p, wrong - right)
     if decay and own and decays(case, -decay):
         cause = f"weight decay: the parameter also shrinks by {number(decay)} of itself, learning rate x {number(decay / own)}"
