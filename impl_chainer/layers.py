@@ -14,6 +14,7 @@ import chainer.functions as F
 from ganspec.impl_chainer import activations, normalising, shaping
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.convolution import convolution, pair, transposed_convolution
+from ganspec.impl_chainer.convolution import linear as product
 from ganspec.impl_chainer.mode import Mode, Own
 from ganspec.spec.network.architecture import Layer
 
@@ -42,7 +43,7 @@ def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], m
 
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Multiply by the weight matrix and add the bias."""
-    return F.linear(x[0], weight(layer, parameters, statistics, mode), parameters.get("b"), n_batch_axes=1)
+    return product(x[0], weight(layer, parameters, statistics, mode), parameters.get("b"))
 
 
 def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.memory import Recycled
 from ganspec.impl_chainer.optimizers import KINDS, Parts
+from ganspec.impl_chainer.threads import NUMBERS, THREADS
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
@@ -64,7 +65,12 @@ class TrainedNetwork:
             return Array(self.vector.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
         joined = Array(self._recycled.vector(), requires_grad=False)
         for view, array in zip(self.views(joined).values(), arrays, strict=True):
-            view.array[...] = array
+            into = view.array
+
+            def copy(rows: slice, into: Any = into, array: Any = array) -> None:
+                into[rows] = array[rows]
+
+            THREADS.over(len(into), copy, least=-(-NUMBERS // math.prod(into.shape[1:])))
         return joined
 
     def parts(self, architecture: Architecture) -> Parts:
