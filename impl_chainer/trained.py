@@ -65,10 +65,10 @@ class TrainedNetwork:
             return Array(self.vector.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
         joined = Array(self._recycled.vector(), requires_grad=False)
         for view, array in zip(self.views(joined).values(), arrays, strict=True):
-            into = view.array
+            into, given = np.atleast_1d(view.array, array)
 
-            def copy(rows: slice, into: Any = into, array: Any = array) -> None:
-                into[rows] = array[rows]
+            def copy(rows: slice, into: Any = into, given: Any = given) -> None:
+                into[rows] = given[rows]
 
             THREADS.over(len(into), copy, least=-(-NUMBERS // math.prod(into.shape[1:])))
         return joined
