@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext
-from ganspec.impl_chainer.threads import THREADS
+from ganspec.impl_chainer.threads import in_pieces
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
 PIECE = 1 << 15  # numbers
-PIECES = 4  # of a thread, at least
 
 
 class Optimizer:
@@ -60,17 +59,15 @@ class Optimizer:
         raise NotImplementedError
 
 
-def _in_pieces(parts: Parts, xp: Any, move: Callable[[slice], None]) -> None:
+def _move(parts: Parts, xp: Any, move: Callable[[slice], None]) -> None:
     """Move the numbers of all parts, on the CPU in pieces that stay in its cache from one operation to the next."""
     for start, end in parts:
-        step = PIECE if xp is np else max(end - start, 1)
-
-        def move_some(pieces: slice, start: int = start, end: int = end, step: int = step) -> None:
-            for i in range(start + pieces.start * step, min(start + pieces.stop * step, end), step):
-                move(slice(i, min(i + step, end)))
-
-        pieces = -(-(end - start) // step)
-        THREADS.over(pieces, move_some, PIECES) if xp is np else move_some(slice(0, pieces))
+        if xp is np:
+            in_pieces(
+                end - start, PIECE, lambda piece, start=start: move(slice(start + piece.start, start + piece.stop))
+            )
+        else:
+            move(slice(start, end))
 
 
 class Adam(Optimizer):
@@ -95,7 +92,7 @@ class Adam(Optimizer):
             step *= size
             p[piece] -= step
 
-        _in_pieces(parts, xp, move)
+        _move(parts, xp, move)
 
 
 class RMSProp(Optimizer):
@@ -116,7 +113,7 @@ class RMSProp(Optimizer):
             step /= root
             p[piece] -= step
 
-        _in_pieces(parts, xp, move)
+        _move(parts, xp, move)
 
 
 KINDS = {"adam": Adam, "rmsprop": RMSProp}

@@ -22,6 +22,7 @@ from typing import TypeVar
 from numpy.linalg import _umath_linalg
 
 Made = TypeVar("Made")
+PIECES = 4  # that are worth a thread, where one stays in the cache
 NUMBERS = 1 << 16  # that are worth a thread, where it does a few operations to each
 EVEN = (
     0.8  # the least share of the time of all threads that has work; else OpenBLAS's threads share each product better
@@ -123,3 +124,21 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
 
 
 THREADS = Threads()
+
+
+def in_pieces(count: int, piece: int, work: Callable[[slice], Made]) -> list[Made]:
+    """Do work in pieces, which threads share; what a piece gives does not depend on how many threads there are.
+
+    Args:
+        count: number of things to work on.
+        piece: number of them that a piece has, the last one perhaps fewer.
+        work: what `Threads.over` takes.
+
+    Returns: what each piece gave, in order.
+    """
+
+    def some(pieces: slice) -> list[Made]:
+        starts = range(pieces.start * piece, min(pieces.stop * piece, count), piece)
+        return [work(slice(start, min(start + piece, count))) for start in starts]
+
+    return [made for part in THREADS.over(-(-count // piece), some, PIECES) for made in part]
