@@ -219,25 +219,18 @@ class WeightGradient(Bilinear):
     takes = ("x", "y")
 
     def product(self, x: Any, y: Any) -> Any:
-        kernel, inputs, outputs = self.windows.kernel, x.shape[1] // self.groups, y.shape[1]
-
-        def summed(samples: slice) -> Any:
-            images, pixels = channels_last(x[samples]), channels_last(y[samples])
-            total = part = None
-            for block in self.windows.blocks(len(images), x.shape[1], x.itemsize):
-                patches = self.windows.patches(images, block, self.groups)
-                given = self.pixels(pixels[block]).transpose(0, 2, 1)
-                if total is None:
-                    total = multiply(given, patches)
-                else:
-                    part = multiply(given, patches, part)
-                    total += part
-            return np.zeros((outputs, math.prod(kernel) * inputs), x.dtype) if total is None else total
-
-        total, *others = THREADS.over(len(x), summed, samples_of_a_thread(self.windows))
-        for other in others:
-            total += other
-        return total.reshape(outputs, *kernel, inputs).transpose(0, 3, 1, 2)
+        x, y, kernel = channels_last(x), channels_last(y), self.windows.kernel
+        total = part = None
+        for block in self.windows.blocks(len(x), x.shape[3], x.itemsize):
+            patches, pixels = self.windows.patches(x, block, self.groups), self.pixels(y[block]).transpose(0, 2, 1)
+            if total is None:
+                total = multiply(pixels, patches)
+            else:
+                part = multiply(pixels, patches, part)
+                total += part
+        if total is None:  # no samples
+            total = np.zeros((y.shape[3], *kernel, x.shape[3] // self.groups), x.dtype)
+        return total.reshape(y.shape[3], *kernel, -1).transpose(0, 3, 1, 2)
 
     def gradient(self, index: int, x: Array, y: Array, g: Array) -> Array:
         wanted, given = ((TransposedConvolution, (y, g)), (Convolution, (x, g)))[index]

@@ -17,7 +17,7 @@ from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.convolution import convolution, pair, transposed_convolution
 from ganspec.impl_chainer.convolution import linear as product
 from ganspec.impl_chainer.mode import Mode, Own
-from ganspec.impl_chainer.spectral_norm import SpectralNorm, divided, times
+from ganspec.impl_chainer.spectral_norm import SpectralNorm, divided, matrix, times
 from ganspec.spec.network.architecture import Layer
 
 
@@ -32,7 +32,7 @@ def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
 
 def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> tuple[Any, Any, Any]:
     """Estimate it by power iterations from the kept vector, which then moves on; returns the vectors u and v, and s = u^T W v."""
-    values, u, epsilon, xp = w.array.reshape(len(w), -1), kept.array.copy(), settings["epsilon"], kept.xp
+    values, u, epsilon, xp = matrix(w.array), kept.array.copy(), settings["epsilon"], kept.xp
     for _ in range(settings["iterations"]):
         v = times(values.T, u)
         v = v / (xp.sqrt((v * v).sum()) + epsilon)

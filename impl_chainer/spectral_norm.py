@@ -13,6 +13,7 @@ from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.threads import THREADS, in_pieces
 
 PIECE = 1 << 15  # numbers
+KERNELS = 4  # axes of the weights of a convolution
 
 
 class SpectralNorm(FunctionNode):
@@ -32,44 +33,52 @@ class SpectralNorm(FunctionNode):
 
     def forward(self, inputs: tuple[Any]) -> tuple[Any]:
         self.retain_inputs((0,))
-        made = np.empty_like(inputs[0])
-        _in_pieces(made, lambda rows: np.divide(inputs[0][rows], self.s, out=made[rows]))
-        return (made,)
+        W = matrix(inputs[0])
+        made = np.empty_like(W)
+        _in_pieces(W, lambda rows: np.divide(W[rows], self.s, out=made[rows]))
+        return (_shaped(made, inputs[0].shape),)
 
     def backward(self, indexes: tuple[int, ...], gradients: tuple[Array]) -> tuple[Array]:
         (W,), (g,) = self.get_retained_inputs(), gradients
         if config.enable_backprop:  # it is differentiated again: W in s counts
-            return (_gradient(W, g, self.u, self.v),)
-        W, g, out = W.array, g.array, np.empty_like(W.array)
+            return (self._gradient(W, g),)
+        shape, W, g = W.shape, matrix(W.array), matrix(g.array)
+        products = _in_pieces(W, lambda rows: np.vdot(g[rows], W[rows]))
+        c, made = np.sum(products, dtype=W.dtype) / self.s, np.empty_like(W)
 
-        def product(rows: slice) -> Any:
-            out[rows] = g[rows]  # in the order of W
-            return np.vdot(out[rows], W[rows])
+        def differentiate(rows: slice) -> None:
+            part = np.multiply.outer(self.u[rows] * c, self.v, out=made[rows])
+            np.subtract(g[rows], part, out=part)
+            part /= self.s
 
-        c = np.sum(_in_pieces(W, product), dtype=W.dtype) / self.s
-        flat = out.reshape(len(out), -1)
+        _in_pieces(W, differentiate)
+        return (Array(_shaped(made, shape), requires_grad=False),)
 
-        def subtract(rows: slice) -> None:
-            flat[rows] -= np.multiply.outer(self.u[rows] * c, self.v)
-            flat[rows] /= self.s
-
-        _in_pieces(W, subtract)
-        return (Array(out, requires_grad=False),)
+    def _gradient(self, W: Array, g: Array) -> Array:
+        """Returns: the gradient, from operations that can be differentiated."""
+        shape, W, g = W.shape, matrix(W), matrix(g)
+        s = F.sum(self.u * F.matmul(W, Array(self.v, requires_grad=False)))
+        c = F.broadcast_to(F.sum(g * W) / s, W.shape)
+        return _shaped((g - c * np.multiply.outer(self.u, self.v)) / F.broadcast_to(s, W.shape), shape)
 
 
 def divided(W: Array, u: Any, v: Any) -> Array:
     """Returns: W / s, from operations of Chainer."""
-    s = F.sum(u * F.matmul(F.reshape(W, (len(W), -1)), Array(v, requires_grad=False)))
+    s = F.sum(u * F.matmul(matrix(W), Array(v, requires_grad=False)))
     return W / F.broadcast_to(s, W.shape)
 
 
-def _gradient(W: Array, g: Array, u: Any, v: Any) -> Array:
-    """Returns: the gradient of `SpectralNorm`, from operations that can be differentiated."""
-    matrix = F.reshape(W, (len(W), -1))
-    s = F.sum(u * F.matmul(matrix, Array(v, requires_grad=False)))
-    c = F.broadcast_to(F.sum(g * W) / s, matrix.shape)
-    rest = F.reshape(g, matrix.shape) - c * np.multiply.outer(u, v)
-    return F.reshape(rest / F.broadcast_to(s, matrix.shape), W.shape)
+def matrix(W: Any) -> Any:
+    """Returns: W (out, ...) as a matrix (out, rest); kernels (out, in, kh, kw) in the order (kh, kw, in), in which they often lie."""
+    return (W.transpose(0, 2, 3, 1) if W.ndim == KERNELS else W).reshape(len(W), -1)
+
+
+def _shaped(rows: Any, shape: tuple[int, ...]) -> Any:
+    """Returns: the matrix of `matrix` as W."""
+    if len(shape) != KERNELS:
+        return rows.reshape(shape)
+    first, second, height, width = shape
+    return rows.reshape(first, height, width, second).transpose(0, 3, 1, 2)
 
 
 def times(matrix: Any, vector: Any) -> Any:
