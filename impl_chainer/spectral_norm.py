@@ -69,7 +69,7 @@ def divided(W: Array, u: Any, v: Any) -> Array:
 
 
 def matrix(W: Any) -> Any:
-    """Returns: W (out, ...) as a matrix (out, rest); kernels (out, in, kh, kw) in the order (kh, kw, in), in which they often lie."""
+    """Returns: W (out, ...) as a matrix (out, rest), where kernels (out, in, kh, kw) have the order kh, kw, in: they lie so."""
     return (W.transpose(0, 2, 3, 1) if W.ndim == KERNELS else W).reshape(len(W), -1)
 
 
