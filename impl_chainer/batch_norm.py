@@ -15,7 +15,7 @@ from chainer.functions.normalization.batch_normalization import BatchNormalizati
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.threads import in_pieces
 
-PIECE = 1 << 15  # numbers
+PIECE = 1 << 17  # numbers
 
 
 def batch_norm(

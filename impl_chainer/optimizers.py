@@ -11,7 +11,7 @@ from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.threads import in_pieces
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
-PIECE = 1 << 15  # numbers
+PIECE = 1 << 17  # numbers
 
 
 class Optimizer:

@@ -12,7 +12,7 @@ from chainer import FunctionNode, config
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.threads import THREADS, in_pieces
 
-PIECE = 1 << 15  # numbers
+PIECE = 1 << 17  # numbers
 KERNELS = 4  # axes of the weights of a convolution
 
 

@@ -22,7 +22,6 @@ from typing import TypeVar
 from numpy.linalg import _umath_linalg
 
 Made = TypeVar("Made")
-PIECES = 4  # that are worth a thread, where one stays in the cache
 NUMBERS = 1 << 16  # that are worth a thread, where it does a few operations to each
 EVEN = (
     0.8  # the least share of the time of all threads that has work; else OpenBLAS's threads share each product better
@@ -131,7 +130,8 @@ def in_pieces(count: int, piece: int, work: Callable[[slice], Made]) -> list[Mad
 
     Args:
         count: number of things to work on.
-        piece: number of them that a piece has, the last one perhaps fewer.
+        piece: number of them that a piece has, the last one perhaps fewer. Pieces stay in the cache from one operation to the
+            next, but each operation takes some 10 microseconds at least, or threads wait for Python's lock.
         work: what `Threads.over` takes.
 
     Returns: what each piece gave, in order.
@@ -141,4 +141,4 @@ def in_pieces(count: int, piece: int, work: Callable[[slice], Made]) -> list[Mad
         starts = range(pieces.start * piece, min(pieces.stop * piece, count), piece)
         return [work(slice(start, min(start + piece, count))) for start in starts]
 
-    return [made for part in THREADS.over(-(-count // piece), some, PIECES) for made in part]
+    return [made for part in THREADS.over(-(-count // piece), some) for made in part]
