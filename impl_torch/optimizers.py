@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -69,13 +70,24 @@ class Adam(Optimizer):
     """Adam in either definition."""
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        beta1, beta2 = self.definition.beta1, self.definition.beta2
+        beta1, beta2, epsilon = self.definition.beta1, self.definition.beta2, self.definition.epsilon
+        m, v = self.moments["m"], self.moments["v"]
+        if not gradient.is_cuda:
+            # At an infinite step the kernel corrects nothing, so that epsilon is added to the uncorrected root.
+            corrected = self.definition.epsilon_place == "corrected"
+            rate, t = self.numbers(
+                lambda rate: (rate, self.updates)
+                if corrected
+                else (self.definition.step_size(self.updates, rate)[0], math.inf)
+            )
+            _move(parameters, gradient, m, v, parts, rate, t, (beta1, beta2), epsilon)
+            return
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
-        for start, end in _pieces(parts, gradient.is_cuda):
-            m, v, g = (a[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
-            m.lerp_(g, 1.0 - beta1)
-            v.mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
-            _subtract(parameters[start:end], size, m, torch.sqrt(v).add_(epsilon))
+        for start, end in parts:
+            own, g = m[start:end], gradient[start:end]
+            own.lerp_(g, 1.0 - beta1)
+            v[start:end].mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
+            _subtract(parameters[start:end], size, own, torch.sqrt(v[start:end]).add_(epsilon))
 
 
 class RMSProp(Optimizer):
@@ -84,11 +96,49 @@ class RMSProp(Optimizer):
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         (rate,) = self.numbers(lambda rate: (rate,))
+        v = self.moments["v"]
+        if place == "outside" and not gradient.is_cuda:
+            # Adam whose first moment is the gradient: the kernel writes there what it reads.
+            _move(parameters, gradient, gradient, v, parts, rate, math.inf, (0.0, decay), epsilon)
+            return
         for start, end in _pieces(parts, gradient.is_cuda):
-            v, g = self.moments["v"][start:end], gradient[start:end]
-            v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
-            root = v.add(epsilon).sqrt_() if place == "inside" else v.sqrt().add_(epsilon)
+            own, g = v[start:end], gradient[start:end]
+            own.mul_(decay).addcmul_(g, g, value=1.0 - decay)
+            root = own.add(epsilon).sqrt_() if place == "inside" else own.sqrt().add_(epsilon)
             _subtract(parameters[start:end], rate, g, root)
+
+
+def _move(
+    parameters: Array,
+    gradient: Array,
+    m: Array,
+    v: Array,
+    parts: Parts,
+    rate: float | Array,
+    t: float | Array,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> None:
+    """Adam's step t by PyTorch's own kernel, which reads and writes each number once.
+
+        p <- p - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+
+    On CUDA it would round the rate to float32, in float64, too.
+    """
+    rate, t = (torch.as_tensor(a, dtype=parameters.dtype) for a in (rate, t))  # rounded as those of `numbers` are
+    lists = ([a[start:end] for start, end in parts] for a in (parameters, gradient, m, v))
+    torch._fused_adam_(
+        *lists,
+        [],
+        [t] * len(parts),
+        lr=rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
 def _subtract(parameters: Array, size: float | Array, a: Array, b: Array) -> None:
