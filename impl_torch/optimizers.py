@@ -12,6 +12,7 @@ from ganspec.impl_torch.arrays import Array, ArrayContext
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
 PIECE = 1 << 18  # numbers
+FUSED = True  # whether an update on the CPU is one operation
 
 
 class Optimizer:
@@ -70,24 +71,17 @@ class Adam(Optimizer):
     """Adam in either definition."""
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        beta1, beta2, epsilon = self.definition.beta1, self.definition.beta2, self.definition.epsilon
+        beta1, beta2 = self.definition.beta1, self.definition.beta2
         m, v = self.moments["m"], self.moments["v"]
-        if not gradient.is_cuda:
-            # At an infinite step the kernel corrects nothing, so that epsilon is added to the uncorrected root.
-            corrected = self.definition.epsilon_place == "corrected"
-            rate, t = self.numbers(
-                lambda rate: (rate, self.updates)
-                if corrected
-                else (self.definition.step_size(self.updates, rate)[0], math.inf)
-            )
-            _move(parameters, gradient, m, v, parts, rate, t, (beta1, beta2), epsilon)
-            return
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
-        for start, end in parts:
-            own, g = m[start:end], gradient[start:end]
-            own.lerp_(g, 1.0 - beta1)
-            v[start:end].mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
-            _subtract(parameters[start:end], size, own, torch.sqrt(v[start:end]).add_(epsilon))
+        if _goes_in_one(size, gradient):
+            _move_in_one(parameters, gradient, m, v, parts, (beta1, beta2), size, epsilon)
+            return
+        for start, end in _pieces(parts, gradient.is_cuda):
+            own_m, own_v, g = (a[start:end] for a in (m, v, gradient))
+            own_m.lerp_(g, 1.0 - beta1)
+            own_v.mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
+            _subtract(parameters[start:end], size, own_m, torch.sqrt(own_v).add_(epsilon))
 
 
 class RMSProp(Optimizer):
@@ -96,42 +90,45 @@ class RMSProp(Optimizer):
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         (rate,) = self.numbers(lambda rate: (rate,))
-        v = self.moments["v"]
-        if place == "outside" and not gradient.is_cuda:
-            # Adam whose first moment is the gradient: the kernel writes there what it reads.
-            _move(parameters, gradient, gradient, v, parts, rate, math.inf, (0.0, decay), epsilon)
+        if place == "outside" and _goes_in_one(rate, gradient):
+            # Adam with beta1 = 0, whose first moment is the gradient: what is written there was read there.
+            _move_in_one(parameters, gradient, gradient, self.moments["v"], parts, (0.0, decay), rate, epsilon)
             return
         for start, end in _pieces(parts, gradient.is_cuda):
-            own, g = v[start:end], gradient[start:end]
-            own.mul_(decay).addcmul_(g, g, value=1.0 - decay)
-            root = own.add(epsilon).sqrt_() if place == "inside" else own.sqrt().add_(epsilon)
+            v, g = self.moments["v"][start:end], gradient[start:end]
+            v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
+            root = v.add(epsilon).sqrt_() if place == "inside" else v.sqrt().add_(epsilon)
             _subtract(parameters[start:end], rate, g, root)
 
 
-def _move(
+def _goes_in_one(size: float | Array, gradient: Array) -> bool:
+    """Returns: whether `_move_in_one` does an update, which takes plain numbers; on CUDA it would round otherwise."""
+    return FUSED and isinstance(size, float) and not gradient.is_cuda
+
+
+def _move_in_one(
     parameters: Array,
     gradient: Array,
     m: Array,
     v: Array,
     parts: Parts,
-    rate: float | Array,
-    t: float | Array,
     betas: tuple[float, float],
+    size: float,
     epsilon: float,
 ) -> None:
-    """Adam's step t by PyTorch's own kernel, which reads and writes each number once.
+    """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - size m / (sqrt(v) + epsilon).
 
-        p <- p - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
-
-    On CUDA it would round the rate to float32, in float64, too.
+    It is PyTorch's own Adam, which goes through memory once. At an infinite step it corrects no bias: that is in `size` already.
     """
-    rate, t = (torch.as_tensor(a, dtype=parameters.dtype) for a in (rate, t))  # rounded as those of `numbers` are
-    lists = ([a[start:end] for start, end in parts] for a in (parameters, gradient, m, v))
+    p, g, m_parts, v_parts = ([a[start:end] for start, end in parts] for a in (parameters, gradient, m, v))
     torch._fused_adam_(
-        *lists,
-        [],
-        [t] * len(parts),
-        lr=rate,
+        p,
+        g,
+        m_parts,
+        v_parts,
+        [],  # no largest v: no AMSGrad
+        [torch.tensor(math.inf)] * len(parts),
+        lr=size,
         beta1=betas[0],
         beta2=betas[1],
         weight_decay=0.0,
