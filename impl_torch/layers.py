@@ -6,13 +6,14 @@ Every value is passed, none is left to a default. Kinds without weights of a lin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from ganspec.impl_torch import activations, double_backward, normalising, shaping
+from ganspec.impl_torch import activations, double_backward, normalising, patches, shaping
 from ganspec.impl_torch.arrays import Array
 from ganspec.impl_torch.mode import Mode, Own
 from ganspec.spec.network.architecture import Layer
@@ -55,6 +56,8 @@ def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
         h, padding = F.pad(h, (left, right, top, bottom), mode="constant", value=0.0), (0, 0)
     w = weight(layer, parameters, statistics, mode)
     stride, dilation, groups = (layer.settings.get(key, 1) for key in ("stride", "dilation", "groups"))
+    if (_pair(dilation), groups) == ((1, 1), 1) and patches.pay(w, h.shape[0] * math.prod(layer.shape[1:])):
+        return patches.convolve(h, w, parameters.get("b"), _pair(stride), padding)
     if mode.twice:
         geometry = (_pair(stride), padding, _pair(dilation), groups)
         return double_backward.convolve(h, w, parameters.get("b"), geometry, once=mode.once)
@@ -68,14 +71,12 @@ def _pair(setting: int | Sequence[int]) -> tuple[int, int]:
 
 def deconv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Transposed convolution; the shape of its output is the layer's."""
-    return F.conv_transpose2d(
-        x[0],
-        weight(layer, parameters, statistics, mode),
-        parameters.get("b"),
-        stride=layer.settings["stride"],
-        padding=layer.settings["padding"],
-        output_padding=0,
-    )
+    w, b = weight(layer, parameters, statistics, mode), parameters.get("b")
+    stride, padding = layer.settings["stride"], layer.settings["padding"]
+    if patches.pay(w, x[0].numel() // w.shape[0]):
+        _, *shape = layer.shape
+        return patches.convolve_transposed(x[0], w, b, _pair(shape), _pair(stride), _pair(padding))
+    return F.conv_transpose2d(x[0], w, b, stride=stride, padding=padding, output_padding=0)
 
 
 def embedding(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
