@@ -1,10 +1,11 @@
 """Time Chainer-GAN-lib's own updaters beside ganspec's trainers: python docs/bench_updaters.py FOLDER [ALGORITHM ...]
 
-FOLDER holds a copy of https://github.com/pfnet-research/chainer-gan-lib. Its updaters and networks run unmodified, on the CPU,
-under `ganspec.impl_chainer.compat`. **Its files are run**: name no folder that you do not trust. Each side trains the same
-networks with the same batch, optimisers and schedule, on the same random images, and takes its batches from its own iterator.
-The sides take turns: a round times some iterations of each, so that whatever else the machine does falls on all of them. The
-table has the medians of the rounds in seconds per iteration, and theirs / ours, which is above 1 where ours is faster.
+FOLDER holds a copy of https://github.com/pfnet-research/chainer-gan-lib. Its updaters and networks run unmodified under
+`ganspec.impl_chainer.compat`, on the CPU or, with --device cuda, on CuPy. **Its files are run**: name no folder that you do not
+trust. Each side trains the same networks with the same batch, optimisers and schedule, on the same random images, and takes its
+batches from its own iterator. The sides take turns: a round times some iterations of each, so that whatever else the machine does
+falls on all of them. The table has the medians of the rounds in seconds per iteration, and theirs / ours, which is above 1 where
+ours is faster. On CUDA ours is as `ganspec train` runs it: captured where it can be, with numbers drawn on the device.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import importlib
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +25,13 @@ import numpy as np
 from ganspec.spec import System, load_system
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.checkpoint import write_atomically
+from ganspec.spec.training.options import device_number
 from ganspec.spec.training.state import initial_state
 from ganspec.tools import data
-from ganspec.tools.backends import NAMES, make_trainer
+from ganspec.tools.backends import NAMES, load, make_trainer
+from ganspec.tools.benchmarks import sides
 from ganspec.tools.errors import UserError, cannot_write
-from ganspec.tools.programs.options import count, positive
+from ganspec.tools.programs.options import count, device, positive
 from ganspec.tools.run.feed import Feed
 from ganspec.tools.run.memory import keep_freed_memory
 
@@ -66,7 +68,7 @@ def prepared(algorithm: str, batch: int) -> System:
     return load_system(f"{algorithm}_cifar10", [f"run.batch={batch}", *growing])
 
 
-def theirs(folder: Path, algorithm: str, system: System, images: np.ndarray) -> Iterate:
+def theirs(folder: Path, algorithm: str, system: System, images: np.ndarray, device: str = "cpu") -> Iterate:
     """Returns: what does one iteration of their updater. Args: images: uint8, (n, channels, height, width)."""
     importlib.import_module("ganspec.impl_chainer.compat")
     chainer = importlib.import_module("chainer")
@@ -77,6 +79,11 @@ def theirs(folder: Path, algorithm: str, system: System, images: np.ndarray) -> 
     models = [_named(generator)(**GENERATOR_ARGUMENTS.get(algorithm, {}))]
     models.append(_named(discriminator)(**DISCRIMINATOR_ARGUMENTS.get(algorithm, {})))
     models += [_named(other)() for other in others]
+    number = -1 if device == "cpu" else device_number(device) or 0
+    if number >= 0:
+        chainer.get_device(f"@cupy:{number}").use()
+        for model in models:
+            model.to_device(f"@cupy:{number}")
     optimizers = {}
     for key, network, model in zip(("opt_gen", "opt_dis", "opt_den"), ("G", "D", "R"), models, strict=False):
         if network in system.optimizers:
@@ -86,7 +93,7 @@ def theirs(folder: Path, algorithm: str, system: System, images: np.ndarray) -> 
     x = (images.astype(np.float64) / 255 * (high - low) + low).astype(np.float32)
     updater = _named(f"{where}.updater:Updater")(
         iterator={"main": chainer.iterators.SerialIterator(x, system.run.batch)},
-        optimizer=optimizers, models=models, device=-1, **arguments,
+        optimizer=optimizers, models=models, device=number, **arguments,
     )  # fmt: skip
     return updater.update_core
 
@@ -96,18 +103,26 @@ def _named(place: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def ours(backend: str, algorithm: str, system: System, images: np.ndarray) -> Iterate:
-    """Returns: what does one iteration of our trainer."""
+def ours(backend: str, algorithm: str, system: System, images: np.ndarray, device: str = "cpu") -> Iterate:
+    """Returns: what does one iteration of our trainer, which draws on its device, as `ganspec train` does."""
     state = initial_state(system, SEED)
     if algorithm == "progressive":
         state = replace(state, iteration=LAST_STAGE)
-    trainer = make_trainer(backend, system, SEED, state)
+    trainer = make_trainer(backend, system, SEED, state, device=device, draws="host" if device == "cpu" else "device")
     feed = Feed(system, data.Dataset(images, None, "random images", ""), SEED, "float32")
     return lambda: trainer.iterate(feed)
 
 
 def measure(
-    folder: Path, algorithm: str, batch: int, backends: list[str], *, rounds: int, iterations: int, warm_up: int
+    folder: Path,
+    algorithm: str,
+    batch: int,
+    backends: list[str],
+    *,
+    device: str = "cpu",
+    rounds: int,
+    iterations: int,
+    warm_up: int,
 ) -> Measured:
     """Time all sides, turn by turn, after some iterations of each that are not timed.
 
@@ -118,19 +133,17 @@ def measure(
     """
     system = prepared(algorithm, batch)
     images = np.random.default_rng(SEED).integers(0, 256, (4 * batch, *system.data.shape), dtype=np.uint8)
-    updater = explained(algorithm, lambda: theirs(folder, algorithm, system, images))
-    sides = {"theirs": lambda: explained(algorithm, updater)}
-    sides |= {name: ours(name, algorithm, system, images) for name in backends}
-    for iterate in sides.values():
+    updater = explained(algorithm, lambda: theirs(folder, algorithm, system, images, device))
+    turns = {"theirs": lambda: explained(algorithm, updater)}
+    turns |= {name: ours(name, algorithm, system, images, device) for name in backends}
+    for iterate in turns.values():
         for _ in range(warm_up):
             iterate()
-    seconds: Measured = {name: [] for name in sides}
+    seconds: Measured = {name: [] for name in turns}
+    synchronise = sides.synchroniser("chainer", device)  # CuPy's waits for PyTorch, too
     for _ in range(rounds):
-        for name, iterate in sides.items():
-            start = time.perf_counter()
-            for _ in range(iterations):
-                iterate()
-            seconds[name].append((time.perf_counter() - start) / iterations)
+        for name, iterate in turns.items():
+            seconds[name].append(sides.seconds_per_iteration(iterate, iterations, synchronise))
     return seconds
 
 
@@ -156,6 +169,7 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
         "--batch", metavar="N", type=positive, nargs="+", default=[16], help="batch sizes (default: 16)"
     )
     parser.add_argument("--backend", choices=NAMES, nargs="+", default=list(NAMES), help="our sides (default: both)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--rounds", metavar="N", type=positive, default=3, help="timed rounds (default: 3)")
     parser.add_argument(
         "--iterations", metavar="N", type=positive, default=1, help="of each side in a round (default: 1)"
@@ -185,22 +199,24 @@ def main(given: list[str] | None = None) -> None:
             file=sys.stderr,
         )
     keep_freed_memory()  # as training does; their updaters gain as much
+    load("chainer", device=arguments.device)  # is it there?
     folder, backends = arguments.folder.resolve(), list(dict.fromkeys(arguments.backend))
-    sides = ["theirs", *backends]
-    print(_row(["algorithm", "batch", *sides, *(f"theirs/{name}" for name in backends)]), flush=True)
+    names = ["theirs", *backends]
+    print(_row(["algorithm", "batch", *names, *(f"theirs/{name}" for name in backends)]), flush=True)
     rows = []
     for algorithm in arguments.algorithms:
         for batch in arguments.batch:
             try:
-                options = {key: getattr(arguments, key) for key in ("rounds", "iterations", "warm_up")}
+                options = {key: getattr(arguments, key) for key in ("device", "rounds", "iterations", "warm_up")}
                 seconds = measure(folder, algorithm, batch, backends, **options)
             except UserError as error:
                 print(error, flush=True)
                 continue
-            rows.append({"algorithm": algorithm, "batch": batch, "seconds": seconds})
             medians = {name: statistics.median(found) for name, found in seconds.items()}
-            ratios = [f"{medians['theirs'] / medians[name]:.2f}x" for name in backends]
-            print(_row([algorithm, str(batch), *(f"{medians[name]:.3f}" for name in sides), *ratios]), flush=True)
+            ratios = {f"theirs/{name}": medians["theirs"] / medians[name] for name in backends}
+            rows.append({"algorithm": algorithm, "batch": batch, **medians, **ratios, "rounds": seconds})
+            cells = [f"{medians[name]:.3g}" for name in names] + [f"{ratio:.2f}x" for ratio in ratios.values()]
+            print(_row([algorithm, str(batch), *cells]), flush=True)
     if arguments.json is not None:
         try:
             write_atomically(arguments.json, (json.dumps(rows, indent=2) + "\n").encode())

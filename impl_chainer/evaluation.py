@@ -147,10 +147,10 @@ class Evaluation:
         match node.op:
             case "draw":
                 return self._alive[node.value]
-            case "carried" | "recall":
-                # A copy: a capture writes the next value where this one lies, and a report may be nothing but this one.
-                numbers = self.carried if node.op == "carried" else self.reports
-                return Array(numbers[node.value].array.copy(), requires_grad=False)
+            case "carried":
+                return self.carried[node.value]
+            case "recall":
+                return self.reports[node.value]
             case "kept":
                 return self._kept[node.value]
             case "network":

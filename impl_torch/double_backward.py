@@ -21,20 +21,19 @@ from ganspec.impl_torch.arrays import Array
 Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stride, padding, dilation, groups
 
 
-def convolve(x: Array, w: Array, b: Array | None, geometry: Geometry, *, once: bool = False) -> Array:
-    """Correlate images with kernels, for gradients that are differentiated again.
+def convolve(x: Array, w: Array, b: Array | None, geometry: Geometry) -> Array:
+    """Correlate images with kernels, for gradients with respect to images that are differentiated again.
 
     Args:
         x: images, (N, C, height, width).
         w: kernels, (c, C / groups, kernel height, kernel width).
         b: number that is added to each output channel, (c,); None for none.
         geometry: stride, padding and dilation, each of rows and of columns, and the number of groups.
-        once: whether gradients with respect to x are wanted that are not differentiated again, even where x is a leaf.
 
     Returns: the images, (N, c, height, width), equal to `torch.nn.functional.conv2d` bit for bit; so are first gradients.
     """
-    # Two nodes, so that a gradient with respect to images alone computes none of kernels.
-    return _Images.apply(_forward(x.detach(), w, b, geometry), x, w, geometry, once)
+    y = _forward(x.detach(), w, b, geometry)
+    return _Joined.apply(y, _ToImages.apply(x, y.detach(), [w], geometry)) if x.requires_grad else y
 
 
 def leaky_relu(x: Array, slope: float) -> Array:
@@ -62,21 +61,35 @@ def _gradients(y: Array, x: Array, w: Array, geometry: Geometry, wanted: tuple[b
     )
 
 
-class _Images(Function):
-    """Gives y as it is, and hands its gradient on to x, too."""
+class _Joined(Function):
+    """Gives y as it is, and hands its gradient on to another way back, too.
+
+    PyTorch goes through a node of its graph only where someone wants a gradient behind it, but tells a Python function nothing of
+    what is wanted. So each way back is a node of its own: that to the kernels is y's, that to the images `_ToImages`.
+    """
 
     @staticmethod
-    def forward(ctx: Any, y: Array, x: Array, w: Array, geometry: Geometry, once: bool) -> Array:
-        ctx.save_for_backward(x, w)
-        ctx.geometry, ctx.once = geometry, once
+    def forward(ctx: Any, y: Array, way: Array) -> Array:
         return y.view_as(y)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Array) -> Any:
-        (y,), (x, w) = gradients, ctx.saved_tensors
-        # A leaf is a formula's variable: at the end of a step no gradient with respect to it is wanted.
-        wanted = ctx.needs_input_grad[1] and (ctx.once or torch.is_grad_enabled() or not x.is_leaf)
-        return y, _ImageGradient.apply(y, w, x.detach(), ctx.geometry) if wanted else None, None, None, None
+        return gradients[0], gradients[0]
+
+
+class _ToImages(Function):
+    """The way of a convolution's gradient back to its images; the kernels come in a list, lest they be behind this node, too."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Array, y: Array, w: list[Array], geometry: Geometry) -> Array:
+        ctx.save_for_backward(x, *w)
+        ctx.geometry = geometry
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Array) -> Any:
+        x, w = ctx.saved_tensors
+        return _ImageGradient.apply(gradients[0], w, x.detach(), ctx.geometry), None, None, None
 
 
 class _ImageGradient(Function):

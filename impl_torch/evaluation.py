@@ -146,10 +146,10 @@ class Evaluation:
         match node.op:
             case "draw":
                 return self._alive[node.value]
-            case "carried" | "recall":
-                # A copy: a capture writes the next value where this one lies, and a report may be nothing but this one.
-                numbers = self.carried if node.op == "carried" else self.reports
-                return numbers[node.value].clone()
+            case "carried":
+                return self.carried[node.value]
+            case "recall":
+                return self.reports[node.value]
             case "kept":
                 return self._kept[node.value]
             case "network":
@@ -165,8 +165,7 @@ class Evaluation:
                         trained,
                         echo=echo,
                         look=look,
-                        twice=i in planned.differentiated["twice"],
-                        once=i in planned.differentiated["once"],
+                        twice=i in planned.differentiated_twice,
                     )
                 if layers is not None:
                     layers[i] = {layer.name: inside[layer.name] for layer in stage.networks[node.value].layers}
@@ -215,7 +214,6 @@ class Evaluation:
         echo: bool = False,
         look: Callable[[str, Array], Array] | None = None,
         twice: bool = False,
-        once: bool = False,
     ) -> dict[str, Array]:
         """What each layer gives, for as many batches in one as there are places, whose dropout masks each has."""
         network, architecture = self.networks[name], self._stage(places[0].iteration).networks[name]
@@ -234,7 +232,6 @@ class Evaluation:
             self.context.floating,
             self.ranks,
             twice and self.context.precision != "bf16",
-            once,
         )
         return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look)
 

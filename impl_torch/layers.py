@@ -60,7 +60,7 @@ def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
         return patches.convolve(h, w, parameters.get("b"), _pair(stride), padding)
     if mode.twice:
         geometry = (_pair(stride), padding, _pair(dilation), groups)
-        return double_backward.convolve(h, w, parameters.get("b"), geometry, once=mode.once)
+        return double_backward.convolve(h, w, parameters.get("b"), geometry)
     return F.conv2d(h, w, parameters.get("b"), stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 

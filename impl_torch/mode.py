@@ -22,7 +22,6 @@ class Mode:
         dtype: dtype of the network's parameters, in the framework's own form.
         ranks: the processes that have the other samples of the batch; None where this one has all.
         twice: whether `double_backward` computes gradients, since they are differentiated again, as a gradient penalty's is.
-        once: whether gradients in formulas that are not differentiated again flow here, too.
     """
 
     training: bool
@@ -31,7 +30,6 @@ class Mode:
     dtype: Any
     ranks: Ranks | None = None
     twice: bool = False
-    once: bool = False
 
 
 Own = Mapping[str, Array]  # a layer's parameters or statistics by their short names

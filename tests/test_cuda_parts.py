@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ STATUS = {
 
 
 def test_no_part_stops_another_and_all_is_left_in_two_files(tmp_path, capsys):
-    code = program.main(["--out", str(tmp_path)], first=DEVICE, choose=lambda device, tests: PARTS)
+    code = program.main(["--out", str(tmp_path)], first=DEVICE, choose=lambda *_: PARTS)
     assert code == 1
     left = json.loads((tmp_path / "gpu.json").read_text())
     assert left["format"] == "ganspec gpu 1"
@@ -60,7 +61,7 @@ def test_no_part_stops_another_and_all_is_left_in_two_files(tmp_path, capsys):
 
 def test_all_that_is_good_gives_0_and_parts_can_be_chosen(tmp_path):
     words = ["--out", str(tmp_path), "--only", "good", "--only", "absent"]
-    assert program.main(words, first=DEVICE, choose=lambda device, tests: PARTS) == 0
+    assert program.main(words, first=DEVICE, choose=lambda *_: PARTS) == 0
     assert "all is as it must be" in (tmp_path / "gpu.md").read_text()
 
 
@@ -87,14 +88,22 @@ def test_no_part_begins_when_the_time_is_over(tmp_path):
 
 
 def test_every_part_has_a_name_of_its_own_a_check_and_a_limit():
-    wanted = [device_part(), *parts("cuda", tests=True)]
+    wanted = [device_part(), *parts("cuda", tests=True, updaters=Path())]
     names = [each.name for each in wanted]
     assert len(set(names)) == len(names)
     asked = {each.command[3] for each in wanted if "ganspec.tools.cuda.part" in each.command}
     assert asked == {"device", "speed", *checks.CHECKS}
-    beside = sum(each.limit for each in wanted if not each.alone) / 4
-    assert beside + sum(each.limit for each in wanted if each.alone) < 600, "all of them fit into ten minutes"
-    assert {name.split("-")[0] for name in names} >= {"crosscheck", "tests", "compat"}
+    ours = [each for each in wanted if each.name != "updaters"]
+    beside = sum(each.limit for each in ours if not each.alone) / 4
+    assert beside + sum(each.limit for each in ours if each.alone) < 600, "all of ours fit into ten minutes"
+    assert {name.split("-")[0] for name in names} >= {"crosscheck", "tests", "compat", "updaters"}
+    assert "updaters" not in [each.name for each in parts("cuda", tests=True)], "nobody has named a folder of them"
+
+
+def test_a_folder_without_updaters_is_refused_before_a_device_is_looked_for(tmp_path, capsys):
+    words = ["--out", str(tmp_path), "--updaters", str(tmp_path)]
+    assert program.main(words, first=part("device", "raise OSError")) == 2
+    assert "no Chainer-GAN-lib, which has common/net.py in it" in capsys.readouterr().err
 
 
 def test_the_checks_compare_runs(backend):
@@ -136,7 +145,10 @@ def test_timing_compares_with_the_plain_loop():
 
 
 def test_a_page_shows_what_it_can_of_anything():
-    strange = Outcome("p", "shows", "failed", found=[3, {"x": None}, {"y": "\x1b[31m"}], output="")
+    strange = Outcome(
+        "p", "shows", "failed", found=[3, {"x": None}, {"y": "\x1b[31m", "rounds": {"deep": 1}}], output=""
+    )
     text = page({"device": "GPU"}, [strange], 1.0)
     assert "\x1b" not in text
     assert "(it printed nothing)" in text
+    assert "rounds" not in text, "a cell holds no table"

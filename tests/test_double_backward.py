@@ -42,3 +42,26 @@ def test_second_gradient_reaches_no_input(act):
     to_g, to_x = torch.autograd.grad(first.sum(), (g, x), allow_unused=True)
     torch.testing.assert_close(to_g, torch.tensor([slope, slope, 1.0]))
     assert to_x is None
+
+
+def test_gradient_of_images_is_computed_only_where_it_leads_to_what_is_wanted():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    x, v, w = (torch.ones(s, requires_grad=True) for s in [(2, 3, 8, 8), (3, 3, 3, 3), (5, 3, 3, 3)])
+    geometry = ((1, 1), (1, 1), (1, 1), 1)
+    frozen = w.detach()
+    h = double_backward.convolve(torch.nn.functional.avg_pool2d(x, 2), v, None, geometry)
+    losses = {"trained": double_backward.convolve(h, w, None, geometry).sum()}
+    losses["frozen"] = double_backward.convolve(h, frozen, None, geometry).sum()
+    inner, outer = (2 * 2 * 16 * 27 * channels for channels in (3, 5))
+
+    def operations(loss, *wanted):
+        with FlopCounterMode(display=False) as counter:
+            torch.autograd.grad(losses[loss], wanted, retain_graph=True)
+        return counter.get_total_flops()
+
+    assert operations("trained", w) == outer
+    assert operations("trained", w, v) == 2 * outer + inner
+    assert operations("trained", x) == outer + inner
+    assert operations("frozen", v) == outer + inner
+    assert operations("frozen", v, x) == outer + 2 * inner

@@ -82,8 +82,8 @@ def couples(network: Architecture, training: bool) -> bool:
 def _alike(planned: StepPlan, networks: Mapping[str, Architecture], batch: int) -> list[list[int]]:
     """Returns: evaluations that may share a pass, but for the order of nodes."""
     nodes, graph = planned.nodes, Graph(list(planned.nodes))
-    barred = planned.trained_later | planned.echoes | {*planned.keeps.values(), *planned.lasting}
-    barred = barred.union(*planned.differentiated.values())
+    barred = planned.trained_later | planned.echoes | planned.differentiated
+    barred |= {*planned.keeps.values(), *planned.lasting}
     reached = {name: graph.sources({i}) for name, i in planned.losses.items()}
     flows = _flows(planned)
     groups: dict[object, list[int]] = {}

@@ -7,7 +7,7 @@ differentiates with respect to them, and what is minimised, reported and carried
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -61,15 +61,18 @@ class StepPlan:
     echoes: frozenset[int] = frozenset()
 
     @cached_property
-    def differentiated(self) -> Mapping[str, frozenset[int]]:
-        """The nodes through which gradients in formulas flow: "twice" where they are differentiated again, as those of a gradient
-        penalty are, else "once", as of one that is only reported."""
-        graph, found = Graph(list(self.nodes)), {"once": frozenset[int](), "twice": frozenset[int]()}
-        for i, node in enumerate(self.nodes):
-            if node.op == "grad":
-                of, to = node.inputs
-                found["twice" if i in self.tracked else "once"] |= graph.dependants(to) & graph.sources({of})
-        return found
+    def differentiated(self) -> frozenset[int]:
+        """The nodes through which gradients in formulas flow."""
+        return self._behind_gradients(range(len(self.nodes)))
+
+    @cached_property
+    def differentiated_twice(self) -> frozenset[int]:
+        """Those of them whose gradients are differentiated again, as a gradient penalty's is; that of a report may not be."""
+        return self._behind_gradients(self.tracked)
+
+    def _behind_gradients(self, among: Iterable[int]) -> frozenset[int]:
+        graph, pairs = Graph(list(self.nodes)), [self.nodes[i].inputs for i in among if self.nodes[i].op == "grad"]
+        return frozenset().union(*(graph.dependants(to) & graph.sources({of}) for of, to in pairs))
 
     def draws(self) -> tuple[str, ...]:
         """Returns: the symbols that this step reads."""

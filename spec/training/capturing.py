@@ -2,8 +2,9 @@
 
 A small GAN is bound by the launching of kernels: an iteration has thousands of them, a few microseconds of work each. A CUDA
 graph launches all of them at once. It does again what was captured, on the same memory. So what changes from one iteration to the
-next lies in arrays that stay where they are (`inputs`), and those are filled before the graph is launched; carried numbers, which
-each iteration makes anew, are brought back to where the next one reads them.
+next lies in arrays that stay where they are (`inputs`), and those are filled before the graph is launched. So do carried numbers,
+which each iteration makes anew: what it made is copied out with what it recorded, and in where the next one reads it. Nobody else
+ever has an array that a graph reads or writes.
 
 The first iterations of each kind are done as ever, so that libraries have chosen and loaded their kernels. They count as all
 others do. What a framework does of this is its `Graph` and its `Copier`, in each backend's `capture.py`.
@@ -87,7 +88,7 @@ class Kind(Generic[Array]):
         done: number of iterations of this kind that were done.
         graph: what the device does in it, once that is captured.
         names: names of its recorded numbers.
-        recorded: vector of these.
+        recorded: vector of these, and behind them the numbers that outlive it.
     """
 
     slots: list[Slot[Array]] = field(default_factory=list)
@@ -125,10 +126,10 @@ class Capture(Generic[Array]):
             kind = self._kind()
             if kind is None:
                 return dict(self.trainer.iterate_eagerly(next_batch))
-            self._settle()
             if not kind.done:
                 return self._first(kind, next_batch)
             self._fill(kind, next_batch)
+            self._put_kept()
             if kind.graph is not None:
                 self._replay(kind.graph)
             elif kind.done >= WARM_UP:
@@ -136,8 +137,7 @@ class Capture(Generic[Array]):
             else:
                 self._eagerly(kind, next_batch)
             kind.done += 1
-            assert kind.recorded is not None
-            return dict(zip(kind.names, self._copier.unstack(kind.recorded), strict=True))
+            return self._taken(kind)
 
     def _kind(self) -> Kind[Array] | None:
         """Returns: the kind of the coming iteration; None where it is not to be captured."""
@@ -151,13 +151,20 @@ class Capture(Generic[Array]):
             self._kinds[key] = Kind()
         return self._kinds[key]
 
-    def _settle(self) -> None:
-        """See to it that numbers which outlive an iteration are where a captured one reads them."""
+    def _put_kept(self) -> None:
+        """Put the numbers that outlive an iteration where a captured one reads them."""
         for (of, name), kept in self._kept.items():
-            numbers = getattr(self.trainer, of)
-            if numbers[name] is not kept:  # it was made anew: by an iteration, or by loading another state
-                self._copier.write(numbers[name], kept)
-                numbers[name] = kept
+            self._copier.write(getattr(self.trainer, of)[name], kept)
+            getattr(self.trainer, of)[name] = kept
+
+    def _taken(self, kind: Kind[Array]) -> dict[str, Array]:
+        """Take copies of what an iteration left. Returns: its recorded numbers; the trainer has those that outlive it."""
+        assert kind.recorded is not None
+        numbers = iter(self._copier.unstack(kind.recorded))
+        recorded = {name: next(numbers) for name in kind.names}
+        for (of, name), number in zip(self._kept, numbers, strict=True):
+            getattr(self.trainer, of)[name] = number
+        return recorded
 
     def _first(self, kind: Kind[Array], next_batch: NextBatch) -> dict[str, Array]:
         """Do the first iteration of a kind, and list what it asks the host for."""
@@ -196,8 +203,8 @@ class Capture(Generic[Array]):
         """Do an iteration of a kind from its slots."""
         with self.trainer.draws.inputs.filled(kind.slots), self._followed():
             recorded = dict(self.trainer.iterate_eagerly(next_batch))
-        self._settle()
-        kind.names, kind.recorded = tuple(recorded), self._copier.stack(list(recorded.values()))
+        lasting = [getattr(self.trainer, of)[name] for of, name in self._kept]
+        kind.names, kind.recorded = tuple(recorded), self._copier.stack([*recorded.values(), *lasting])
 
     @contextlib.contextmanager
     def _followed(self) -> Iterator[None]:

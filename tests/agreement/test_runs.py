@@ -92,7 +92,7 @@ def test_what_is_kept_of_a_repeat_does_not_change_as_training_goes_on(backend):
     for name in ("wgan_gp_mlp_mnist", "began_mnist", "sndcgan_cifar10", "progressive_cifar10"):
         system = load_system(name, ["schedule.critic_steps=2"] if "wgan" in name else [], reduced=True)
         expected = Expected(system, backend, 0, "float64", "cpu", lambda system=system: random_feed(system, 0))
-        run, copies, right = expected._runs[0], [], expected._runs[0].repeat
+        run, copies, right = expected._own, [], expected._own.repeat
 
         def repeat(place, right=right, copies=copies):
             record = right(place)
@@ -106,3 +106,22 @@ def test_what_is_kept_of_a_repeat_does_not_change_as_training_goes_on(backend):
         for record, copy in copies:
             for key, quantity in record.items():
                 assert np.array_equal(quantity.value, copy[key]), key
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_rounding_that_is_measured_once_more_is_what_it_would_have_been_from_the_beginning(backend, dtype, monkeypatch):
+    from ganspec.tools.agreement import random_feed
+    from ganspec.tools.conformance import expected
+
+    system = load_system("began_mnist", reduced=True)
+
+    def measured(runs, times):
+        monkeypatch.setitem(expected.MOVED, dtype, runs)
+        found = expected.Expected(system, backend, 0, dtype, "cpu", lambda: random_feed(system, 0))
+        found.iterate(0)
+        repeats = found.iterate(1)
+        assert [found.measure_again(repeats) for _ in range(times)] == [True] * times
+        return found, [*(r.moved for r in repeats), *(r.moved for r in found.iterate(2))]
+
+    assert measured(1, 2)[1] == measured(3, 0)[1]
+    most, _ = measured(expected.MOST_MOVED, 0)
+    assert not most.measure_again([])

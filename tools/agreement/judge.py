@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -79,6 +80,12 @@ class Judge:
         self.first: Divergence | None = None
         self._moved: dict[tuple[str, str], float] = {}
         self._counts: dict[tuple[str, tuple[str, str]], tuple[int, int, Difference]] = {}
+
+    def copy(self) -> Judge:
+        """Returns: a judge that has compared the same; what either compares from now on is its own."""
+        judge = copy(self)
+        judge._moved, judge._counts = dict(self._moved), dict(self._counts)
+        return judge
 
     @property
     def rows(self) -> tuple[Row, ...]:

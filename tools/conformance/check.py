@@ -167,7 +167,7 @@ def _compared(
         ConformanceError: the code cannot be compared.
     """
     try:
-        found, judge = run(asked, side, reachable, declared, restore)
+        found, judge = run(asked, side, reachable, declared)
         if judge.first is not None and judge.first.difference.kind in LAYERS:
             found, judge = _without_layers(asked, side, reachable, declared, restore, (found, judge))
     except ConformanceError:
@@ -217,7 +217,7 @@ def _without_layers(
     layer = seen[1].first.difference if seen[1].first is not None else None
     assert layer is not None
     restore()
-    notes, judge = run(replace(asked, inner=False), side, reachable, declared, restore)
+    notes, judge = run(replace(asked, inner=False), side, reachable, declared)
     other = judge.first.difference if judge.first is not None else None
     given = any(row.kind == "layer" for row in judge.rows) and len(asked.system.networks[layer.network].outputs) == 1
     if other is not None and other.place == layer.place and (layer.kind != "layer" or other.network == layer.network):
@@ -246,7 +246,7 @@ def _suggestion(
     for sentence, given in alternatives(asked.system, declared):
         restore()
         try:
-            _, judge = run(short, side, reachable, read_conventions(asked.system, given), restore)
+            _, judge = run(short, side, reachable, read_conventions(asked.system, given))
         except ConformanceError:
             continue
         if judge.first is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,9 @@ from ganspec.tools.conformance.backward import needed_gradients
 
 # Runs that are moved by one rounding. A user waits for each; in float32, where Adam divides rounding by rounding, one is too few.
 MOVED = {"float64": 1, "float32": 3}
-# Runs by which it is measured again before something is called wrong that is no more than `MAYBE_ROUNDING` times too far apart: a
-# single number may by chance hardly move, and moves less than a ten-thousandth of its movement once in ten thousand times.
-MOVED_AGAIN, MAYBE_ROUNDING = 6, 1e4
+# As many measure it before something is called wrong that is no more than `MAYBE_ROUNDING` times too far apart: a single number
+# may by chance hardly move, and moves less than a ten-thousandth of its movement once in ten thousand times.
+MOST_MOVED, MAYBE_ROUNDING = 6, 1e4
 _FORWARD = ("draw", "layer", "value", "input gradient", "loss", "report")
 
 
@@ -72,7 +73,6 @@ class Expected:
         dtype, device: as the backend's trainer takes them.
         feed: function that makes the function which gives batches.
         streams: function that makes the streams of a seed.
-        moved: number of runs that are moved by one rounding; None for `MOVED`.
     """
 
     def __init__(
@@ -84,49 +84,71 @@ class Expected:
         device: str,
         feed: Callable[[], Callable[[], Any]],
         streams: Callable[[int], Streams] = Streams,
-        moved: int | None = None,
     ) -> None:
-        self.system = system
-        draws = StreamDraws(system, seed, streams)
-        self._runs = [_Run(system, backend, seed, feed(), dtype=dtype, device=device, draws=draws)]
+        self.system, self._dtype, self._feed = system, dtype, feed
+        self._draws = StreamDraws(system, seed, streams)
+        self._places: list[list[Place]] = []  # of each iteration, in order
+        self._make = partial(_Run, system, backend, seed, device=device)
+        self._own = self._make(feed(), dtype=dtype, draws=self._draws)
+        self._exact = self._own
         if dtype == "float32":
-            self._runs.append(_Run(system, backend, seed, feed(), dtype="float64", device=device, draws=draws))
-        self._exact = len(self._runs) - 1  # the run in float64
-        for number in range(MOVED[dtype] if moved is None else moved):
-            rounding = Rounding(dtype, number)
-            options = {
-                "dtype": "float64",
-                "device": device,
-                "draws": rounding.draws(draws),
-                "factors": rounding.factors,
-            }
-            run = _Run(system, backend, seed, rounding.batches(feed()), rounding, **options)
-            run.trainer.load(rounding.state(run.trainer.state()))
-            self._runs.append(run)
+            self._exact = self._make(feed(), dtype="float64", draws=self._draws)
+        self._moved = [self._moved_run(number) for number in range(MOVED[dtype])]
+
+    def _moved_run(self, number: int) -> _Run:
+        rounding = Rounding(self._dtype, number)
+        options = {"dtype": "float64", "draws": rounding.draws(self._draws), "factors": rounding.factors}
+        run = self._make(rounding.batches(self._feed()), rounding, **options)
+        run.trainer.load(rounding.state(run.trainer.state()))
+        return run
 
     def iterate(self, iteration: int) -> list[Repeat]:
         """Train one iteration. Returns: its repeats, in order."""
-        own, *others = self._runs
-        follow = [run.trainer.repeats() for run in others]
-        repeats = []
-        for step, repeat in own.trainer.repeats():
+        apart = [] if self._exact is self._own else [self._exact]
+        follow = [run.trainer.repeats() for run in (*apart, *self._moved)]
+        repeats: list[Repeat] = []
+        self._places.append([])
+        for step, repeat in self._own.trainer.repeats():
             place = Place(iteration, step, repeat)
+            self._places[-1].append(place)
             for counting in follow:
                 next(counting, None)
-            before = own.state
+            before = self._own.state
             record, exact, moved = self._said(lambda run, place=place: run.repeat(place))
             repeats.append(Repeat(place, Names(self.system, place).plan, record, exact, moved, before))
         record, exact, moved = self._said(lambda run: run.end(iteration))
         _add_reports(self.system, repeats)
         if record:
-            repeats.append(Repeat(Place(iteration), repeats[-1].plan, record, exact, moved, own.state))
+            repeats.append(Repeat(Place(iteration), repeats[-1].plan, record, exact, moved, self._own.state))
         return repeats
+
+    def measure_again(self, repeats: Sequence[Repeat]) -> bool:
+        """Measure what rounding costs by one more run, which comes from the beginning, in this iteration and all that follow.
+
+        Args:
+            repeats: those of the newest iteration; each gets one movement more.
+
+        Returns: whether it was done; not where `MOST_MOVED` runs measure it already.
+        """
+        if len(self._moved) >= MOST_MOVED:
+            return False
+        run = self._moved_run(len(self._moved))
+        self._moved.append(run)
+        for iteration, places in enumerate(self._places):
+            records = {}
+            for place, _ in zip(places, run.trainer.repeats(), strict=False):
+                records[place] = run.repeat(place)
+            records[Place(iteration)] = run.end(iteration)
+        for repeat in repeats:
+            moved = movement_of(repeat.exact, records[repeat.place])
+            repeat.moved.append(_with_reports_moved(repeat, moved))
+        return True
 
     def _said(self, compute: Callable[[_Run], Record]) -> tuple[Record, Record, list[Movement]]:
         """Returns: what the run computes, the same in float64, and how far others move, of which nothing else is kept."""
-        kept = [compute(run) for run in self._runs[: self._exact + 1]]
-        moved = [movement_of(kept[-1], compute(run)) for run in self._runs[self._exact + 1 :]]
-        return kept[0], kept[-1], moved
+        own = compute(self._own)
+        exact = own if self._exact is self._own else compute(self._exact)
+        return own, exact, [movement_of(exact, compute(run)) for run in self._moved]
 
 
 class _Run:
@@ -200,11 +222,16 @@ def _add_reports(system: System, repeats: list[Repeat]) -> None:
     """Give each report a name of its own in every repeat that records it, after the node of the plan whose value it is."""
     for repeat in repeats:
         own = list(repeat.plan.reports)
-        sources = {name: _of_node(repeat.exact, repeat.plan.reports[name]) for name in own}
-        same = {(q.place, report_name(name)): (q.place, q.name) for name, q in sources.items() if q is not None}
-        repeat.moved = [{**moved, **{key: moved.get(same[key], 0.0) for key in same}} for moved in repeat.moved]
+        repeat.moved = [_with_reports_moved(repeat, moved) for moved in repeat.moved]
         repeat.record = _with_reports(repeat, repeat.record, own)
         repeat.exact = _with_reports(repeat, repeat.exact, own)
+
+
+def _with_reports_moved(repeat: Repeat, moved: Movement) -> Movement:
+    """Returns: how far quantities move, each report as far as that whose value it is."""
+    sources = {name: _of_node(repeat.exact, node) for name, node in repeat.plan.reports.items()}
+    same = {(q.place, report_name(name)): (q.place, q.name) for name, q in sources.items() if q is not None}
+    return {**moved, **{key: moved.get(like, 0.0) for key, like in same.items()}}
 
 
 def _with_reports(repeat: Repeat, record: Record, names: list[str]) -> Record:

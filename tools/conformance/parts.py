@@ -25,7 +25,7 @@ from ganspec.tools.agreement.rounding import Rounding
 from ganspec.tools.conformance.arguments import run_options, texts, whole_number
 from ganspec.tools.conformance.check import MAX_ITERATIONS, compare, load, match_all
 from ganspec.tools.conformance.errors import ConformanceError
-from ganspec.tools.conformance.expected import MOVED_AGAIN
+from ganspec.tools.conformance.expected import MOST_MOVED
 from ganspec.tools.conformance.formulas import names_in, value_of
 from ganspec.tools.conformance.probes import BATCH, CARRIED, loss_system, network_system
 from ganspec.tools.conformance.report import OURS, YOURS, ConformanceReport
@@ -215,7 +215,7 @@ def check_optimizer(
     }
     exact, *moved = (
         _updated(loaded, name, [change(given) for given in (first, *gradients)], "float64")
-        for change in (dict, *(Rounding(dtype, number).arrays for number in range(MOVED_AGAIN)))
+        for change in (dict, *(Rounding(dtype, number).arrays for number in range(MOST_MOVED)))
     )
     judge = Judge((OURS, YOURS), {OURS: dtype, YOURS: dtype}, {YOURS: lambda kind: False})
     judge.add(Witnessed(records, exact, [movement_of(exact, record) for record in moved]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from ganspec.spec.training.state import initial_state
 from ganspec.spec.training.streams import Streams
 from ganspec.tools.agreement.cases import with_guess
 from ganspec.tools.agreement.given import random_feed
-from ganspec.tools.agreement.judge import Judge, Witnessed
+from ganspec.tools.agreement.judge import Judge, Record, Witnessed
 from ganspec.tools.agreement.report import Quantity
 from ganspec.tools.conformance.conventions import Conventions
 from ganspec.tools.conformance.draws import Tape
 from ganspec.tools.conformance.errors import ConformanceError, line_in
-from ganspec.tools.conformance.expected import MAYBE_ROUNDING, MOVED_AGAIN, Expected
+from ganspec.tools.conformance.expected import MAYBE_ROUNDING, Expected, Repeat
 from ganspec.tools.conformance.looks import Looks
 from ganspec.tools.conformance.numpy_random import ReplayedGenerator, ReplayedState
 from ganspec.tools.conformance.observer import Observer
@@ -43,7 +44,6 @@ class Asked:
         streams: function that makes the streams of a seed.
         inner: whether layers are compared whose value is not what their network gives.
         looks: evaluations that the code may make only to look, gathered, and left out if it says so.
-        moved: number of runs that are moved by one rounding; None for as few as will do while everything agrees.
     """
 
     system: System
@@ -58,43 +58,27 @@ class Asked:
     streams: Callable[[int], Streams] = Streams
     inner: bool = True
     looks: Looks = field(default_factory=Looks)
-    moved: int | None = None
 
 
-def run(
-    asked: Asked, side: Side, reachable: Reachable, conventions: Conventions, restore: Callable[[], None]
-) -> tuple[list[str], Judge]:
+def run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions) -> tuple[list[str], Judge]:
     """Train both, and stop after the repeat in which they first disagree.
 
-    Where they are so little apart that rounding may have been measured too small, all is done again with more runs to measure it.
+    Where they are so little apart that rounding may have been measured too small, more runs measure it before that is said.
 
     Args:
         asked: what is asked for.
         side: the networks, borrowed.
         reachable: what the step keeps.
         conventions: conventions under which draws are given.
-        restore: function that puts back what the step keeps.
 
     Returns: notes on what was not compared, and the judge.
 
     Raises:
         ConformanceError: the code cannot be compared, and agrees up to there.
     """
-    found = _run(asked, side, reachable, conventions)
-    if found is None:
-        restore()
-        found = _run(replace(asked, moved=MOVED_AGAIN), side, reachable, conventions)
-    assert found is not None, "who has measured by more runs says what was found"
-    return found
-
-
-def _run(asked: Asked, side: Side, reachable: Reachable, conventions: Conventions) -> tuple[list[str], Judge] | None:
-    """As `run`. Returns: nothing where rounding may have been measured too small."""
     system = asked.system
     make_feed = asked.feed or (lambda: random_feed(system, asked.seed))
-    expected = Expected(
-        system, side.backend, asked.seed, asked.dtype, side.device_name, make_feed, asked.streams, asked.moved
-    )
+    expected = Expected(system, side.backend, asked.seed, asked.dtype, side.device_name, make_feed, asked.streams)
     judge = Judge((OURS, YOURS), {OURS: asked.dtype, YOURS: asked.dtype}, {YOURS: lambda kind: False})
     feed, notes = make_feed(), list(side.notes)
     state = initial_state(system, asked.seed)
@@ -123,10 +107,8 @@ def _run(asked: Asked, side: Side, reachable: Reachable, conventions: Convention
                 for k, q in repeat.record.items()
                 if k in theirs and (kinds is None or q.kind in kinds) and (asked.inner or not _is_inner(system, q))
             }
-            judge.add(Witnessed({OURS: ours, YOURS: {key: theirs[key] for key in ours}}, repeat.exact, repeat.moved))
+            judge = _judged(judge, repeat, ours, theirs, partial(expected.measure_again, repeats))
             if judge.first is not None:
-                if asked.moved is None and judge.first.difference.ratio <= MAYBE_ROUNDING:
-                    return None
                 records = {OURS: repeat.record, YOURS: theirs}
                 found = replace(judge.first, odd=YOURS)
                 guessed = with_guess(found, system, records, repeat.before, tape.source, earlier)
@@ -151,6 +133,16 @@ def _run(asked: Asked, side: Side, reachable: Reachable, conventions: Convention
         for record in (*observer.kept.records, *(r.record for r in repeats), *(r.exact for r in repeats)):
             record.clear()
     return notes, judge
+
+
+def _judged(before: Judge, repeat: Repeat, ours: Record, theirs: Record, measure_again: Callable[[], bool]) -> Judge:
+    """Returns: the judge after a repeat, which calls nothing wrong that more runs show to be rounding."""
+    records = {OURS: ours, YOURS: {key: theirs[key] for key in ours}}
+    while True:
+        judge = before.copy()
+        judge.add(Witnessed(records, repeat.exact, repeat.moved))
+        if judge.first is None or judge.first.difference.ratio > MAYBE_ROUNDING or not measure_again():
+            return judge
 
 
 def _train(asked: Asked, side: Side, reachable: Reachable, observer: Observer, feed: Callable[[], Any]) -> Any:

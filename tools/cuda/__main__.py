@@ -33,7 +33,7 @@ def main(
     Args:
         words: words of the command line; those of this process if None.
         first: part that finds the device.
-        choose: function of a device, and of whether there are tests, that gives the other parts.
+        choose: function of a device, of whether there are tests, and of a folder of updaters, that gives the other parts.
 
     Returns: 0 where every part is as it must be or had to be skipped, 1 where one is not, 2 where there is no device.
     """
@@ -46,7 +46,9 @@ def main(
 
 
 def _run(arguments: argparse.Namespace, first: Part, choose: Callable[..., list[Part]]) -> int:
-    wanted = choose(arguments.device, Path("tests").is_dir())
+    if arguments.updaters and not (arguments.updaters / "common" / "net.py").is_file():
+        raise UserError(f"--updaters {arguments.updaters}: no Chainer-GAN-lib, which has common/net.py in it")
+    wanted = choose(arguments.device, Path("tests").is_dir(), arguments.updaters)
     names = [part.name for part in wanted]
     for name in arguments.only or ():
         if name not in names:
@@ -99,7 +101,7 @@ def _told(facts: dict[str, Any], found: Outcome) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = ", ".join(part.name for part in parts("cuda", tests=True))
+    names = ", ".join(part.name for part in parts("cuda", tests=True, updaters=Path()))
     parser = argparse.ArgumentParser(
         "tools/gpu",
         description="Run everything that needs a CUDA device, and leave gpu.json and gpu.md. Exit code: 0 where all is as it "
@@ -113,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
         "--minutes", type=options.number, default=_MINUTES, metavar="N", help=f"time for all parts; default: {_MINUTES}"
     )
     parser.add_argument("--device", type=options.device, default="cuda", metavar="DEVICE", help="default: cuda")
+    parser.add_argument(
+        "--updaters",
+        type=Path,
+        metavar="DIR",
+        help="a copy of Chainer-GAN-lib, whose updaters are run and timed beside ours",
+    )
     parser.add_argument(
         "--only", action="append", metavar="PART", help=f"run this part, one of {names}; can be given several times"
     )

@@ -53,7 +53,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 def _table(rows: Sequence[Any]) -> list[str]:
     rows = [row for row in rows if isinstance(row, dict)][:_MOST_ROWS]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = list(dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, dict)))
     if not columns:
         return []
     body = [f"| {' | '.join(_cell(row.get(key, '')) for key in columns)} |" for row in rows]

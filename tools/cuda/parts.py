@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from importlib.util import find_spec
+from pathlib import Path
 
 from ganspec.tools.cuda.part import DEVICE, SPEED
 from ganspec.tools.cuda.running import Part
@@ -21,6 +22,12 @@ _LIMITS = {"rounding": 60.0, "draws": 100.0, "capture": 120.0, "resumed": 100.0}
 CROSSCHECKED = (
     "wgan_gp_mlp_mnist", "began_mnist", "acgan_mnist", "sndcgan_cifar10", "progressive_cifar10", "wgan_cifar10", "dragan_cifar10",
 )  # fmt: skip
+UPDATERS = (
+    "wgan_gp",
+    "dcgan",
+    "sndcgan",
+    "began",
+)  # a gradient penalty, none, spectral norm, and the one that only CuPy runs
 _NEEDS = {"torch": ("torch",), "chainer": ("chainer", "cupy")}
 _NAMES = {"torch": "PyTorch", "chainer": "Chainer", "cupy": "CuPy", "pytest": "pytest", "hypothesis": "hypothesis"}
 _WORKERS = ("-n", "4") if find_spec("xdist") else ()
@@ -32,12 +39,13 @@ def device_part() -> Part:
     return _own(DEVICE, "", "the device, and the versions of what computes on it", 60.0)
 
 
-def parts(device: str, tests: bool) -> list[Part]:
+def parts(device: str, tests: bool, updaters: Path | None = None) -> list[Part]:
     """Returns: all other parts.
 
     Args:
         device: "cuda" or "cuda:N".
         tests: whether the repository's tests are there, which an installed package has not.
+        updaters: folder of Chainer-GAN-lib, if its updaters are to be timed beside ours.
     """
     found = []
     for backend, needs in _NEEDS.items():
@@ -66,6 +74,23 @@ def parts(device: str, tests: bool) -> list[Part]:
     for backend, needs in _NEEDS.items():
         what = f"{_NAMES[backend]}: captured against eager iterations, choices, and the plain loop"
         found.append(_own(f"{SPEED}-{backend}", backend, what, 110.0, needs, device, alone=True))
+    if updaters is not None:
+        present = [name for name in _NEEDS if name == "chainer" or find_spec(name)]
+        options = (
+            "--device",
+            device,
+            "--backend",
+            *present,
+            "--warm-up",
+            "6",
+            "--iterations",
+            "5",
+            "--json",
+            "{result}",
+        )
+        command = (sys.executable, "docs/bench_updaters.py", str(updaters.resolve()), *UPDATERS, *options)
+        what = "ours against the unmodified updaters of Chainer-GAN-lib; theirs/chainer is to be 1.5 or more"
+        found.append(Part("updaters", what, command, 120.0, True, _missing(_NEEDS["chainer"])))
     return found
 
 
