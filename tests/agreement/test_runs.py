@@ -107,6 +107,7 @@ def test_what_is_kept_of_a_repeat_does_not_change_as_training_goes_on(backend):
             for key, quantity in record.items():
                 assert np.array_equal(quantity.value, copy[key]), key
 
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_rounding_that_is_measured_once_more_is_what_it_would_have_been_from_the_beginning(backend, dtype, monkeypatch):
     from ganspec.tools.agreement import random_feed
