@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import Function
 
 from ganspec.impl_torch import activations, double_backward, normalising, patches, shaping
 from ganspec.impl_torch.arrays import Array
@@ -23,15 +24,13 @@ def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
     """The weight as the layer uses it: after spectral norm, and times its gain."""
     w = parameters["W"]
     if settings := layer.settings.get("spectral_norm"):
-        w = w / largest_singular_value(w, statistics["u"], settings, mode)
+        w = _Quotient.apply(w, largest_singular_value(w, statistics["u"], settings, mode))
     return w * layer.settings["gain"] if "gain" in layer.settings else w
 
 
 def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> Array:
     """Estimate it by power iterations from the kept vector, which then moves on; the vectors are constants for gradients."""
-    # In the order in which the numbers of a row lie, so that none are moved; it only decides how sums round.
-    lying = w.permute(0, 2, 3, 1) if w.dim() == 4 and w.is_contiguous(memory_format=torch.channels_last) else w
-    matrix, u, epsilon = lying.reshape(w.shape[0], -1), kept.clone(), settings["epsilon"]
+    matrix, u, epsilon = _lying_as(w, w).reshape(w.shape[0], -1), kept.clone(), settings["epsilon"]
     with torch.no_grad():
         for _ in range(settings["iterations"]):
             v = matrix.T @ u
@@ -41,6 +40,26 @@ def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], m
         if mode.training or settings["advance"] == "always":
             kept.copy_(u)
     return (u * (matrix @ v)).sum()
+
+
+def _lying_as(w: Array, a: Array) -> Array:
+    """An array in the order in which the numbers of a weight lie, so that none are moved; it only decides how sums round."""
+    return a.permute(0, 2, 3, 1) if w.dim() == 4 and w.is_contiguous(memory_format=torch.channels_last) else a
+
+
+class _Quotient(Function):
+    """w / s. PyTorch makes four arrays as large as w for the gradient with respect to the number s, which is one product."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Array, s: Array) -> Array:
+        ctx.save_for_backward(w, s)
+        return w / s
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Array) -> Any:
+        (y,), (w, s) = gradients, ctx.saved_tensors
+        product = torch.dot(_lying_as(w, y).reshape(-1), _lying_as(w, w).reshape(-1))
+        return y / s, -product / (s * s)
 
 
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
