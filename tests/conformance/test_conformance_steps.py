@@ -51,6 +51,23 @@ def test_wgan_gp_in_torch_agrees_in_every_kind_of_quantity(gans):
     assert kinds["layer"] == 2 * (2 * (12 + 3 * 11) + 12 + 11)
 
 
+def test_a_step_is_not_called_again_to_find_out_what_rounding_costs(gans, capsys):
+    """A rate that is wrong in its tenth digit is near enough to rounding to be measured by more runs."""
+
+    class Printing(gans.WganGp):
+        def __call__(self, batches):
+            print("called")  # which cannot be put back
+            for group in self.opt_d.param_groups:
+                group["lr"] = 1e-4 * (1 + 1e-10)
+            return super().__call__(batches)
+
+    report = wgan_gp(gans, Printing, suggest=False)
+    difference = report.first
+    assert (difference.kind, difference.network) == ("parameter", "D")
+    assert 1 < difference.ratio < 1e4
+    assert capsys.readouterr().out.count("called") == 1
+
+
 def test_same_function_by_other_layers_agrees_and_the_report_says_so(gans):
     import torch.nn.functional as F
 
