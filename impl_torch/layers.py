@@ -63,8 +63,18 @@ class _Quotient(Function):
 
 
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    """Multiply by the weight matrix and add the bias."""
-    return F.linear(x[0], weight(layer, parameters, statistics, mode), parameters.get("b"))
+    """Multiply by the weight matrix and add the bias; of several inputs each has its columns of the matrix."""
+    w = weight(layer, parameters, statistics, mode)
+    first, *others = parts_of(w, x)
+    y = F.linear(x[0], first, parameters.get("b"))
+    for a, columns in zip(x[1:], others, strict=True):
+        y = torch.addmm(y, a, columns.t())
+    return y
+
+
+def parts_of(joined: Array, x: Sequence[Array]) -> Sequence[Array]:
+    """The columns of an array, as many for each part as the arrays have that would be joined."""
+    return joined.split([a.shape[1] for a in x], dim=1) if len(x) > 1 else [joined]
 
 
 def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
