@@ -216,7 +216,8 @@ class Evaluation:
         parameters = network.parameters if trained else network.frozen_parameters
         statistics = _copies(network.statistics) if echo else network.statistics
         mode = Mode(training, mask, self._fade(architecture, places[0]), self.context.floating, self.ranks)
-        return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look)
+        unjoined = architecture.unjoined(len(inputs[0]) // len(places))
+        return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look, unjoined=unjoined)
 
     def _fade(self, architecture: Architecture, at: Position) -> tuple[Any, Any]:
         """1 - a and a, where a is the progress of the stage."""

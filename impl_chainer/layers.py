@@ -6,7 +6,8 @@ Every value is passed, none is left to a default. Kinds without weights of a lin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import chainer.functions as F
@@ -44,8 +45,19 @@ def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], m
 
 
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
-    """Multiply by the weight matrix and add the bias."""
-    return product(x[0], weight(layer, parameters, statistics, mode), parameters.get("b"))
+    """Multiply by the weight matrix and add the bias; of several inputs each has its columns of the matrix."""
+    w = weight(layer, parameters, statistics, mode)
+    first, *others = parts_of(w, x)
+    y = product(x[0], first, parameters.get("b"))
+    for a, columns in zip(x[1:], others, strict=True):
+        y = y + product(a, columns, None)
+    return y
+
+
+def parts_of(joined: Array, x: Sequence[Array]) -> Sequence[Array]:
+    """The columns of an array, as many for each part as the arrays have that would be joined."""
+    ends = list(accumulate(a.shape[1] for a in x))[:-1]
+    return F.split_axis(joined, ends, axis=1) if ends else [joined]
 
 
 def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

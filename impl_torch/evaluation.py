@@ -233,7 +233,8 @@ class Evaluation:
             self.ranks,
             twice and self.context.precision != "bf16",
         )
-        return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look)
+        unjoined = architecture.unjoined(len(inputs[0]) // len(places))
+        return evaluate_layers(architecture, parameters, statistics, inputs, mode, look=look, unjoined=unjoined)
 
     def _fade(self, architecture: Architecture, at: Position) -> tuple[Any, Any]:
         """1 - a and a, where a is the progress of the stage."""

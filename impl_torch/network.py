@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
-from ganspec.impl_torch.layers import LAYERS
+from ganspec.impl_torch.layers import LAYERS, parts_of
 from ganspec.impl_torch.mode import Mode
 from ganspec.spec import load_system
 from ganspec.spec.network.architecture import Architecture, Layer
@@ -49,6 +49,7 @@ def evaluate_layers(
     mode: Mode,
     *,
     look: Callable[[str, Array], Array] | None = None,
+    unjoined: Collection[str] = (),
 ) -> dict[str, Array]:
     """Evaluate a network, as `evaluate` does.
 
@@ -56,16 +57,25 @@ def evaluate_layers(
     never given the very array that the layer read, or from which the layer's own derivative is computed. So the gradient with
     respect to this array is that of what reads it, through a gradient penalty, too.
 
-    Returns: what each layer gave, and each input, by name.
+    What the layers `unjoined` would join, linear layers read part by part, as `Architecture.unjoined` says.
+
+    Returns: what each layer gave, and each input, by name; without `look` the layers `unjoined` give nothing.
     """
     values = dict(zip(architecture.inputs, inputs, strict=True))
+    parts: dict[str, Sequence[Array]] = {}
     for layer in architecture.layers:
         own = {p.name: parameters[f"{layer.name}/{p.name}"] for p in layer.parameters}
         running = {s.name: statistics[f"{layer.name}/{s.name}"] for s in layer.statistics}
-        value = LAYERS[layer.kind](layer, [values[i] for i in layer.inputs], own, running, mode)
+        x = [a for i in layer.inputs for a in parts.get(i) or [values[i]]]
+        if layer.name in unjoined and look is None:
+            parts[layer.name] = x
+            continue
+        value = LAYERS[layer.kind](layer, x, own, running, mode)
         if look is not None:
-            shared = layer.kind in OUTPUT_IN_DERIVATIVE or any(value is values[i] for i in layer.inputs)
+            shared = layer.kind in OUTPUT_IN_DERIVATIVE or any(value is a for a in x)
             value = look(layer.name, value.view_as(value) if shared else value)
+        if layer.name in unjoined:
+            parts[layer.name] = parts_of(value, x)
         values[layer.name] = value
     return values
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ganspec.spec import load_system, system_names
+from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.plan import passes
 from ganspec.spec.training.state import initial_state
@@ -204,6 +205,24 @@ def test_looking_at_layers_changes_no_number_of_one_pass(backend, tmp_path):
     for i in (i for i, node in enumerate(plan.nodes) if node.value == "D"):
         assert np.array_equal(to_numpy(layers[i]["l2"]), to_numpy(results[0].values[i]))
         assert to_numpy(results[1].layer_gradients["D"][i]["l1"]).shape == (3, 3)
+
+
+def test_vectors_need_not_be_joined_for_products(backend, monkeypatch):
+    system, to_numpy = load_system("cwgan_gp_mlp_mnist", ["run.batch=9"], reduced=True), backends.load(backend).to_numpy
+    for network in system.networks.values():
+        units = next(layer.shape[0] for layer in network.layers if layer.name == "l1")
+        assert network.unjoined(units) == {"concat_1"}
+        assert network.unjoined(units - 1) == frozenset()
+
+    def gradients(*, keep_layers=False):
+        result = start(backend, system).compute(0, 0, random_feed(system, 0), keep_layers=keep_layers)
+        assert all("concat_1" in layers for layers in result.layers.values())
+        return to_numpy(result.gradients["D"])
+
+    apart, looked_at = gradients(), gradients(keep_layers=True)
+    monkeypatch.setattr(Architecture, "unjoined", lambda self, rows: frozenset())
+    assert np.array_equal(apart, looked_at)
+    np.testing.assert_allclose(apart, gradients(), rtol=1e-12, atol=1e-15)
 
 
 def test_what_is_kept_is_forgotten_when_something_else_moves_it(backend, tmp_path):

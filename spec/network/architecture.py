@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from ganspec.spec.layers import Parameter, Shape, Statistic, format_shape
@@ -88,6 +89,30 @@ class Architecture:
     def statistic_paths(self) -> dict[str, Statistic]:
         """Returns: each running statistic by its path, such as "bn1/mean", in layer order."""
         return {f"{layer.name}/{s.name}": s for layer in self.holds for s in layer.statistics}
+
+    def unjoined(self, rows: int) -> frozenset[str]:
+        """Find vectors that need not be joined: a product with the joined one is the sum of products with each, W_a a + W_b b.
+
+        So nothing is copied, and no gradient is computed that nobody wants, such as that of pixels beside the code of a label. In
+        return the gradients of W_a and W_b are joined. It pays where these have fewer numbers than all joined vectors.
+
+        Args:
+            rows: number of samples in a batch.
+
+        Returns: names of the layers that join vectors and are read by linear layers alone, where that pays.
+        """
+        return frozenset(name for name, units in self._joins.items() if rows >= units)
+
+    @cached_property
+    def _joins(self) -> Mapping[str, int]:
+        """Layers that join vectors and are read by linear layers alone, with the number of these layers' units."""
+        joins = {}
+        for layer in self.layers:
+            readers = [x for x in self.layers if layer.name in x.inputs]
+            products = {x.kind for x in readers} == {"linear"} and layer.name not in self.outputs.values()
+            if layer.kind == "concat" and len(layer.shape) == 1 and products:
+                joins[layer.name] = sum(x.shape[0] for x in readers)
+        return joins
 
     @property
     def parameter_count(self) -> int:

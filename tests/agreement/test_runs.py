@@ -12,6 +12,7 @@ from ganspec.tools.agreement import crosscheck_system
 from ganspec.tools.agreement.names import Names
 from ganspec.tools.agreement.report import Place
 from ganspec.tools.agreement.witnesses import Trained
+from support.tiny_systems import GENERATOR, critic, write_system
 
 pytestmark = pytest.mark.usefixtures("both_backends")
 ITERATIONS = 3
@@ -126,3 +127,22 @@ def test_rounding_that_is_measured_once_more_is_what_it_would_have_been_from_the
     assert measured(1, 2)[1] == measured(3, 0)[1]
     most, _ = measured(expected.MOST_MOVED, 0)
     assert not most.measure_again([])
+
+
+def test_rounding_is_measured_in_the_repeats_that_the_run_has_itself_where_it_would_move_a_gate(backend, tmp_path):
+    from ganspec.tools.agreement import random_feed
+    from ganspec.tools.conformance.expected import Expected
+
+    (tmp_path / "loss.toml").write_text(
+        'title = "gated"\nsource = "none"\n[losses]\nD = "mean(D(G(z))) - mean(D(x))"\nG = "-mean(D(G(z)))"\n'
+        '[report]\none = { value = "0 * mean(x) + 1", with = "D" }\n'
+    )
+    steps = '[[steps]]\nupdate = ["D"]\nrepeat = 3\nuntil = { report = "one", above = 1 }\n[[steps]]\nupdate = ["G"]'
+    system = write_system(tmp_path, "loss.toml", {"G": GENERATOR, "D": critic()}, steps=steps, redraw="repeat")
+    found = Expected(system, backend, 0, "float64", "cpu", lambda: random_feed(system, 0))
+    found.iterate(0)
+    repeats = found.iterate(1)
+    assert [(r.place.step, r.place.repeat) for r in repeats] == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    while found.measure_again(repeats):
+        pass
+    assert all(len(r.moved) == 6 and all(r.record.keys() <= moved.keys() for moved in r.moved) for r in repeats)

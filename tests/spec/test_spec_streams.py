@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -154,3 +155,12 @@ def test_initial_state_has_every_array(name: str) -> None:
         if key.startswith("moments/"):
             start = system.optimizers[key.split("/")[1]].moments()[key.split("/")[2]].start
             assert (array == start).all()
+
+
+def test_threads_draw_beside_one_another():
+    with ThreadPoolExecutor(4) as threads:
+        places = [("a" * (i % 3), Position(i), 1000, i % 7) for i in range(2000)]
+        drawn = list(threads.map(lambda place: Streams(5).words(*place), places))
+    for (name, position, count, start), words in zip(places, drawn, strict=True):
+        fresh = np.random.Philox(key=Streams(5).key(name), counter=list(position.counter()))
+        assert np.array_equal(words, fresh.random_raw(start + count)[start:])

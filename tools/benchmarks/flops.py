@@ -140,10 +140,13 @@ class Count:
     def _network(self, name: str, inputs: list[Value], parameters: Mapping[str, Value]) -> dict[str, Value]:
         architecture = self.stage.networks[name]
         values = dict(zip(architecture.inputs, inputs, strict=True))
+        unjoined = {x.name: x.inputs for x in architecture.layers if x.name in architecture.unjoined(inputs[0].rows)}
         for layer in architecture.layers:
             own = [parameters[f"{layer.name}/{p.name}"] for p in layer.parameters]
-            shapes = [architecture.shape_of(each) for each in layer.inputs]
-            values[layer.name] = self._layer(name, layer, [values[each] for each in layer.inputs], shapes, own)
+            read = [part for each in layer.inputs for part in unjoined.get(each, (each,))]
+            shapes = [architecture.shape_of(each) for each in read]
+            if layer.name not in unjoined:
+                values[layer.name] = self._layer(name, layer, [values[each] for each in read], shapes, own)
         return {output: values[layer] for output, layer in architecture.outputs.items()}
 
     def _layer(
@@ -159,8 +162,10 @@ class Count:
         weight = own[0]
         if "spectral_norm" in layer.settings:
             weight = self.tape.apply([weight], Bend.CURVED)
-        result = self.tape.multiply(inputs[0], weight, product)
-        return self.tape.apply([result, *own[1:]], Bend.NONE) if own[1:] else result
+        result = [self.tape.multiply(inputs[0], weight, product)]
+        for part, shape in zip(inputs[1:], shapes[1:], strict=True):  # of vectors that are not joined
+            result.append(self.tape.multiply(part, weight, product._replace(k=shape[0])))
+        return self.tape.apply([*result, *own[1:]], Bend.NONE) if len(result) + len(own) > 2 else result[0]
 
 
 def product_sizes(layer: Layer, shapes: Sequence[Sequence[int]], rows: int) -> tuple[int, int, int, int] | None:

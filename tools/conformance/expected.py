@@ -135,8 +135,9 @@ class Expected:
         run = self._moved_run(len(self._moved))
         self._moved.append(run)
         for iteration, places in enumerate(self._places):
-            records = {}
-            for place, _ in zip(places, run.trainer.repeats(), strict=False):
+            records, counting = {}, run.trainer.repeats()
+            for place in places:  # of the run itself: where a gate's report is moved, it would end its step elsewhere
+                next(counting, None)
                 records[place] = run.repeat(place)
             records[Place(iteration)] = run.end(iteration)
         for repeat in repeats:
