@@ -22,10 +22,8 @@ from typing import TypeVar
 from numpy.linalg import _umath_linalg
 
 Made = TypeVar("Made")
-NUMBERS = 1 << 16  # that are worth a thread, where it does a few operations to each
-EVEN = (
-    0.8  # the least share of the time of all threads that has work; else OpenBLAS's threads share each product better
-)
+NUMBERS = 1 << 16  # that are worth a thread, where it copies each
+EVEN = 0.8  # least share of the time of all threads that has work; else one thread does it all
 
 
 class Threads:
