@@ -4,6 +4,8 @@ CHOICE is one of
 
     sharing      what is provably the same is computed once                      against  each use by itself
     passes       real and fake images in one pass, of any size                   against  a pass each
+    products     convolutions of few pixels as products of matrices              against  PyTorch's own
+    updates      an update as one operation                                      against  one after the other, piece by piece
     penalties    our rules for gradients that are differentiated again           against  PyTorch's own
     memory       freed memory stays with the process                             against  it goes back to the system
     draws        random numbers are drawn on the host                            against  on the device
@@ -58,11 +60,11 @@ def sharing(request: Request) -> Sides:
 def one_pass(request: Request) -> Sides:
     """In one pass all evaluations that may share one, however large they are; and none."""
 
-    def up_to(numbers: float) -> Iterate:
-        with mock.patch.object(passes, "PAYING_NUMBERS", numbers):
+    def where(pays: bool) -> Iterate:
+        with mock.patch.object(passes, "pays", return_value=pays):
             return trained(request)
 
-    return up_to(float("inf")), up_to(0)
+    return where(True), where(False)
 
 
 def penalties(request: Request) -> Sides:
@@ -77,12 +79,45 @@ def penalties(request: Request) -> Sides:
     return ours, by_rules_of_pytorch
 
 
+def _without(request: Request, module: str, name: str, value: Any) -> Sides:
+    """Ours, and training with another value of a name in a module of PyTorch's backend."""
+    where, ours, other = import_module(f"ganspec.impl_torch.{module}"), trained(request), trained(request)
+
+    def without() -> None:
+        with mock.patch.object(where, name, value):
+            other()
+
+    return ours, without
+
+
+def products(request: Request) -> Sides:
+    """Products of `impl_torch.patches` where they pay, and PyTorch's convolutions everywhere."""
+    return _without(request, "patches", "pay", lambda w, rows: False)
+
+
+def updates(request: Request) -> Sides:
+    """Updates of `impl_torch.optimizers` as one operation, and as many in pieces."""
+    return _without(request, "optimizers", "FUSED", False)
+
+
 def draws(request: Request) -> Sides:
     """Random numbers of the host, and of the device."""
     return trained(replace(request, draws="host")), trained(replace(request, draws="device"))
 
 
-CHOICES = {"sharing": sharing, "passes": one_pass, "penalties": penalties, "draws": draws}
+CHOICES = {
+    "sharing": sharing,
+    "passes": one_pass,
+    "products": products,
+    "updates": updates,
+    "penalties": penalties,
+    "draws": draws,
+}
+OF_TORCH = {
+    "products": "PyTorch's backend alone chooses",
+    "updates": "PyTorch's backend alone chooses",
+    "penalties": "these rules are PyTorch's alone",
+}
 MEMORY = "memory"
 
 
@@ -142,9 +177,9 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
         hint = did_you_mean(found.choice, known)
         message = f"no choice '{found.choice}': {expected_one_of(known)}"
         raise UserError(f"{message}; {hint}" if hint else message)
-    if found.choice == "penalties":
+    if found.choice in OF_TORCH:
         if found.backend and found.backend != ["torch"]:
-            raise UserError("penalties: these rules are PyTorch's alone; leave --backend out")
+            raise UserError(f"{found.choice}: {OF_TORCH[found.choice]}; leave --backend out")
         found.backend = ["torch"]
     found.backend = found.backend or list(NAMES)
     return found

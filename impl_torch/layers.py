@@ -6,13 +6,15 @@ Every value is passed, none is left to a default. Kinds without weights of a lin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import Function
 
-from ganspec.impl_torch import activations, double_backward, normalising, shaping
+from ganspec.impl_torch import activations, double_backward, normalising, patches, shaping
 from ganspec.impl_torch.arrays import Array
 from ganspec.impl_torch.mode import Mode, Own
 from ganspec.spec.network.architecture import Layer
@@ -22,15 +24,13 @@ def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
     """The weight as the layer uses it: after spectral norm, and times its gain."""
     w = parameters["W"]
     if settings := layer.settings.get("spectral_norm"):
-        w = w / largest_singular_value(w, statistics["u"], settings, mode)
+        w = _Quotient.apply(w, largest_singular_value(w, statistics["u"], settings, mode))
     return w * layer.settings["gain"] if "gain" in layer.settings else w
 
 
 def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> Array:
     """Estimate it by power iterations from the kept vector, which then moves on; the vectors are constants for gradients."""
-    # In the order in which the numbers of a row lie, so that none are moved; it only decides how sums round.
-    lying = w.permute(0, 2, 3, 1) if w.dim() == 4 and w.is_contiguous(memory_format=torch.channels_last) else w
-    matrix, u, epsilon = lying.reshape(w.shape[0], -1), kept.clone(), settings["epsilon"]
+    matrix, u, epsilon = _lying_as(w, w).reshape(w.shape[0], -1), kept.clone(), settings["epsilon"]
     with torch.no_grad():
         for _ in range(settings["iterations"]):
             v = matrix.T @ u
@@ -40,6 +40,26 @@ def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], m
         if mode.training or settings["advance"] == "always":
             kept.copy_(u)
     return (u * (matrix @ v)).sum()
+
+
+def _lying_as(w: Array, a: Array) -> Array:
+    """An array in the order in which the numbers of a weight lie, so that none are moved; it only decides how sums round."""
+    return a.permute(0, 2, 3, 1) if w.dim() == 4 and w.is_contiguous(memory_format=torch.channels_last) else a
+
+
+class _Quotient(Function):
+    """w / s. PyTorch makes four arrays as large as w for the gradient with respect to the number s, which is one product."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Array, s: Array) -> Array:
+        ctx.save_for_backward(w, s)
+        return w / s
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Array) -> Any:
+        (y,), (w, s) = gradients, ctx.saved_tensors
+        product = torch.dot(_lying_as(w, y).reshape(-1), _lying_as(w, w).reshape(-1))
+        return y / s, -product / (s * s)
 
 
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
@@ -65,6 +85,8 @@ def conv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: M
         h, padding = F.pad(h, (left, right, top, bottom), mode="constant", value=0.0), (0, 0)
     w = weight(layer, parameters, statistics, mode)
     stride, dilation, groups = (layer.settings.get(key, 1) for key in ("stride", "dilation", "groups"))
+    if (_pair(dilation), groups) == ((1, 1), 1) and patches.pay(w, h.shape[0] * math.prod(layer.shape[1:])):
+        return patches.convolve(h, w, parameters.get("b"), _pair(stride), padding)
     if mode.twice:
         geometry = (_pair(stride), padding, _pair(dilation), groups)
         return double_backward.convolve(h, w, parameters.get("b"), geometry)
@@ -78,14 +100,12 @@ def _pair(setting: int | Sequence[int]) -> tuple[int, int]:
 
 def deconv(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Transposed convolution; the shape of its output is the layer's."""
-    return F.conv_transpose2d(
-        x[0],
-        weight(layer, parameters, statistics, mode),
-        parameters.get("b"),
-        stride=layer.settings["stride"],
-        padding=layer.settings["padding"],
-        output_padding=0,
-    )
+    w, b = weight(layer, parameters, statistics, mode), parameters.get("b")
+    stride, padding = layer.settings["stride"], layer.settings["padding"]
+    if patches.pay(w, x[0].numel() // w.shape[0]):
+        _, *shape = layer.shape
+        return patches.convolve_transposed(x[0], w, b, _pair(shape), _pair(stride), _pair(padding))
+    return F.conv_transpose2d(x[0], w, b, stride=stride, padding=padding, output_padding=0)
 
 
 def embedding(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:

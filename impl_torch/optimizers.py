@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from ganspec.impl_torch.arrays import Array, ArrayContext
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
 PIECE = 1 << 18  # numbers
+FUSED = True  # whether an update on the CPU is one operation
 
 
 class Optimizer:
@@ -70,12 +72,16 @@ class Adam(Optimizer):
 
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2 = self.definition.beta1, self.definition.beta2
+        m, v = self.moments["m"], self.moments["v"]
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
+        if _goes_in_one(size, gradient):
+            _move_in_one(parameters, gradient, m, v, parts, (beta1, beta2), size, epsilon)
+            return
         for start, end in _pieces(parts, gradient.is_cuda):
-            m, v, g = (a[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
-            m.lerp_(g, 1.0 - beta1)
-            v.mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
-            _subtract(parameters[start:end], size, m, torch.sqrt(v).add_(epsilon))
+            own_m, own_v, g = (a[start:end] for a in (m, v, gradient))
+            own_m.lerp_(g, 1.0 - beta1)
+            own_v.mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
+            _subtract(parameters[start:end], size, own_m, torch.sqrt(own_v).add_(epsilon))
 
 
 class RMSProp(Optimizer):
@@ -84,11 +90,52 @@ class RMSProp(Optimizer):
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         (rate,) = self.numbers(lambda rate: (rate,))
+        if place == "outside" and _goes_in_one(rate, gradient):
+            # Adam with beta1 = 0, whose first moment is the gradient: what is written there was read there.
+            _move_in_one(parameters, gradient, gradient, self.moments["v"], parts, (0.0, decay), rate, epsilon)
+            return
         for start, end in _pieces(parts, gradient.is_cuda):
             v, g = self.moments["v"][start:end], gradient[start:end]
             v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
             root = v.add(epsilon).sqrt_() if place == "inside" else v.sqrt().add_(epsilon)
             _subtract(parameters[start:end], rate, g, root)
+
+
+def _goes_in_one(size: float | Array, gradient: Array) -> bool:
+    """Returns: whether `_move_in_one` does an update, which takes plain numbers; on CUDA it would round otherwise."""
+    return FUSED and isinstance(size, float) and not gradient.is_cuda
+
+
+def _move_in_one(
+    parameters: Array,
+    gradient: Array,
+    m: Array,
+    v: Array,
+    parts: Parts,
+    betas: tuple[float, float],
+    size: float,
+    epsilon: float,
+) -> None:
+    """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - size m / (sqrt(v) + epsilon).
+
+    It is PyTorch's own Adam, which goes through memory once. At an infinite step it corrects no bias: that is in `size` already.
+    """
+    p, g, m_parts, v_parts = ([a[start:end] for start, end in parts] for a in (parameters, gradient, m, v))
+    torch._fused_adam_(
+        p,
+        g,
+        m_parts,
+        v_parts,
+        [],  # no largest v: no AMSGrad
+        [torch.tensor(math.inf)] * len(parts),
+        lr=size,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
 def _subtract(parameters: Array, size: float | Array, a: Array, b: Array) -> None:

@@ -16,11 +16,13 @@ from ganspec.spec.parts.schedule import DATA, Schedule
 from ganspec.spec.parts.settings import Data, Decay, Manifold, Run
 from ganspec.spec.plan.builder import FUNCTIONS, Symbol
 from ganspec.spec.plan.graph import Graph, Node
-from ganspec.spec.plan.plan import Plan
+from ganspec.spec.plan.plan import Plan, StepPlan
 from ganspec.spec.text.arithmetic import unknown_part
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.text.tables import Table
 
+# Layers whose third derivatives are wrong in PyTorch or in Chainer, by central differences; the second ones are right in both.
+NOT_THRICE = ("batch_norm", "conditional_batch_norm", "max_pool")
 MAX_NUMBERS = 10**10  # in what one layer makes of a batch: 40 GB in float32
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -224,6 +226,16 @@ def check_plan(
         for network in step.step.inference:
             if network not in evaluated:
                 table.note("schedule", f"the step {step.step.name} does not evaluate {network}, listed under inference")
+        # Derivatives that the frameworks get wrong.
+        thrice = _differentiated_thrice(step, graph)
+        for network in sorted({step.nodes[i].value for i in thrice if step.nodes[i].op == "network"}):
+            wrong = next((layer for layer in networks[network].layers if layer.kind in NOT_THRICE), None)
+            if wrong is not None:
+                message = f"a grad of a grad has '{wrong.name}' of {network} differentiated three times, and PyTorch or Chainer "
+                message += f"computes the third derivative of {wrong.kind} wrong"
+                table.note(
+                    "loss", message, "take another layer there, such as instance_norm or avg_pool, or one grad less"
+                )
     if decay and decay.watch not in plan.columns():
         valid = plan.columns()
         table.note(
@@ -248,3 +260,15 @@ def check_telling(table: Table, loss: Loss, columns: Iterable[str]) -> None:
 def _evaluates(node: Node, network: str) -> bool:
     """Returns: whether a node is an evaluation of a network, made in this step or kept from an earlier one."""
     return (node.op == "network" and node.value == network) or (node.op == "kept" and node.value.network == network)
+
+
+def _differentiated_thrice(step: StepPlan, graph: Graph) -> set[int]:
+    """Returns: the nodes through which a gradient goes, through it another, and back through this one a third."""
+
+    def through(gradient: int) -> set[int]:
+        of, to = step.nodes[gradient].inputs
+        return graph.dependants(to) & graph.sources({of})
+
+    gradients = {i for i, node in enumerate(step.nodes) if node.op == "grad"}
+    outer = set().union(*(through(i) for i in gradients & step.tracked))
+    return set().union(*(through(i) for i in gradients & outer))

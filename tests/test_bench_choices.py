@@ -1,5 +1,6 @@
 """The script that times what ganspec chose against what it did not: docs/bench_choices.py."""
 
+import importlib
 import runpy
 from pathlib import Path
 from unittest import mock
@@ -33,6 +34,21 @@ def test_only_the_other_side_has_the_rules_of_pytorch(script):
         assert not rule.called
         ours()
         assert rule.called
+
+
+@pytest.mark.parametrize(
+    ("choice", "module", "name"),
+    [("products", "patches", "convolve"), ("updates", "optimizers", "_move_in_one")],
+)
+def test_only_ours_does_what_the_choice_is_about(script, choice, module, name):
+    pytest.importorskip("torch")
+    where = importlib.import_module(f"ganspec.impl_torch.{module}")
+    with mock.patch.object(where, name, wraps=getattr(where, name)) as chosen:
+        ours, other = script["CHOICES"][choice](Request("dcgan_cifar10", "torch", reduced=True))
+        other()
+        assert not chosen.called
+        ours()
+        assert chosen.called
 
 
 def test_one_side_has_one_pass_and_the_other_none(script):

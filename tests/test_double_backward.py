@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
 torch = pytest.importorskip("torch")
-from ganspec.impl_torch import double_backward  # noqa: E402
+from ganspec.impl_torch import double_backward, layers  # noqa: E402
 
 GEOMETRIES = [((1, 1), (1, 1), (1, 1), 1), ((2, 1), (0, 2), (1, 2), 1), ((2, 2), (1, 1), (1, 1), 2)]
 
@@ -65,3 +67,22 @@ def test_gradient_of_images_is_computed_only_where_it_leads_to_what_is_wanted():
     assert operations("trained", x) == outer + inner
     assert operations("frozen", v) == outer + inner
     assert operations("frozen", v, x) == outer + 2 * inner
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_spectral_norm_has_gradients_of_every_order(order, monkeypatch):
+    settings = {"spectral_norm": {"iterations": 2, "epsilon": 1e-12, "advance": "always"}, "gain": 1.5}
+    draws = torch.Generator().manual_seed(0)
+    w = torch.randn(5, 3, 2, 2, dtype=torch.float64, generator=draws).contiguous(memory_format=order).requires_grad_()
+    u = torch.randn(5, dtype=torch.float64, generator=draws)
+    found = []
+    for divide in (layers._Quotient.apply, torch.div):
+        monkeypatch.setattr(layers, "_Quotient", types.SimpleNamespace(apply=divide))
+        layer, mode = types.SimpleNamespace(settings=settings), types.SimpleNamespace(training=True)
+        y = layers.weight(layer, {"W": w}, {"u": u.clone()}, mode)
+        (first,) = torch.autograd.grad((y**3).sum(), w, create_graph=True)
+        found.append([y, first, *torch.autograd.grad((first * first).sum(), w)])
+    assert torch.equal(found[0][0], found[1][0])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.stride() == w.stride()
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)

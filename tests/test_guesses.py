@@ -38,6 +38,7 @@ ANYTHING = {
     "twice": (ROWS, ROWS + ROWS, "twice too large"),
     "half": (ROWS, ROWS * 0.5, "half"),
     "any factor": (ROWS, 1.2345 * ROWS, "everywhere 1.2345 times"),
+    "a factor beside 1": (ROWS, (1 + 1e-8) * ROWS, "everywhere 1.00000001 times"),
     "sign": (ROWS, -ROWS, "the sign is wrong"),
     "nothing": (ROWS, 0 * ROWS, "0 everywhere"),
     "offset": (ROWS, ROWS + 0.25, "everywhere larger by 0.25"),

@@ -262,9 +262,11 @@ FADE = replace(layer_case("fade", [ROWS, OTHER], (5,), {}, fade=0.3), system=GRO
 
 SHAPING = {
     "slope": (LEAKY, np.where(ROWS > 0, ROWS, 0.01 * ROWS), "slope 0.01 for negative numbers, not 0.2"),
+    "a slope beside it": (LEAKY, np.where(ROWS > 0, ROWS, 0.20000001 * ROWS), "slope 0.20000001 for negative numbers, not 0.2"),
     "relu for leaky": (LEAKY, np.maximum(ROWS, 0), "slope 0 for negative numbers, not 0.2"),
     "leaky for relu": (RELU, np.where(ROWS > 0, ROWS, 0.3 * ROWS), "slope 0.3 for negative numbers, not 0"),
     "alpha": (ELU, np.where(ROWS > 0, ROWS, 0.9 * np.expm1(ROWS)), "alpha 0.9, not 1"),
+    "alpha beside it": (ELU, np.where(ROWS > 0, ROWS, 1.00000001 * np.expm1(ROWS)), "alpha 1.00000001, not 1"),
     "sigmoid for tanh": (TANH, 1 / (1 + np.exp(-ROWS)), "sigmoid, where tanh is meant"),
     "tanh for sigmoid": (SIGMOID, np.tanh(ROWS), "tanh, where sigmoid is meant"),
     "no tanh": (TANH, ROWS, "the identity, where tanh is meant"),
@@ -272,6 +274,7 @@ SHAPING = {
     "softplus for relu": (RELU, np.log1p(np.exp(ROWS)), "softplus, where relu is meant"),
     "no scale": (SCALED, ROWS, "the factor 0.25 is missing"),
     "another scale": (SCALED, 0.5 * ROWS, "factor 0.5, not 0.25"),
+    "a scale beside it": (SCALED, 0.25000001 * ROWS, "factor 0.25000001, not 0.25"),
     "flattened channels last": (FLAT, np.moveaxis(IMAGES, 1, 3).reshape(N, -1), "height, width, channels"),
     "reshaped channels last": (SHAPED, np.moveaxis(IMAGES.reshape(N, 4, 4, 3), 3, 1), "read as height, width, channels"),
     "zeros between": (UP, np.kron(IMAGES, [[1, 0], [0, 0]]), "zeros between the pixels"),

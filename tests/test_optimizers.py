@@ -102,3 +102,26 @@ def test_every_program_takes_an_optimizer_of_ones_own(backend, tmp_path, capsys)
     assert "moments/D/largest/l1/W" in whole
     for name, array in whole.items():
         np.testing.assert_allclose(parts[name], array, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["dcgan_cifar10", "wgan_gp_mlp_mnist", "wgan_cifar10"])
+def test_one_operation_updates_as_many_do(name, monkeypatch):
+    pytest.importorskip("torch")
+    from ganspec.impl_torch import optimizers
+    from ganspec.impl_torch.arrays import ArrayContext
+
+    definition, rng = load_system(name, reduced=True).optimizers["D"], np.random.default_rng(0)
+    context, start, gradients = ArrayContext("cpu", "float64"), rng.normal(size=23), rng.normal(size=(3, 23))
+    found = []
+    for fused in (True, False):
+        monkeypatch.setattr(optimizers, "FUSED", fused)
+        optimizer, moved = optimizers.KINDS[definition.kind](definition, 23, context), context.array(start)
+        for gradient in gradients:
+            g = context.array(gradient)
+            optimizer.update(moved, g, [(0, 9), (11, 23)])
+            np.testing.assert_array_equal(g, gradient)
+        found.append([moved, *optimizer.moments.values()])
+    for one, many in zip(*found, strict=True):
+        np.testing.assert_allclose(one, many, rtol=1e-14, atol=0)
+        assert (one[9:11] == many[9:11]).all()
+    assert ((found[0][0].numpy() == start) == [9 <= i < 11 for i in range(23)]).all()

@@ -62,10 +62,12 @@ def order_of(planned: StepPlan, networks: Mapping[str, Architecture], batch: int
 def pays(network: Architecture, batch: int) -> bool:
     """Returns: whether one pass over two batches is faster than two passes.
 
-    It reads the weights once, and half as many operations are called. But the outputs of all layers are twice as many, and where
-    they are many they no longer stay in the cache from one layer to the next.
+    It reads the weights and adds up their gradient once, and half as many operations are called. But the outputs of all layers
+    are twice as many, and where they are many they no longer stay in the cache from one layer to the next: unless they are fewer
+    than the weights, that costs more than it saves.
     """
-    return batch * sum(math.prod(layer.shape) for layer in network.layers) <= PAYING_NUMBERS
+    numbers = batch * sum(math.prod(layer.shape) for layer in network.layers)
+    return numbers <= max(PAYING_NUMBERS, network.parameter_count)
 
 
 def couples(network: Architecture, training: bool) -> bool:

@@ -13,6 +13,7 @@ from ganspec.spec import SpecError, System, load_system, system_names
 from ganspec.spec.plan.graph import ARITHMETIC, Axes, Graph, MeaningError
 from ganspec.spec.plan.plan import StepPlan
 from support.spec.wrong_specs import write_spec
+from support.tiny_systems import GENERATOR, critic, write_system
 
 SYSTEMS = system_names()
 AXES = st.one_of(st.just(()), st.lists(st.sampled_from([1, 2, 3]), max_size=3).map(lambda sizes: ("N", *sizes)))
@@ -242,3 +243,21 @@ def test_grad_with_respect_to_trained_images_keeps_their_graph(tmp_path: Path) -
     (made,) = (i for i, node in enumerate(step.nodes) if (node.op, node.value) == ("network", "G"))
     assert made in step.tracked
     assert not step.leaves, "a leaf is cut off from what it was made of"
+
+
+@pytest.mark.parametrize(
+    ("loss", "report"),
+    [
+        ("mean(norm(grad(D(x), x)))", "mean(norm(grad(sum(grad(D(x), x) ^ 2), x)))"),
+        ("mean(norm(grad(detach(sum(grad(D(x), x) ^ 2)) * D(x), x)))", "0 * mean(D(x))"),
+    ],
+)
+def test_second_derivatives_go_through_every_layer(loss, report, tmp_path):
+    """A third one, which a framework may have wrong, is only that by weights of a gradient of a gradient."""
+    pool = '{ kind = "max_pool", kernel = 2, stride = 1, padding = 0, cover_all = false }'
+    code = f'{{ kind = "reshape", shape = [1, 2, 2] }}, {pool}, {{ kind = "flatten" }}, '
+    (tmp_path / "loss.toml").write_text(
+        f'title = "smooth"\nsource = "none"\n[losses]\nD = "mean(D(G(z))) - mean(D(x)) + {loss}"\nG = "-mean(D(G(z)))"\n'
+        f'[report]\nbent = {{ value = "{report}", with = "D" }}\n'
+    )
+    write_system(tmp_path, "loss.toml", {"G": GENERATOR, "D": critic(code=code)})

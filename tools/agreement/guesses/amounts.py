@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number
+from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number, numbers
 
 _ROUND = 0.5  # share of the right numbers that are round: of more, nothing can be told
 _FEW = 4  # numbers that differ: of fewer, a free constant can be fitted to anything
@@ -91,7 +91,8 @@ def ratio(case: Case) -> Candidates:
         if factor not in (0.0, 1.0, -1.0) and not any(
             name for name, value in named_ratio(case) if _same(value, wrong, case)
         ):
-            yield f"everywhere {number(factor)} times what it should be: a constant factor", factor * right
+            times, _ = numbers(factor, 1.0)
+            yield f"everywhere {times} times what it should be: a constant factor", factor * right
 
 
 def offset(case: Case) -> Candidates:
@@ -110,8 +111,9 @@ def scale_and_offset(case: Case) -> Candidates:
     a = fitted(right - mean, wrong - wrong.mean())
     b = float(wrong.mean() - a * mean)
     if abs(a - 1.0) > 1e-9 and abs(a) > 1e-9 and abs(b) > 1e-9 * float(abs(wrong).max()):
+        times, _ = numbers(a, 1.0)
         yield (
-            f"everywhere {number(a)} v {'+' if b > 0 else '-'} {number(abs(b))} for the right v: another range of numbers",
+            f"everywhere {times} v {'+' if b > 0 else '-'} {number(abs(b))} for the right v: another range of numbers",
             a * right + b,
         )
 

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number, told_apart
+from ganspec.tools.agreement.guesses.case import Candidates, Case, fitted, number, numbers, told_apart
 from ganspec.tools.agreement.guesses.weighted import evaluated
 
 _SLOPED = ("relu", "leaky_relu")
@@ -70,10 +70,12 @@ def slope(case: Case) -> Candidates:
         return
     if case.layer.kind == "elu":
         alpha = fitted(np.expm1(x[below]), wrong[below])
-        yield f"alpha {number(alpha)}, not {number(case.layer.settings['alpha'])}", evaluated(case, alpha=alpha)
+        theirs, ours = numbers(alpha, case.layer.settings["alpha"])
+        yield f"alpha {theirs}, not {ours}", evaluated(case, alpha=alpha)
     else:
         fit, own = fitted(x[below], wrong[below]), case.layer.settings.get("slope", 0.0)
-        yield f"slope {number(fit)} for negative numbers, not {number(own)}", np.where(below, fit * x, x)
+        theirs, ours = numbers(fit, own)
+        yield f"slope {theirs} for negative numbers, not {ours}", np.where(below, fit * x, x)
         yield (
             f"the slope {number(own)} is that of positive numbers, where it is of negative ones",
             np.where(below, x, own * x),
@@ -89,7 +91,8 @@ def factor(case: Case) -> Candidates:
     if x.shape == case.wrong.shape and x.size >= _FEW:
         fit = fitted(x, case.wrong)
         if fit not in (1.0, 1.0 / own):
-            yield f"factor {number(fit)}, not {number(own)}", fit * x
+            theirs, ours = numbers(fit, own)
+            yield f"factor {theirs}, not {ours}", fit * x
 
 
 def reshape(case: Case) -> Candidates:
