@@ -8,6 +8,7 @@ by block. The map is bilinear in x and W, so the three maps below are one anothe
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +19,14 @@ from chainer.utils.type_check import expect
 
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.memory import BUFFERS
+from ganspec.impl_chainer.threads import THREADS
 from ganspec.impl_chainer.windows import Pair, Windows
 
 Sides = tuple[int, int, int, int]  # top, bottom, left, right
+# A thread has at least so many windows of its own; where there are fewer, threads share each product, of so many products of two
+# numbers at least.
+ROWS = 256
+WORTH = 1 << 23
 
 
 def pair(size: int | Pair) -> Pair:
@@ -78,6 +84,15 @@ def transposed_convolution(y: Array, W: Array, b: Array | None, stride: Pair, pa
         return F.deconvolution_2d(y, W, b, stride=stride, pad=padding, outsize=size)
     windows = Windows(size, y.shape[2:], W.shape[2:], stride, padding)
     return TransposedConvolution(windows, Kernels(W.array, 1)).apply((y, W) if b is None else (y, W, b))[0]
+
+
+def linear(x: Array, W: Array, b: Array | None) -> Array:
+    """Returns: x W^T + b for x (N, ...), whose numbers are (N, in) in their order, W (out, in) and b (out,)."""
+    if x.xp is not np or not THREADS.busy:
+        return F.linear(x, W, b, n_batch_axes=1)
+    pixels = F.reshape(x, (len(x), -1, 1, 1))
+    y = convolution(pixels, F.reshape(W, (*W.shape, 1, 1)), b, stride=(1, 1), padding=(0, 0, 0, 0))
+    return F.reshape(y, (len(x), len(W)))
 
 
 class Kernels:
@@ -158,7 +173,7 @@ class Convolution(Bilinear):
 
     def product(self, x: Any, W: Any, b: Any = None) -> Any:
         kernels = self.kernels_of(W).rows.transpose(0, 2, 1)
-        return correlated(self.windows, self.groups, channels_last(x), kernels, b).transpose(0, 3, 1, 2)
+        return correlated(self.windows, self.groups, x, kernels, b)
 
     def gradient(self, index: int, x: Array, W: Array, g: Array) -> Array:
         wanted, given = ((TransposedConvolution, (g, W)), (WeightGradient, (x, g)))[index]
@@ -171,17 +186,26 @@ class TransposedConvolution(Bilinear):
     takes = ("y", "W")
 
     def product(self, y: Any, W: Any, b: Any = None) -> Any:
-        y, windows, groups, kernels = channels_last(y), self.windows, self.groups, self.kernels_of(W)
+        windows, groups, kernels = self.windows, self.groups, self.kernels_of(W)
         outputs, inputs = len(W), W.shape[1] * groups
-        if windows.stride == (1, 1) and outputs <= 2 * inputs:  # to copy patches of y is less than to add patches of x
-            return correlated(windows.mirrored(), groups, y, kernels.mirrored, b).transpose(0, 3, 1, 2)
-        x = np.zeros((len(y), *windows.size, inputs), y.dtype)
-        for block in windows.blocks(len(y), inputs, y.itemsize):
-            pixels = self.pixels(y[block])
-            patches = BUFFERS.array("patches", (groups, pixels.shape[1], kernels.rows.shape[2]), y.dtype)
-            windows.add(np.matmul(pixels, kernels.rows, out=patches), block, x)
-        if b is not None:
-            x += b
+        single = windows.kernel == (1, 1)  # patches are the images themselves
+        if windows.stride == (1, 1) and (
+            single or outputs <= 2 * inputs
+        ):  # else adding patches of x is less than copying y's
+            return correlated(windows.mirrored(), groups, y, kernels.mirrored, b)
+        x, rows = np.empty((len(y), *windows.size, inputs), y.dtype), kernels.rows
+
+        def compute(samples: slice) -> None:
+            own, made = channels_last(y[samples]), x[samples]
+            made[...] = 0
+            for block in windows.blocks(len(own), inputs, y.itemsize):
+                pixels = self.pixels(own[block])
+                patches = BUFFERS.array("patches", (groups, pixels.shape[1], rows.shape[2]), y.dtype)
+                windows.add(multiply(pixels, rows, patches), block, made)
+            if b is not None:
+                made += b
+
+        THREADS.over(len(y), compute, samples_of_a_thread(windows))
         return x.transpose(0, 3, 1, 2)
 
     def gradient(self, index: int, y: Array, W: Array, g: Array) -> Array:
@@ -200,9 +224,9 @@ class WeightGradient(Bilinear):
         for block in self.windows.blocks(len(x), x.shape[3], x.itemsize):
             patches, pixels = self.windows.patches(x, block, self.groups), self.pixels(y[block]).transpose(0, 2, 1)
             if total is None:
-                total = np.matmul(pixels, patches)
+                total = multiply(pixels, patches)
             else:
-                part = np.matmul(pixels, patches, out=part)
+                part = multiply(pixels, patches, part)
                 total += part
         if total is None:  # no samples
             total = np.zeros((y.shape[3], *kernel, x.shape[3] // self.groups), x.dtype)
@@ -219,12 +243,30 @@ def channels_last(x: Any) -> Any:
 
 
 def correlated(windows: Windows, groups: int, x: Any, kernels: Any, b: Any) -> Any:
-    """Returns: (N, ..., out) for x (N, h, w, in), kernels (groups, kh kw in / groups, out / groups) and b (out,) or None."""
+    """Returns: (N, out, ...) for x (N, in, h, w), kernels (groups, kh kw in / groups, out / groups) and b (out,) or None."""
     y = np.empty((len(x), *windows.count, groups * kernels.shape[2]), x.dtype)
-    for block in windows.blocks(len(x), x.shape[3], x.itemsize):
-        made = y[block]
-        pixels = made.reshape(-1, groups, kernels.shape[2]).transpose(1, 0, 2)
-        np.matmul(windows.patches(x, block, groups), kernels, out=pixels)
-        if b is not None:
-            made += b
-    return y
+
+    def compute(samples: slice) -> None:
+        own, into = channels_last(x[samples]), y[samples]
+        for block in windows.blocks(len(own), x.shape[1], x.itemsize):
+            made = into[block]
+            pixels = made.reshape(-1, groups, kernels.shape[2]).transpose(1, 0, 2)
+            multiply(windows.patches(own, block, groups), kernels, pixels)
+            if b is not None:
+                made += b
+
+    THREADS.over(len(x), compute, samples_of_a_thread(windows))
+    return y.transpose(0, 3, 1, 2)
+
+
+def samples_of_a_thread(windows: Windows) -> int:
+    """Returns: how many samples a thread has at least; each brings all kernels into an order of OpenBLAS's own."""
+    return -(-ROWS // max(math.prod(windows.count), 1))
+
+
+def multiply(a: Any, b: Any, out: Any = None) -> Any:
+    """Returns: the products of matrices a (groups, m, k) and b (groups, k, n), in `out`; threads share the columns."""
+    out = np.empty((*a.shape[:2], b.shape[2]), a.dtype) if out is None else out
+    least = WORTH // max(a.size, 1)
+    THREADS.over(b.shape[2], lambda part: np.matmul(a, b[:, :, part], out=out[:, :, part]), least)
+    return out

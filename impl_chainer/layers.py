@@ -11,11 +11,14 @@ from itertools import accumulate
 from typing import Any
 
 import chainer.functions as F
+import numpy as np
 
 from ganspec.impl_chainer import activations, normalising, shaping
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.convolution import convolution, pair, transposed_convolution
+from ganspec.impl_chainer.convolution import linear as product
 from ganspec.impl_chainer.mode import Mode, Own
+from ganspec.impl_chainer.spectral_norm import SpectralNorm, divided, matrix, times
 from ganspec.spec.network.architecture import Layer
 
 
@@ -23,31 +26,31 @@ def weight(layer: Layer, parameters: Own, statistics: Own, mode: Mode) -> Array:
     """The weight as the layer uses it: after spectral norm, and times its gain."""
     w = parameters["W"]
     if settings := layer.settings.get("spectral_norm"):
-        w = w / F.broadcast_to(largest_singular_value(w, statistics["u"], settings, mode), w.shape)
+        u, v, s = largest_singular_value(w, statistics["u"], settings, mode)
+        w = SpectralNorm(u, v, s).apply((w,))[0] if w.xp is np else divided(w, u, v)
     return w * layer.settings["gain"] if "gain" in layer.settings else w
 
 
-def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> Array:
-    """Estimate it by power iterations from the kept vector, which then moves on; the vectors are constants for gradients."""
-    matrix, u, epsilon = F.reshape(w, (w.shape[0], -1)), kept.array.copy(), settings["epsilon"]
-    values, xp = matrix.array, kept.xp
+def largest_singular_value(w: Array, kept: Array, settings: Mapping[str, Any], mode: Mode) -> tuple[Any, Any, Any]:
+    """Estimate it by power iterations from the kept vector, which then moves on; returns the vectors u and v, and s = u^T W v."""
+    values, u, epsilon, xp = matrix(w.array), kept.array.copy(), settings["epsilon"], kept.xp
     for _ in range(settings["iterations"]):
-        v = values.T @ u
+        v = times(values.T, u)
         v = v / (xp.sqrt((v * v).sum()) + epsilon)
-        u = values @ v
-        u = u / (xp.sqrt((u * u).sum()) + epsilon)
+        product = times(values, v)
+        u = product / (xp.sqrt((product * product).sum()) + epsilon)
     if mode.training or settings["advance"] == "always":
         kept.array[...] = u
-    return F.sum(u * F.matmul(matrix, Array(v, requires_grad=False)))
+    return u, v, (u * product).sum()
 
 
 def linear(layer: Layer, x: list[Array], parameters: Own, statistics: Own, mode: Mode) -> Array:
     """Multiply by the weight matrix and add the bias; of several inputs each has its columns of the matrix."""
     w = weight(layer, parameters, statistics, mode)
     first, *others = parts_of(w, x)
-    y = F.linear(x[0], first, parameters.get("b"), n_batch_axes=1)
+    y = product(x[0], first, parameters.get("b"))
     for a, columns in zip(x[1:], others, strict=True):
-        y = y + F.linear(a, columns, None, n_batch_axes=1)
+        y = y + product(a, columns, None)
     return y
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext
+from ganspec.impl_chainer.threads import in_pieces
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
-PIECE = 1 << 15  # numbers
+PIECE = 1 << 17  # numbers
 
 
 class Optimizer:
@@ -58,11 +59,15 @@ class Optimizer:
         raise NotImplementedError
 
 
-def _pieces(parts: Parts, xp: Any) -> Iterator[tuple[int, int]]:
-    """Yields: the parts, on the CPU in pieces that stay in its cache from one operation to the next."""
+def _move(parts: Parts, xp: Any, move: Callable[[slice], None]) -> None:
+    """Move the numbers of all parts, on the CPU in pieces that stay in its cache from one operation to the next."""
     for start, end in parts:
-        step = PIECE if xp is np else max(end - start, 1)
-        yield from ((i, min(i + step, end)) for i in range(start, end, step))
+        if xp is np:
+            in_pieces(
+                end - start, PIECE, lambda piece, start=start: move(slice(start + piece.start, start + piece.stop))
+            )
+        else:
+            move(slice(start, end))
 
 
 class Adam(Optimizer):
@@ -71,8 +76,10 @@ class Adam(Optimizer):
     def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
         beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
-        for start, end in _pieces(parts, xp):
-            m, v, g = (a.array[start:end] for a in (self.moments["m"], self.moments["v"], gradient))
+        p, g_, m_, v_ = (a.array for a in (parameters, gradient, self.moments["m"], self.moments["v"]))
+
+        def move(piece: slice) -> None:
+            m, v, g = m_[piece], v_[piece], g_[piece]
             m *= beta1
             m += (1.0 - beta1) * g
             v *= beta2
@@ -83,7 +90,9 @@ class Adam(Optimizer):
             root += epsilon
             step = xp.divide(m, root, out=root)
             step *= size
-            parameters.array[start:end] -= step
+            p[piece] -= step
+
+        _move(parts, xp, move)
 
 
 class RMSProp(Optimizer):
@@ -93,14 +102,18 @@ class RMSProp(Optimizer):
         decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
         xp = gradient.xp
         (rate,) = self.numbers(lambda rate: (rate,))
-        for start, end in _pieces(parts, xp):
-            v, g = self.moments["v"].array[start:end], gradient.array[start:end]
+        p, g_, v_ = (a.array for a in (parameters, gradient, self.moments["v"]))
+
+        def move(piece: slice) -> None:
+            v, g = v_[piece], g_[piece]
             v *= decay
             v += (1.0 - decay) * (g * g)
             root = xp.sqrt(v + epsilon) if place == "inside" else xp.sqrt(v) + epsilon
             step = g * rate
             step /= root
-            parameters.array[start:end] -= step
+            p[piece] -= step
+
+        _move(parts, xp, move)
 
 
 KINDS = {"adam": Adam, "rmsprop": RMSProp}

@@ -11,10 +11,13 @@ import numpy as np
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.memory import Recycled
 from ganspec.impl_chainer.optimizers import KINDS, Parts
+from ganspec.impl_chainer.threads import NUMBERS, THREADS
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.streams import Position
+
+KERNELS = 4  # axes of the weights of a convolution
 
 
 class TrainedNetwork:
@@ -42,7 +45,9 @@ class TrainedNetwork:
         self.statistics = {path: context.array(np.zeros(s.shape)) for path, s in architecture.statistic_paths().items()}
         self.optimizer = KINDS[optimizer.kind](optimizer, self.vector.size, context) if optimizer else None
         self.averages = (
-            {path: Array(a.array.copy(), requires_grad=False) for path, a in self._arrays()} if averaged else {}
+            {path: Array(a.array.copy(order="K"), requires_grad=False) for path, a in self._arrays()}
+            if averaged
+            else {}
         )
 
     def views(self, flat: Array) -> dict[str, Array]:
@@ -50,7 +55,7 @@ class TrainedNetwork:
         views, start = {}, 0
         for path, shape in self.shapes.items():
             end = start + math.prod(shape)
-            views[path] = Array(flat.array[start:end].reshape(shape), requires_grad=False)
+            views[path] = Array(self._shaped(flat.array[start:end], shape), requires_grad=False)
             start = end
         return views
 
@@ -64,8 +69,20 @@ class TrainedNetwork:
             return Array(self.vector.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
         joined = Array(self._recycled.vector(), requires_grad=False)
         for view, array in zip(self.views(joined).values(), arrays, strict=True):
-            view.array[...] = array
+            into, given = np.atleast_1d(view.array, array)
+
+            def copy(rows: slice, into: Any = into, given: Any = given) -> None:
+                into[rows] = given[rows]
+
+            THREADS.over(len(into), copy, least=-(-NUMBERS // math.prod(into.shape[1:])))
         return joined
+
+    def _shaped(self, part: Any, shape: tuple[int, ...]) -> Any:
+        # On the CPU kernels lie as the products of convolutions read them.
+        if self.vector.xp is not np or len(shape) != KERNELS:
+            return part.reshape(shape)
+        first, second, height, width = shape
+        return part.reshape(first, height, width, second).transpose(0, 3, 1, 2)
 
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""

@@ -17,6 +17,7 @@ from ganspec.impl_chainer.gradients import gradients_of
 from ganspec.impl_chainer.moving import Moving
 from ganspec.impl_chainer.network import outputs_of
 from ganspec.impl_chainer.ranks import EXCHANGED, Ranks
+from ganspec.impl_chainer.threads import THREADS
 from ganspec.impl_chainer.trained import TrainedNetwork
 from ganspec.spec.parts.settings import Decay
 from ganspec.spec.system import Stage, System
@@ -94,6 +95,8 @@ class Trainer:
         self._evaluation = Evaluation(system, self.networks, self.draws, self.context, self.ranks)
         self.carried, self.reports = self._evaluation.carried, self._evaluation.reports
         self.iteration = 0
+        layers = (layer for stage in system.stages for a in stage.networks.values() for layer in a.layers)
+        self._convolves = any(layer.kind in ("conv", "deconv") for layer in layers)
         captured = self.context.on_cuda and "eager" not in cuda and factors is None
         self.capture = Capture(self, Graph, Copier(self.context)) if captured else None
         self.load(state if state is not None else initial_state(system, seed))
@@ -170,7 +173,7 @@ class Trainer:
         for name in planned.step.update:
             self.networks[name].clip(self.system.optimizers[name].clip, "before")
         checked = chainer.using_config("type_check", False)  # shapes were, when the plan was made
-        with checked, self._moving(), self.context.exactly():
+        with checked, self._moving(), self.context.exactly(), self._sharing():
             values = self._evaluation.values(planned, at, layers)
             gradients, *others = gradients_of(planned, values, self.networks, layers)
         if self.ranks is not None:
@@ -189,7 +192,7 @@ class Trainer:
             def factor(at: Position, name: str = name) -> float:
                 return self.system.rate_factor(name, at.iteration)
 
-            with self._moving():
+            with self._moving(), self._sharing():
                 network.update(gradient, parts, factor, self.draws.inputs, at)
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
@@ -272,6 +275,10 @@ class Trainer:
     def _report(self, name: str) -> float:
         value = self.reports[name]
         return float(to_numpy(value if self.ranks is None else self.ranks.first(value)))
+
+    def _sharing(self) -> contextlib.AbstractContextManager[Any]:
+        # Where convolutions take the time, threads of our own share all else, too; products of MLPs are OpenBLAS's to share.
+        return THREADS.alone() if self._convolves and not self.context.on_cuda else contextlib.nullcontext()
 
     def _moving(self) -> contextlib.AbstractContextManager[Any]:
         return Moving(self._factors) if self._factors else contextlib.nullcontext()

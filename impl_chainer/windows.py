@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ganspec.impl_chainer.memory import BUFFERS
+from ganspec.impl_chainer.threads import NUMBERS, THREADS
 
 Pair = tuple[int, int]  # vertical, horizontal
 Block = tuple[slice, slice, slice]  # samples, rows of windows and columns of windows
@@ -123,7 +124,8 @@ class Windows:
         if groups == 1 and windows.flags.c_contiguous:  # 1x1 kernels; kernels as large as the image
             return windows.reshape(1, n * high * wide, kh * kw * c)
         found = BUFFERS.array("patches", (groups, n, high, wide, kh, kw, c), x.dtype)
-        np.copyto(found, np.moveaxis(windows, 5, 0))
+        ordered = np.moveaxis(windows, 5, 0)
+        THREADS.over(n, lambda some: np.copyto(found[:, some], ordered[:, some]), -(-NUMBERS * n // max(found.size, 1)))
         return found.reshape(groups, n * high * wide, kh * kw * c)
 
     def _part(self, x: np.ndarray, rows: slice, columns: slice) -> np.ndarray:

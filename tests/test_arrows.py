@@ -56,9 +56,12 @@ ONLY = {
 }
 # Files that only one twin has.
 ONLY_FILES = {
+    ("impl_chainer", "batch_norm"): "NumPy goes through memory once for each operation",
     ("impl_chainer", "compat"): "what makes Chainer import and run on a current stack",
     ("impl_chainer", "convolution"): "matrix products for the CPU, where Chainer's own convolution is slow",
     ("impl_chainer", "memory"): "NumPy's memory used again; PyTorch and CuPy have allocators that do so",
+    ("impl_chainer", "spectral_norm"): "NumPy goes through memory once for each operation",
+    ("impl_chainer", "threads"): "NumPy computes on one core; PyTorch has threads",
     ("impl_chainer", "windows"): "the matrix of patches that these products need",
     ("impl_torch", "double_backward"): "Chainer's own rules carry no zeros",
     (
