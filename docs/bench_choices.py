@@ -4,6 +4,7 @@ CHOICE is one of
 
     sharing      what is provably the same is computed once                      against  each use by itself
     passes       real and fake images in one pass, of any size                   against  a pass each
+    vectors      vectors that would be joined are multiplied one by one          against  joined
     products     convolutions of few pixels as products of matrices              against  PyTorch's own
     updates      an update as one operation                                      against  one after the other, piece by piece
     penalties    our rules for gradients that are differentiated again           against  PyTorch's own
@@ -28,6 +29,7 @@ from itertools import product
 from typing import Any
 from unittest import mock
 
+from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.plan import passes
 from ganspec.spec.text.errors import SpecError, did_you_mean, expected_one_of
 from ganspec.tools.backends import NAMES, load
@@ -67,6 +69,11 @@ def one_pass(request: Request) -> Sides:
     return where(True), where(False)
 
 
+def vectors(request: Request) -> Sides:
+    """Products with each vector, where that pays, and with the joined one everywhere."""
+    return _without(request, Architecture, "unjoined", lambda self, rows: frozenset())
+
+
 def penalties(request: Request) -> Sides:
     """Our rules of `impl_torch.double_backward`, and PyTorch's."""
     evaluation = import_module("ganspec.impl_torch.evaluation")
@@ -79,25 +86,25 @@ def penalties(request: Request) -> Sides:
     return ours, by_rules_of_pytorch
 
 
-def _without(request: Request, module: str, name: str, value: Any) -> Sides:
-    """Ours, and training with another value of a name in a module of PyTorch's backend."""
-    where, ours, other = import_module(f"ganspec.impl_torch.{module}"), trained(request), trained(request)
+def _without(request: Request, where: Any, name: str, value: Any) -> Sides:
+    """Ours, and training with another value of a name in a module or class."""
+    ours, other = trained(request), trained(request)
 
-    def without() -> None:
+    def without() -> Any:
         with mock.patch.object(where, name, value):
-            other()
+            return other()
 
     return ours, without
 
 
 def products(request: Request) -> Sides:
     """Products of `impl_torch.patches` where they pay, and PyTorch's convolutions everywhere."""
-    return _without(request, "patches", "pay", lambda w, rows: False)
+    return _without(request, import_module("ganspec.impl_torch.patches"), "pay", lambda w, rows: False)
 
 
 def updates(request: Request) -> Sides:
     """Updates of `impl_torch.optimizers` as one operation, and as many in pieces."""
-    return _without(request, "optimizers", "FUSED", False)
+    return _without(request, import_module("ganspec.impl_torch.optimizers"), "FUSED", False)
 
 
 def draws(request: Request) -> Sides:
@@ -108,6 +115,7 @@ def draws(request: Request) -> Sides:
 CHOICES = {
     "sharing": sharing,
     "passes": one_pass,
+    "vectors": vectors,
     "products": products,
     "updates": updates,
     "penalties": penalties,

@@ -142,8 +142,7 @@ class Evaluation:
         return value
 
     def _value(self, i: int, planned: StepPlan, at: Position, values: list[Any], layers: Layers | None) -> Any:
-        node, stage = planned.nodes[i], self._stage(at.iteration)
-        inputs = [values[j] for j in node.inputs]
+        node, inputs = planned.nodes[i], [values[j] for j in planned.nodes[i].inputs]
         match node.op:
             case "draw":
                 return self._alive[node.value]
@@ -155,12 +154,13 @@ class Evaluation:
                 return self._kept[node.value]
             case "network":
                 where = Position(at.iteration, at.step, at.repeat, planned.occurrences[i])
+                network = self._stage(at.iteration).networks[node.value]
                 trained = node.value in planned.step.update or i in planned.trained_later
                 echo, look = i in planned.echoes, (lambda _, value: value) if layers is not None else None
                 inside = self._network(node.value, inputs, node.training, [where], trained, echo=echo, look=look)
                 if layers is not None:
-                    layers[i] = {layer.name: inside[layer.name] for layer in stage.networks[node.value].layers}
-                outputs = outputs_of(stage.networks[node.value], inside)
+                    layers[i] = {layer.name: inside[layer.name] for layer in network.layers}
+                outputs = outputs_of(network, inside)
                 return outputs if node.shape is None else next(iter(outputs.values()))
         if self.ranks is not None:
             return self.ranks.evaluate(planned, i, inputs)

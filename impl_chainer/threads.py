@@ -5,21 +5,21 @@ tenth of a second, and take the core from whoever else works. So it is either Op
 work: inside of `THREADS.alone()` OpenBLAS is told to have one thread, and afterwards its former number.
 
 There are as many threads as OpenBLAS had: OPENBLAS_NUM_THREADS and OMP_NUM_THREADS say how many, and so does whoever limits it in
-the process. With another BLAS, which cannot be told, there is one.
+the process. It is threadpoolctl that tells it, as it tells MKL and BLIS; without that package there is one thread.
 """
 
 from __future__ import annotations
 
 import contextvars
-import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
-from numpy.linalg import _umath_linalg
+import numpy as np  # noqa: F401 (loads the library that is told)
 
 Made = TypeVar("Made")
 NUMBERS = 1 << 16  # that are worth a thread, where it copies each
@@ -30,7 +30,6 @@ class Threads:
     """The threads of this process, which are started when they are first of use."""
 
     def __init__(self) -> None:
-        self._get, self._set = _openblas()
         self._own = threading.local()
         self._forget()
         if hasattr(os, "register_at_fork"):
@@ -83,8 +82,7 @@ class Threads:
         """While anybody is inside, OpenBLAS has one thread, and work is shared by `over`."""
         with self._lock:
             if not self._inside:
-                self._count = self._get()
-                self._set(1)
+                self._count, self._give_back = limit_blas()
             self._inside += 1
         try:
             yield
@@ -92,7 +90,7 @@ class Threads:
             with self._lock:
                 self._inside -= 1
                 if not self._inside:
-                    self._set(self._count)
+                    self._give_back()
 
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -105,19 +103,26 @@ class Threads:
         self._pool: ThreadPoolExecutor | None = None
 
 
-def _openblas() -> tuple[Callable[[], int], Callable[[int], None]]:
-    """Returns: functions that get and set OpenBLAS's number of threads; with another BLAS the number is 1 and stays so."""
-    # A search in one of NumPy's own modules finds what this was linked with, under one of the names that builds have.
+def limit_blas() -> tuple[int, Callable[[], None]]:
+    """Have the library of matrix products use one thread.
+
+    Returns: how many it had, and a function that gives them back; 1 where it cannot be told, and then it keeps what it has.
+    """
+    blas = _blas()
+    if blas is None:
+        return 1, lambda: None
+    had = max((library.num_threads for library in blas.lib_controllers), default=1)
+    return had, blas.limit(limits=1).restore_original_limits
+
+
+@cache
+def _blas() -> Any:
+    """Returns: what controls the libraries of matrix products; None without threadpoolctl."""
     try:
-        library = ctypes.CDLL(_umath_linalg.__file__)
-    except OSError:  # a NumPy without files of its own
-        return (lambda: 1), (lambda count: None)
-    for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
-        try:
-            return library[name.format("get")], library[name.format("set")]
-        except AttributeError:
-            continue
-    return (lambda: 1), (lambda count: None)
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    return ThreadpoolController().select(user_api="blas")
 
 
 THREADS = Threads()

@@ -18,9 +18,11 @@ def script():
     return runpy.run_path(str(SCRIPT))
 
 
-@pytest.mark.parametrize("choice", ["sharing", "passes", "draws"])
+@pytest.mark.parametrize("choice", ["sharing", "passes", "vectors", "draws"])
 def test_both_sides_train_alike(script, backend, choice):
-    ours, other = script["CHOICES"][choice](Request("wgan_gp_mlp_mnist", backend, reduced=True))
+    ours, other = script["CHOICES"][choice](
+        Request("cwgan_gp_mlp_mnist", backend, settings=("run.batch=9",), reduced=True)
+    )
     assert ours() == pytest.approx(other(), rel=1e-3, abs=1e-3)  # float32, after five steps of Adam
 
 

@@ -22,17 +22,16 @@ from ganspec.spec import load_system
 @pytest.fixture(params=[1, 2, 3])
 def threads(request, monkeypatch):
     """The threads of the process, as many as a parameter says, inside of `alone`, with parts that are as small as can be."""
-    from ganspec.impl_chainer.threads import THREADS
+    from ganspec.impl_chainer import threads
 
-    monkeypatch.setattr(THREADS, "_get", lambda: request.param)
-    monkeypatch.setattr(THREADS, "_set", lambda count: None)
+    monkeypatch.setattr(threads, "limit_blas", lambda: (request.param, lambda: None))
     monkeypatch.setattr(convolution, "WORTH", 1)
     monkeypatch.setattr(convolution, "ROWS", 1)
     for module in (batch_norm, optimizers, spectral_norm):
         monkeypatch.setattr(module, "PIECE", 8)
-    with THREADS.alone():
-        yield THREADS
-    THREADS._forget()
+    with threads.THREADS.alone():
+        yield threads.THREADS
+    threads.THREADS._forget()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 12])
@@ -64,16 +63,30 @@ def test_an_error_of_a_part_is_raised_when_all_others_are_done(threads):
     assert len(done) == threads.number() - 1
 
 
-def test_openblas_has_one_thread_inside_and_its_own_number_after_it(monkeypatch):
-    threads, told = Threads(), []
-    monkeypatch.setattr(threads, "_get", lambda: 4)
-    monkeypatch.setattr(threads, "_set", told.append)
-    assert threads.over(8, lambda part: part) == [slice(0, 8)]
-    with threads.alone():
-        with pytest.raises(ZeroDivisionError), threads.alone():
-            raise ZeroDivisionError
-        assert (threads.number(), told) == (4, [1])
-    assert (threads.number(), told) == (1, [1, 4])
+def test_blas_has_one_thread_inside_and_its_own_number_after_it():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    blas, threads = threadpoolctl.ThreadpoolController().select(user_api="blas"), Threads()
+
+    def told():
+        return {library.num_threads for library in blas.lib_controllers}
+
+    with blas.limit(limits=2):
+        assert threads.over(8, lambda part: part) == [slice(0, 8)]
+        with threads.alone():
+            with pytest.raises(ZeroDivisionError), threads.alone():
+                raise ZeroDivisionError
+            assert (threads.number(), told()) == (2, {1})
+        assert (threads.number(), told()) == (1, {2})
+
+
+def test_without_threadpoolctl_there_is_one_thread(monkeypatch):
+    from ganspec.impl_chainer import threads
+
+    monkeypatch.setattr(threads, "_blas", lambda: None)
+    own = Threads()
+    with own.alone():
+        assert own.number() == 1
+        assert own.over(8, lambda part: part) == [slice(0, 8)]
 
 
 def test_convolutions_are_those_of_one_thread(threads, monkeypatch):
