@@ -44,7 +44,7 @@ def convolve(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pair) -
     """
     patches = _Patches.apply(x.permute(0, 2, 3, 1), (_size(w), stride, padding))
     y = F.linear(patches.flatten(0, 2).flatten(1), w.permute(0, 2, 3, 1).flatten(1), b)
-    return y.view(*patches.shape[:3], -1).permute(0, 3, 1, 2)
+    return y.view(*patches.shape[:3], w.shape[0]).permute(0, 3, 1, 2)
 
 
 def convolve_transposed(x: Array, w: Array, b: Array | None, shape: Pair, stride: Pair, padding: Pair) -> Array:
@@ -61,7 +61,8 @@ def convolve_transposed(x: Array, w: Array, b: Array | None, shape: Pair, stride
     """
     pixels, (height, width) = x.permute(0, 2, 3, 1), _size(w)
     patches = F.linear(pixels.flatten(0, 2), w.permute(0, 2, 3, 1).flatten(1).T)
-    y = _Sums.apply(patches.view(*pixels.shape[:3], height, width, -1), ((height, width), stride, padding), shape)
+    patches = patches.view(*pixels.shape[:3], height, width, w.shape[1])
+    y = _Sums.apply(patches, ((height, width), stride, padding), shape)
     return (y if b is None else y + b).permute(0, 3, 1, 2)
 
 

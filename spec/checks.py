@@ -267,7 +267,7 @@ def _differentiated_thrice(step: StepPlan, graph: Graph) -> set[int]:
 
     def through(gradient: int) -> set[int]:
         of, to = step.nodes[gradient].inputs
-        return graph.dependants(to) & graph.sources({of})
+        return (graph.dependants(to) & graph.sources({of})) - {to}  # it begins behind what it is taken with respect to
 
     gradients = {i for i, node in enumerate(step.nodes) if node.op == "grad"}
     outer = set().union(*(through(i) for i in gradients & step.tracked))

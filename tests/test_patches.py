@@ -45,6 +45,13 @@ def test_images_and_gradients_are_those_of_pytorch(transposed, kernel, stride, p
         torch.testing.assert_close(ours, other, rtol=1e-12, atol=1e-12 * other.abs().max().item())
 
 
+def test_there_may_be_no_images():
+    x, w = torch.ones(0, 3, 4, 4), torch.ones(5, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert patches.convolve(x, w, None, (2, 2), (1, 1)).shape == (0, 5, 2, 2)
+    x, w = torch.ones(0, 5, 2, 2), torch.ones(5, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert patches.convolve_transposed(x, w, None, (4, 4), (2, 2), (1, 1)).shape == (0, 3, 4, 4)
+
+
 def test_gradient_of_kernels_lies_as_they_do():
     w = torch.ones(5, 3, 4, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
     (gradient,) = torch.autograd.grad(patches.convolve(torch.ones(1, 3, 8, 8), w, None, (2, 2), (1, 1)).sum(), w)

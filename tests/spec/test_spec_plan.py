@@ -261,3 +261,15 @@ def test_second_derivatives_go_through_every_layer(loss, report, tmp_path):
         f'[report]\nbent = {{ value = "{report}", with = "D" }}\n'
     )
     write_system(tmp_path, "loss.toml", {"G": GENERATOR, "D": critic(code=code)})
+
+
+def test_no_gradient_goes_through_what_it_is_taken_with_respect_to(tmp_path):
+    """The gradient with respect to G(z) goes through D, that with respect to z through G, once, and the weights' again."""
+    image = '{ kind = "reshape", shape = [1, 2, 2] }'
+    pool = '{ kind = "max_pool", kernel = 1, stride = 1, padding = 0, cover_all = false }'
+    (tmp_path / "loss.toml").write_text(
+        'title = "smooth"\nsource = "none"\n[losses]\nD = "mean(D(x))"\n'
+        'G = "mean(norm(grad(sum(grad(D(G(z)), G(z)) ^ 2), z)))"\n'
+    )
+    networks = {"G": GENERATOR.replace(image, f"{image}, {pool}"), "D": critic()}
+    write_system(tmp_path, "loss.toml", networks)
