@@ -88,7 +88,7 @@ class Threads:
             yield
         finally:
             with self._lock:
-                self._inside -= 1
+                self._inside = max(self._inside - 1, 0)  # a process that was forked inside begins with 0
                 if not self._inside:
                     self._give_back()
 
