@@ -20,15 +20,16 @@ from ganspec.impl_torch.arrays import Array
 
 Pair = tuple[int, int]  # of rows and of columns
 Windows = tuple[Pair, Pair, Pair]  # size, stride and padding
+WORTH = 1 << 16  # numbers of a kernel, at least
 
 
 def pay(w: Array, rows: int) -> bool:
     """Returns: whether a product with kernels (c, ...) is faster; `rows` is the number of rows that meet the c.
 
-    Then the patches, too, are no more numbers than the kernels.
+    Then the patches, too, are no more numbers than the kernels. Of small kernels PyTorch's order costs less than one more call.
     """
     lies_so = w.is_contiguous(memory_format=torch.channels_last)
-    return not w.is_cuda and lies_so and rows <= w.shape[0]
+    return not w.is_cuda and lies_so and w.numel() >= WORTH and rows <= w.shape[0]
 
 
 def convolve(x: Array, w: Array, b: Array | None, stride: Pair, padding: Pair) -> Array:

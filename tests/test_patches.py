@@ -58,14 +58,17 @@ def test_gradient_of_kernels_lies_as_they_do():
     assert gradient.stride() == w.stride()
 
 
-def test_products_pay_while_patches_are_no_more_than_kernels():
+def test_products_pay_while_patches_are_no_more_than_kernels(monkeypatch):
+    monkeypatch.setattr(patches, "WORTH", 108)
     kernels = torch.ones(6, 2, 3, 3)
     lying = kernels.contiguous(memory_format=torch.channels_last)
     assert [patches.pay(lying, rows) for rows in (6, 7)] == [True, False]
     assert not patches.pay(kernels, 6)
+    assert not patches.pay(lying[:, :1], 6), "of small kernels nothing is gained"
 
 
 def test_a_system_trains_the_same_with_them_and_without(monkeypatch):
+    monkeypatch.setattr(patches, "WORTH", 1)
     system = load_system("wgan_gp_cifar10", ["run.batch=2"], reduced=True)
     states = []
     for pay in (patches.pay, lambda w, rows: False):

@@ -10,13 +10,14 @@ pytest.importorskip("ganspec.impl_chainer", reason="needs Chainer", exc_type=Imp
 import chainer
 import chainer.functions as F
 
-from ganspec.impl_chainer import batch_norm, convolution, optimizers, spectral_norm
+from ganspec.impl_chainer import batch_norm, convolution, normalising, optimizers, spectral_norm
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.convolution import Convolution, Kernels, TransposedConvolution, WeightGradient
 from ganspec.impl_chainer.spectral_norm import SpectralNorm, divided
 from ganspec.impl_chainer.threads import Threads, in_pieces
 from ganspec.impl_chainer.windows import Windows
 from ganspec.spec import load_system
+from ganspec.tools.agreement import crosscheck_system
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -27,7 +28,7 @@ def threads(request, monkeypatch):
     monkeypatch.setattr(threads, "limit_blas", lambda: (request.param, lambda: None))
     monkeypatch.setattr(convolution, "WORTH", 1)
     monkeypatch.setattr(convolution, "ROWS", 1)
-    for module in (batch_norm, optimizers, spectral_norm):
+    for module in (batch_norm, normalising, optimizers, spectral_norm):
         monkeypatch.setattr(module, "PIECE", 8)
     with threads.THREADS.alone():
         yield threads.THREADS
@@ -164,3 +165,14 @@ def test_an_optimiser_moves_every_number_as_one_thread_does(threads, monkeypatch
         moved.append(vector.array)
     np.testing.assert_array_equal(moved[0], moved[1])
     assert (moved[0] != start).sum() == 37
+
+
+@pytest.mark.usefixtures("both_backends", "threads")
+@pytest.mark.parametrize("name", ["dcgan_cifar10", "sndcgan_cifar10"])
+def test_what_is_done_for_large_arrays_agrees(name, monkeypatch):
+    """All of it in tiny pieces, and in PyTorch all convolutions that can be as products."""
+    from ganspec.impl_torch import patches
+
+    monkeypatch.setattr(patches, "WORTH", 1)
+    comparison = crosscheck_system(load_system(name, reduced=True), iterations=1)
+    assert comparison.agrees, comparison
