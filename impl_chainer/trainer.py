@@ -36,6 +36,16 @@ from ganspec.spec.training.state import (
 )
 from ganspec.spec.training.streams import Position
 
+MANY = 1 << 20  # weights
+
+
+def _shared_by_threads(stage: Stage) -> bool:
+    """Returns: whether threads of our own share the work better than OpenBLAS's share its products: of convolutions with many
+    weights, whose updates take long, too. In `began_mnist`, which has few, they would cost a tenth of an iteration."""
+    networks = stage.networks.values()
+    convolve = any(layer.kind in ("conv", "deconv") for network in networks for layer in network.layers)
+    return convolve and sum(network.parameter_count for network in networks) >= MANY
+
 
 class Trainer:
     """Trains one system.
@@ -95,8 +105,7 @@ class Trainer:
         self._evaluation = Evaluation(system, self.networks, self.draws, self.context, self.ranks)
         self.carried, self.reports = self._evaluation.carried, self._evaluation.reports
         self.iteration = 0
-        layers = (layer for stage in system.stages for a in stage.networks.values() for layer in a.layers)
-        self._convolves = any(layer.kind in ("conv", "deconv") for layer in layers)
+        self._own_threads = not self.context.on_cuda and any(_shared_by_threads(stage) for stage in system.stages)
         captured = self.context.on_cuda and "eager" not in cuda and factors is None
         self.capture = Capture(self, Graph, Copier(self.context)) if captured else None
         self.load(state if state is not None else initial_state(system, seed))
@@ -277,8 +286,7 @@ class Trainer:
         return float(to_numpy(value if self.ranks is None else self.ranks.first(value)))
 
     def _sharing(self) -> contextlib.AbstractContextManager[Any]:
-        # Where convolutions take the time, threads of our own share all else, too; products of MLPs are OpenBLAS's to share.
-        return THREADS.alone() if self._convolves and not self.context.on_cuda else contextlib.nullcontext()
+        return THREADS.alone() if self._own_threads else contextlib.nullcontext()
 
     def _moving(self) -> contextlib.AbstractContextManager[Any]:
         return Moving(self._factors) if self._factors else contextlib.nullcontext()

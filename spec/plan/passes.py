@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Order = tuple[
     tuple[int, ...], ...
 ]  # nodes, each after those that it reads; several of an entry are evaluated in one pass
-PAYING_NUMBERS = 1_000_000  # that a pass makes; measured on two cores, docs/speed.md has the figures
+PAYING_NUMBERS = 4_000_000  # that a pass makes; measured on two cores, docs/speed.md has the figures
 
 
 def one_by_one(count: int) -> Order:
