@@ -39,7 +39,7 @@ from ganspec.tools.benchmarks.request import Request
 from ganspec.tools.benchmarks.tables import LEAST_QUARTILES, Table, milliseconds
 from ganspec.tools.benchmarks.timing import quartiles
 from ganspec.tools.errors import FAILED, UserError
-from ganspec.tools.programs.options import positive
+from ganspec.tools.programs.options import device, positive
 from ganspec.tools.run.memory import keep_freed_memory
 
 Rounds = list[list[float]]
@@ -69,23 +69,6 @@ def one_pass(request: Request) -> Sides:
     return where(True), where(False)
 
 
-def vectors(request: Request) -> Sides:
-    """Products with each vector, where that pays, and with the joined one everywhere."""
-    return _without(request, Architecture, "unjoined", lambda self, rows: frozenset())
-
-
-def penalties(request: Request) -> Sides:
-    """Our rules of `impl_torch.double_backward`, and PyTorch's."""
-    evaluation = import_module("ganspec.impl_torch.evaluation")
-    mode, ours, other = evaluation.Mode, trained(request), trained(request)
-
-    def by_rules_of_pytorch() -> None:
-        with mock.patch.object(evaluation, "Mode", lambda *given, **named: replace(mode(*given, **named), twice=False)):
-            other()
-
-    return ours, by_rules_of_pytorch
-
-
 def _without(request: Request, where: Any, name: str, value: Any) -> Sides:
     """Ours, and training with another value of a name in a module or class."""
     ours, other = trained(request), trained(request)
@@ -95,6 +78,18 @@ def _without(request: Request, where: Any, name: str, value: Any) -> Sides:
             return other()
 
     return ours, without
+
+
+def vectors(request: Request) -> Sides:
+    """Products with each vector, where that pays, and with the joined one everywhere."""
+    return _without(request, Architecture, "unjoined", lambda self, rows: frozenset())
+
+
+def penalties(request: Request) -> Sides:
+    """Our rules of `impl_torch.double_backward`, and PyTorch's."""
+    evaluation = import_module("ganspec.impl_torch.evaluation")
+    mode = evaluation.Mode
+    return _without(request, evaluation, "Mode", lambda *given, **named: replace(mode(*given, **named), twice=False))
 
 
 def products(request: Request) -> Sides:
@@ -173,7 +168,7 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("choice", metavar="CHOICE", help=f"of {', '.join(known)}")
     parser.add_argument("systems", metavar="SYSTEM", nargs="+", help="packaged systems, or TOML files")
     parser.add_argument("--backend", choices=NAMES, nargs="+", help="backends (default: all that it is about)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    parser.add_argument("--device", type=device, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--batch", metavar="N", type=positive, nargs="+", help="batch sizes (default: the system's)")
     parser.add_argument("--rounds", metavar="N", type=positive, default=5, help="timed rounds (default: 5)")
     parser.add_argument(

@@ -69,3 +69,5 @@ def test_words_that_it_does_not_know_are_answered(script):
         script["main"](["memroy", "began_mnist"])
     with pytest.raises(UserError, match=r"these rules are PyTorch's alone"):
         script["main"](["penalties", "wgan_gp_mlp_mnist", "--backend", "chainer"])
+    with pytest.raises(SystemExit):
+        script["main"](["draws", "wgan_gp_mlp_mnist", "--device", "cuad"])

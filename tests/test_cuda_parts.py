@@ -104,6 +104,8 @@ def test_a_folder_without_updaters_is_refused_before_a_device_is_looked_for(tmp_
     words = ["--out", str(tmp_path), "--updaters", str(tmp_path)]
     assert program.main(words, first=part("device", "raise OSError")) == 2
     assert "no Chainer-GAN-lib, which has common/net.py in it" in capsys.readouterr().err
+    assert program.main(["--out", str(tmp_path), "--only", "updaters"], first=part("device", "raise OSError")) == 2
+    assert "name its folder with --updaters DIR" in capsys.readouterr().err
 
 
 def test_the_checks_compare_runs(backend):

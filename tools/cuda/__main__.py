@@ -15,7 +15,7 @@ import ganspec
 from ganspec.spec.text.errors import did_you_mean, expected_one_of
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.tools.cuda.page import page
-from ganspec.tools.cuda.parts import device_part, parts
+from ganspec.tools.cuda.parts import UPDATERS_PART, device_part, parts
 from ganspec.tools.cuda.running import GOOD, Clock, Outcome, Part, run_part, run_parts
 from ganspec.tools.errors import UserError, cannot_write, say
 from ganspec.tools.programs import options
@@ -51,6 +51,8 @@ def _run(arguments: argparse.Namespace, first: Part, choose: Callable[..., list[
     wanted = choose(arguments.device, Path("tests").is_dir(), arguments.updaters)
     names = [part.name for part in wanted]
     for name in arguments.only or ():
+        if name == UPDATERS_PART and arguments.updaters is None:
+            raise UserError(f"--only {name}: it needs a copy of Chainer-GAN-lib; name its folder with --updaters DIR")
         if name not in names:
             hint = did_you_mean(name, names)
             message = f"--only {name}: {expected_one_of(names)}"

@@ -28,6 +28,7 @@ UPDATERS = (
     "sndcgan",
     "began",
 )  # a gradient penalty, none, spectral norm, and the one that only CuPy runs
+UPDATERS_PART = "updaters"
 _NEEDS = {"torch": ("torch",), "chainer": ("chainer", "cupy")}
 _NAMES = {"torch": "PyTorch", "chainer": "Chainer", "cupy": "CuPy", "pytest": "pytest", "hypothesis": "hypothesis"}
 _WORKERS = ("-n", "4") if find_spec("xdist") else ()
@@ -90,7 +91,7 @@ def parts(device: str, tests: bool, updaters: Path | None = None) -> list[Part]:
         )
         command = (sys.executable, "docs/bench_updaters.py", str(updaters.resolve()), *UPDATERS, *options)
         what = "ours against the unmodified updaters of Chainer-GAN-lib; theirs/chainer is to be 1.5 or more"
-        found.append(Part("updaters", what, command, 120.0, True, _missing(_NEEDS["chainer"])))
+        found.append(Part(UPDATERS_PART, what, command, 120.0, True, _missing(_NEEDS["chainer"])))
     return found
 
 
