@@ -15,8 +15,6 @@ from chainer.functions.normalization.batch_normalization import BatchNormalizati
 from ganspec.impl_chainer.arrays import Array
 from ganspec.impl_chainer.threads import in_pieces
 
-PIECE = 1 << 17  # numbers
-
 
 def batch_norm(
     x: Array, gamma: Array, beta: Array, *, epsilon: float, mean: Any, variance: Any, momentum: float
@@ -57,7 +55,7 @@ class _Pieces(GeneralBatchNormalizationImpl):
             made *= factor
             made += beta
 
-        _in_pieces(rows, normalise)
+        in_pieces(*rows.shape, normalise)
         unbiased = len(rows) / max(len(rows) - 1, 1)
         for running, new in ((running_mean, mean), (running_var, unbiased * variance)):
             running[...] = decay * running + (1.0 - decay) * new
@@ -75,7 +73,7 @@ class _Pieces(GeneralBatchNormalizationImpl):
             products *= g[piece]
             return _total(products), _total(g[piece])
 
-        of_products, of_g = (np.sum(parts, axis=0) for parts in zip(*_in_pieces(rows, sums), strict=True))
+        of_products, of_g = (np.sum(parts, axis=0) for parts in zip(*in_pieces(*rows.shape, sums), strict=True))
         # gx = gamma / s (g - mean(g) - (x - m) / s^2 mean(g (x - m)))
         factor = gamma * inv_std
         slope, shift = inv_std * inv_std * of_products / -len(rows), of_g / len(rows)
@@ -88,7 +86,7 @@ class _Pieces(GeneralBatchNormalizationImpl):
             made -= shift
             made *= factor
 
-        _in_pieces(rows, differentiate)
+        in_pieces(*rows.shape, differentiate)
         return _images(gx, x), None, inv_std * of_products, of_g
 
 
@@ -100,10 +98,6 @@ def _pixels(x: Any) -> Any:
 def _images(rows: Any, like: Any) -> Any:
     """Returns: the pixels of `_pixels` as images, (N, C, ...)."""
     return np.moveaxis(rows.reshape(len(like), *like.shape[2:], like.shape[1]), -1, 1)
-
-
-def _in_pieces(rows: Any, work: Any) -> list[Any]:
-    return in_pieces(len(rows), max(1, PIECE // rows.shape[1]), work)
 
 
 def _total(rows: Any) -> Any:
@@ -123,7 +117,7 @@ def _statistics(rows: Any) -> tuple[Any, Any]:
         apart *= apart
         return total, _total(apart), len(own)
 
-    totals, squares, counts = zip(*_in_pieces(rows, of_piece), strict=True)
+    totals, squares, counts = zip(*in_pieces(*rows.shape, of_piece), strict=True)
     mean = np.sum(totals, axis=0) / len(rows)
     between = (
         sum((total / count - mean) ** 2 * count for total, count in zip(totals, counts, strict=True))

@@ -189,9 +189,8 @@ class TransposedConvolution(Bilinear):
         windows, groups, kernels = self.windows, self.groups, self.kernels_of(W)
         outputs, inputs = len(W), W.shape[1] * groups
         single = windows.kernel == (1, 1)  # patches are the images themselves
-        if windows.stride == (1, 1) and (
-            single or outputs <= 2 * inputs
-        ):  # else adding patches of x is less than copying y's
+        # Unless y has many more channels than x, copying patches of y is less than adding patches of x.
+        if windows.stride == (1, 1) and (single or outputs <= 2 * inputs):
             return correlated(windows.mirrored(), groups, y, kernels.mirrored, b)
         x, rows = np.empty((len(y), *windows.size, inputs), y.dtype), kernels.rows
 

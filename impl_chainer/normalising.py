@@ -9,9 +9,9 @@ import chainer
 import chainer.functions as F
 import numpy as np
 
+from ganspec.impl_chainer import threads
 from ganspec.impl_chainer.activations import wide
 from ganspec.impl_chainer.arrays import Array
-from ganspec.impl_chainer.batch_norm import PIECE
 from ganspec.impl_chainer.batch_norm import batch_norm as in_pieces
 from ganspec.impl_chainer.mode import Mode, Own
 from ganspec.impl_chainer.ranks import Ranks
@@ -28,7 +28,7 @@ def batch_norm(layer: Layer, x: list[Array], parameters: Own, statistics: Own, m
         return F.fixed_batch_normalization(x[0], gamma, beta, mean.copy(), variance.copy(), eps=epsilon)
     if mode.ranks is not None:
         return _common_batch_norm(layer, x[0], parameters, statistics, mode.ranks)
-    if x[0].xp is np and x[0].size > PIECE:
+    if x[0].xp is np and x[0].size > threads.PIECE:
         momentum = layer.settings["momentum"]
         return in_pieces(x[0], gamma, beta, epsilon=epsilon, mean=mean, variance=variance, momentum=momentum)
     return F.batch_normalization(

@@ -11,7 +11,6 @@ from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.threads import in_pieces
 
 Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
-PIECE = 1 << 17  # numbers
 
 
 class Optimizer:
@@ -63,9 +62,7 @@ def _move(parts: Parts, xp: Any, move: Callable[[slice], None]) -> None:
     """Move the numbers of all parts, on the CPU in pieces that stay in its cache from one operation to the next."""
     for start, end in parts:
         if xp is np:
-            in_pieces(
-                end - start, PIECE, lambda piece, start=start: move(slice(start + piece.start, start + piece.stop))
-            )
+            in_pieces(end - start, 1, lambda own, start=start: move(slice(start + own.start, start + own.stop)))
         else:
             move(slice(start, end))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import chainer.functions as F
@@ -10,9 +9,8 @@ import numpy as np
 from chainer import FunctionNode, config
 
 from ganspec.impl_chainer.arrays import Array
-from ganspec.impl_chainer.threads import THREADS, in_pieces
+from ganspec.impl_chainer.threads import PIECE, THREADS, in_pieces
 
-PIECE = 1 << 17  # numbers
 KERNELS = 4  # axes of the weights of a convolution
 
 
@@ -35,15 +33,15 @@ class SpectralNorm(FunctionNode):
         self.retain_inputs((0,))
         W = matrix(inputs[0])
         made = np.empty_like(W)
-        _in_pieces(W, lambda rows: np.divide(W[rows], self.s, out=made[rows]))
-        return (_shaped(made, inputs[0].shape),)
+        in_pieces(*W.shape, lambda rows: np.divide(W[rows], self.s, out=made[rows]))
+        return (shaped(made, inputs[0].shape),)
 
     def backward(self, indexes: tuple[int, ...], gradients: tuple[Array]) -> tuple[Array]:
         (W,), (g,) = self.get_retained_inputs(), gradients
         if config.enable_backprop:  # it is differentiated again: W in s counts
             return (self._gradient(W, g),)
         shape, W, g = W.shape, matrix(W.array), matrix(g.array)
-        products = _in_pieces(W, lambda rows: np.vdot(g[rows], W[rows]))
+        products = in_pieces(*W.shape, lambda rows: np.vdot(g[rows], W[rows]))
         c, made = np.sum(products, dtype=W.dtype) / self.s, np.empty_like(W)
 
         def differentiate(rows: slice) -> None:
@@ -51,15 +49,15 @@ class SpectralNorm(FunctionNode):
             np.subtract(g[rows], part, out=part)
             part /= self.s
 
-        _in_pieces(W, differentiate)
-        return (Array(_shaped(made, shape), requires_grad=False),)
+        in_pieces(*W.shape, differentiate)
+        return (Array(shaped(made, shape), requires_grad=False),)
 
     def _gradient(self, W: Array, g: Array) -> Array:
         """Returns: the gradient, from operations that can be differentiated."""
         shape, W, g = W.shape, matrix(W), matrix(g)
         s = F.sum(self.u * F.matmul(W, Array(self.v, requires_grad=False)))
         c = F.broadcast_to(F.sum(g * W) / s, W.shape)
-        return _shaped((g - c * np.multiply.outer(self.u, self.v)) / F.broadcast_to(s, W.shape), shape)
+        return shaped((g - c * np.multiply.outer(self.u, self.v)) / F.broadcast_to(s, W.shape), shape)
 
 
 def divided(W: Array, u: Any, v: Any) -> Array:
@@ -73,7 +71,7 @@ def matrix(W: Any) -> Any:
     return (W.transpose(0, 2, 3, 1) if W.ndim == KERNELS else W).reshape(len(W), -1)
 
 
-def _shaped(rows: Any, shape: tuple[int, ...]) -> Any:
+def shaped(rows: Any, shape: tuple[int, ...]) -> Any:
     """Returns: the matrix of `matrix` as W."""
     if len(shape) != KERNELS:
         return rows.reshape(shape)
@@ -88,7 +86,3 @@ def times(matrix: Any, vector: Any) -> Any:
     product = np.empty(len(matrix), matrix.dtype)
     THREADS.over(len(matrix), lambda rows: np.matmul(matrix[rows], vector, out=product[rows]), -(-PIECE // len(vector)))
     return product
-
-
-def _in_pieces(W: Any, work: Any) -> list[Any]:
-    return in_pieces(len(W), max(1, PIECE // math.prod(W.shape[1:])), work)

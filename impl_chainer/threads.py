@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np  # noqa: F401 (loads the library that is told)
 
 Made = TypeVar("Made")
+PIECE = 1 << 17  # numbers that are worked on in one go
 NUMBERS = 1 << 16  # that are worth a thread, where it copies each
 EVEN = 0.8  # least share of the time of all threads that has work; else one thread does it all
 
@@ -70,12 +71,7 @@ class Threads:
 
     def number(self) -> int:
         """Returns: how many threads share work now: inside of `alone` as many as OpenBLAS had, else 1, and 1 inside of a part."""
-        return self._count if self.busy and not getattr(self._own, "inside", False) else 1
-
-    @property
-    def busy(self) -> bool:
-        """Whether anybody is inside of `alone`."""
-        return self._inside > 0
+        return self._count if self._inside and not getattr(self._own, "inside", False) else 1
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -128,17 +124,19 @@ def _blas() -> Any:
 THREADS = Threads()
 
 
-def in_pieces(count: int, piece: int, work: Callable[[slice], Made]) -> list[Made]:
+def in_pieces(count: int, size: int, work: Callable[[slice], Made]) -> list[Made]:
     """Do work in pieces, which threads share; what a piece gives does not depend on how many threads there are.
 
     Args:
         count: number of things to work on.
-        piece: number of them that a piece has, the last one perhaps fewer. Pieces stay in the cache from one operation to the
-            next, but each operation takes some 10 microseconds at least, or threads wait for Python's lock.
+        size: numbers that each of them has. A piece has `PIECE` numbers, the last one perhaps fewer: it stays in the cache from
+            one operation to the next, but each operation takes some 10 microseconds at least, or threads wait for Python's lock.
         work: what `Threads.over` takes.
 
     Returns: what each piece gave, in order.
     """
+
+    piece = max(1, PIECE // max(size, 1))
 
     def some(pieces: slice) -> list[Made]:
         starts = range(pieces.start * piece, min(pieces.stop * piece, count), piece)

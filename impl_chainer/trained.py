@@ -11,13 +11,12 @@ import numpy as np
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.memory import Recycled
 from ganspec.impl_chainer.optimizers import KINDS, Parts
+from ganspec.impl_chainer.spectral_norm import shaped
 from ganspec.impl_chainer.threads import NUMBERS, THREADS
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.streams import Position
-
-KERNELS = 4  # axes of the weights of a convolution
 
 
 class TrainedNetwork:
@@ -79,10 +78,7 @@ class TrainedNetwork:
 
     def _shaped(self, part: Any, shape: tuple[int, ...]) -> Any:
         # On the CPU kernels lie as the products of convolutions read them.
-        if self.vector.xp is not np or len(shape) != KERNELS:
-            return part.reshape(shape)
-        first, second, height, width = shape
-        return part.reshape(first, height, width, second).transpose(0, 3, 1, 2)
+        return shaped(part, shape) if self.vector.xp is np else part.reshape(shape)
 
     def parts(self, architecture: Architecture) -> Parts:
         """Returns: where the parameters that an architecture evaluates lie in the flat vector."""

@@ -260,7 +260,7 @@ def test_an_update_in_pieces_is_the_update_at_once(system, monkeypatch):
     context, start, gradient = ArrayContext("cpu", "float64"), rng.normal(size=23), rng.normal(size=23)
     found = []
     for piece in (4, 100):
-        monkeypatch.setattr(optimizers, "PIECE", piece)
+        monkeypatch.setattr("ganspec.impl_chainer.threads.PIECE", piece)
         optimizer, moved = optimizers.KINDS[definition.kind](definition, 23, context), context.array(start)
         for _ in range(2):
             optimizer.update(moved, context.array(gradient), [(0, 9), (11, 23)])
