@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import weakref
 from typing import Any
 
 import numpy as np
@@ -29,31 +28,6 @@ class Buffers(threading.local):
         """Let go of every buffer that is larger than `KEPT_BYTES`; arrays in it stay good as long as somebody holds them."""
         if any(memory.size > KEPT_BYTES for memory in self._held.values()):
             self._held = {name: memory for name, memory in self._held.items() if memory.size <= KEPT_BYTES}
-
-
-class Recycled:
-    """Vectors of one size in the same memory, as long as nobody keeps the one before; else in fresh memory.
-
-    Args:
-        size: size of a vector.
-        dtype: its dtype.
-    """
-
-    def __init__(self, size: int, dtype: Any) -> None:
-        self._size, self._dtype = size, np.dtype(dtype)
-        self._memory: np.ndarray | None = None
-        self._given: weakref.ref[np.ndarray] | None = None
-
-    def vector(self) -> np.ndarray:
-        """Returns: a vector of any content."""
-        if self._given is not None and self._given() is not None:
-            return np.empty(self._size, self._dtype)
-        if self._memory is None:
-            self._memory = np.empty(self._size, self._dtype)
-        # Every view of this array keeps this very array alive, since what it stands on is no array itself.
-        vector = np.frombuffer(memoryview(self._memory), self._dtype)
-        self._given = weakref.ref(vector)
-        return vector
 
 
 BUFFERS = Buffers()

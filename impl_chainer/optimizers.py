@@ -10,7 +10,7 @@ import numpy as np
 from ganspec.impl_chainer.arrays import Array, ArrayContext
 from ganspec.impl_chainer.threads import in_pieces
 
-Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
+Gradient = Sequence[tuple[int, Array]]  # vectors, and the place of each one's first number among the parameters
 
 
 class Optimizer:
@@ -48,35 +48,39 @@ class Optimizer:
 
         return self.take(counted) if self.take else counted(1.0)
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+    def update(self, parameters: Array, gradient: Gradient) -> None:
         """Move the parameters one step, in place; the gradient stays as it is.
 
         Args:
-            parameters, gradient: vectors of all of the network's parameters.
-            parts: the ranges of them that take part in this update.
+            parameters: vector of all of the network's parameters.
+            gradient: gradient of those that take part in this update.
         """
         raise NotImplementedError
 
 
-def _move(parts: Parts, xp: Any, move: Callable[[slice], None]) -> None:
-    """Move the numbers of all parts, on the CPU in pieces that stay in its cache from one operation to the next."""
-    for start, end in parts:
-        if xp is np:
-            in_pieces(end - start, 1, lambda own, start=start: move(slice(start + own.start, start + own.stop)))
+def _move(gradient: Gradient, move: Callable[[slice, Any], None]) -> None:
+    """Move each place by its gradient, on the CPU in pieces that stay in its cache from one operation to the next."""
+    for start, vector in gradient:
+
+        def move_some(part: slice, start: int = start, numbers: Any = vector.array) -> None:
+            move(slice(start + part.start, start + part.stop), numbers[part])
+
+        if vector.xp is np:
+            in_pieces(vector.size, 1, move_some)
         else:
-            move(slice(start, end))
+            move_some(slice(0, vector.size))
 
 
 class Adam(Optimizer):
     """Adam in either definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        beta1, beta2, xp = self.definition.beta1, self.definition.beta2, gradient.xp
+    def update(self, parameters: Array, gradient: Gradient) -> None:
+        beta1, beta2, xp = self.definition.beta1, self.definition.beta2, parameters.xp
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
-        p, g_, m_, v_ = (a.array for a in (parameters, gradient, self.moments["m"], self.moments["v"]))
+        p, m_, v_ = (a.array for a in (parameters, self.moments["m"], self.moments["v"]))
 
-        def move(piece: slice) -> None:
-            m, v, g = m_[piece], v_[piece], g_[piece]
+        def move(place: slice, g: Any) -> None:
+            m, v = m_[place], v_[place]
             m *= beta1
             m += (1.0 - beta1) * g
             v *= beta2
@@ -87,30 +91,30 @@ class Adam(Optimizer):
             root += epsilon
             step = xp.divide(m, root, out=root)
             step *= size
-            p[piece] -= step
+            p[place] -= step
 
-        _move(parts, xp, move)
+        _move(gradient, move)
 
 
 class RMSProp(Optimizer):
     """RMSProp in every definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
-        xp = gradient.xp
+    def update(self, parameters: Array, gradient: Gradient) -> None:
+        decay, epsilon, xp = self.definition.decay, self.definition.epsilon, parameters.xp
+        outside = self.definition.epsilon_place == "outside"
         (rate,) = self.numbers(lambda rate: (rate,))
-        p, g_, v_ = (a.array for a in (parameters, gradient, self.moments["v"]))
+        p, v_ = parameters.array, self.moments["v"].array
 
-        def move(piece: slice) -> None:
-            v, g = v_[piece], g_[piece]
+        def move(place: slice, g: Any) -> None:
+            v = v_[place]
             v *= decay
             v += (1.0 - decay) * (g * g)
-            root = xp.sqrt(v + epsilon) if place == "inside" else xp.sqrt(v) + epsilon
+            root = xp.sqrt(v) + epsilon if outside else xp.sqrt(v + epsilon)
             step = g * rate
             step /= root
-            p[piece] -= step
+            p[place] -= step
 
-        _move(parts, xp, move)
+        _move(gradient, move)
 
 
 KINDS = {"adam": Adam, "rmsprop": RMSProp}

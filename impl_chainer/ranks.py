@@ -123,17 +123,18 @@ class Ranks:
             values.append(_Replaced(value * (factor / self.size)).apply((part * factor,))[0])
         return values
 
-    def average(self, gradients: dict[str, Array]) -> dict[str, Array]:
+    def average(self, gradients: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
         """Returns: the mean over all processes of each network's gradient; all are exchanged in one call."""
-        if not gradients:
-            return {}
-        arrays = [g.array for g in gradients.values()]
-        mean = self.group.total(chainer.backend.get_array_module(*arrays).concatenate(arrays)) / self.size
-        averages, start = {}, 0
-        for name, array in zip(gradients, arrays, strict=True):
-            averages[name] = Array(mean[start : start + array.size], requires_grad=False)
-            start += array.size
-        return averages
+        arrays = [a.array for gradient in gradients.values() for a in gradient.values()]
+        if not arrays:
+            return gradients
+        xp = chainer.backend.get_array_module(*arrays)
+        mean = self.group.total(xp.concatenate([a.reshape(-1) for a in arrays])) / self.size
+        parts = iter(xp.split(mean, np.cumsum([a.size for a in arrays])[:-1].tolist()))
+        return {
+            name: {path: Array(next(parts).reshape(a.shape), requires_grad=False) for path, a in gradient.items()}
+            for name, gradient in gradients.items()
+        }
 
     def first(self, value: Array) -> Array:
         """Returns: the value that the first process has."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ganspec.impl_chainer.arrays import Array, ArrayContext
-from ganspec.impl_chainer.memory import Recycled
-from ganspec.impl_chainer.optimizers import KINDS, Parts
-from ganspec.impl_chainer.spectral_norm import shaped
-from ganspec.impl_chainer.threads import NUMBERS, THREADS
+from ganspec.impl_chainer.optimizers import KINDS, Gradient
+from ganspec.impl_chainer.spectral_norm import KERNELS, shaped
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.streams import Position
+
+OWN = 1 << 14  # numbers of an array that is no longer worth copying beside its neighbours
 
 
 class TrainedNetwork:
@@ -37,7 +37,6 @@ class TrainedNetwork:
         shapes = {path: p.shape for path, p in architecture.parameter_paths().items()}
         self.vector = context.filled(sum(math.prod(shape) for shape in shapes.values()), 0.0)
         self.shapes, self.context = shapes, context
-        self._recycled = Recycled(self.vector.size, context.dtype)
         self.frozen_parameters = self.views(self.vector)
         # Leaves that share the flat vector's memory: an update of the vector moves them.
         self.parameters = {path: Array(view.array, requires_grad=True) for path, view in self.frozen_parameters.items()}
@@ -62,37 +61,32 @@ class TrainedNetwork:
         """Returns: for each moment of the optimiser, its part for each parameter, in its shape."""
         return {name: self.views(vector) for name, vector in self.optimizer.moments.items()} if self.optimizer else {}
 
-    def as_vector(self, arrays: list[Any]) -> Array:
-        """Returns: one flat vector of a NumPy or CuPy array for each parameter; the reverse of `views`."""
-        if self.vector.xp is not np:
-            return Array(self.vector.xp.concatenate([a.reshape(-1) for a in arrays]), requires_grad=False)
-        joined = Array(self._recycled.vector(), requires_grad=False)
-        for view, array in zip(self.views(joined).values(), arrays, strict=True):
-            into, given = np.atleast_1d(view.array, array)
+    def _vectors(self, gradient: Mapping[str, Array], evaluated: Collection[str]) -> Gradient:
+        """Returns: a gradient as `Optimizer.update` takes it: large arrays as they are, small neighbours joined."""
+        runs: list[tuple[int, list[Any]]] = []
+        start, joins_at, xp, on_cuda = 0, -1, self.vector.xp, self.context.on_cuda
+        for path, shape in self.shapes.items():
+            size = math.prod(shape)
+            if path in evaluated:
+                flat = self._flat(gradient[path])
+                small = on_cuda or size < OWN
+                if small and joins_at == start:
+                    runs[-1][1].append(flat)
+                else:
+                    runs.append((start, [flat]))
+                joins_at = start + size if small else -1
+            start += size
+        return [
+            (start, Array(run[0] if len(run) == 1 else xp.concatenate(run), requires_grad=False)) for start, run in runs
+        ]
 
-            def copy(rows: slice, into: Any = into, given: Any = given) -> None:
-                into[rows] = given[rows]
-
-            THREADS.over(len(into), copy, least=-(-NUMBERS // math.prod(into.shape[1:])))
-        return joined
+    def _flat(self, array: Array) -> Any:
+        lying = array.array.transpose(0, 2, 3, 1) if array.ndim == KERNELS and array.xp is np else array.array
+        return lying.reshape(-1)
 
     def _shaped(self, part: Any, shape: tuple[int, ...]) -> Any:
         # On the CPU kernels lie as the products of convolutions read them.
         return shaped(part, shape) if self.vector.xp is np else part.reshape(shape)
-
-    def parts(self, architecture: Architecture) -> Parts:
-        """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
-        evaluated = {f"{layer.name}/{p.name}" for layer in architecture.layers for p in layer.parameters}
-        parts: Parts = []
-        start = 0
-        for path, shape in self.shapes.items():
-            end = start + math.prod(shape)
-            if path in evaluated and parts and parts[-1][1] == start:
-                parts[-1] = (parts[-1][0], end)
-            elif path in evaluated:
-                parts.append((start, end))
-            start = end
-        return parts
 
     def clip(self, definition: Clip | None, when: str) -> None:
         """Move every parameter into the bounds, if this is when that is done."""
@@ -100,12 +94,18 @@ class TrainedNetwork:
             self.vector.array.clip(-definition.bound, definition.bound, out=self.vector.array)
 
     def update(
-        self, gradient: Array, parts: Parts, factor: Callable[[Position], float], inputs: Inputs[Array], at: Position
+        self,
+        gradient: Mapping[str, Array],
+        evaluated: Collection[str],
+        factor: Callable[[Position], float],
+        inputs: Inputs[Array],
+        at: Position,
     ) -> None:
         """Move the parameters one step of the optimiser.
 
         Args:
-            gradient, parts: what `Optimizer.update` takes.
+            gradient: gradient by path.
+            evaluated: paths of the parameters that take part: those that the network has in this stage.
             factor: function of a position that gives by what the learning rate is multiplied there.
             inputs: what hands out numbers of the host.
             at: position of the update.
@@ -119,7 +119,7 @@ class TrainedNetwork:
                 at, lambda at: numbers(factor(at)), context.array, context.split
             )
         try:
-            optimizer.update(self.vector, gradient, parts)
+            optimizer.update(self.vector, self._vectors(gradient, evaluated))
         finally:
             optimizer.learning_rate, optimizer.take = rate, None
 

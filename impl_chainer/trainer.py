@@ -98,8 +98,8 @@ class Trainer:
             name: TrainedNetwork(architecture, system.optimizers.get(name), name in system.averages, self.context)
             for name, architecture in system.networks.items()
         }
-        self._parts = [
-            {name: self.networks[name].parts(architecture) for name, architecture in stage.networks.items()}
+        self._evaluated = [
+            {name: architecture.evaluated_parameters() for name, architecture in stage.networks.items()}
             for stage in system.stages
         ]
         self._evaluation = Evaluation(system, self.networks, self.draws, self.context, self.ranks)
@@ -196,13 +196,13 @@ class Trainer:
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}
         for name, gradient in result.gradients.items():
             network, at = self.networks[name], Position(self.iteration, result.step, result.repeat)
-            parts = self._parts[self.system.at(self.iteration)[0]][name]
+            evaluated = self._evaluated[self.system.at(self.iteration)[0]][name]
 
             def factor(at: Position, name: str = name) -> float:
                 return self.system.rate_factor(name, at.iteration)
 
             with self._moving(), self._sharing():
-                network.update(gradient, parts, factor, self.draws.inputs, at)
+                network.update(gradient, evaluated, factor, self.draws.inputs, at)
             network.clip(self.system.optimizers[name].clip, "after")
         return recorded
 
@@ -211,10 +211,6 @@ class Trainer:
         for name, decay in self.system.averages.items():
             self.networks[name].average(decay)
         self.iteration += 1
-
-    def gradients_by_path(self, result: StepResult) -> dict[str, dict[str, Array]]:
-        """Returns: each updated network's gradient as named arrays."""
-        return {name: self.networks[name].views(flat) for name, flat in result.gradients.items()}
 
     def generate(self, *inputs: np.ndarray) -> np.ndarray:
         """Evaluate the network G, or its moving average where one is kept, in inference mode; training is not disturbed.

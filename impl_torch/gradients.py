@@ -23,7 +23,7 @@ def gradients_of(
         networks: networks by name.
         layers: what each layer gave, by network node and name, for gradients with respect to these, too; None for none.
 
-    Returns: each network's gradient as one vector, the layers, and the gradients there.
+    Returns: each network's gradient by path, the layers, and the gradients there.
     """
     gradients, inside = {}, {}
     given = [(i, n, v) for i, each in (layers or {}).items() for n, v in each.items() if v.requires_grad]
@@ -36,7 +36,7 @@ def gradients_of(
         if wanted and values[i].requires_grad:
             again = left > 0 or bool(planned.trained_later)  # whether another gradient needs the graph
             found = torch.autograd.grad(values[i], wanted, retain_graph=again, allow_unused=True)
-        parts = [torch.zeros_like(v) if g is None else g for v, g in zip(variables, found, strict=False)]
-        gradients[name] = networks[name].as_vector(parts)
+        own = zip(networks[name].parameters.items(), found, strict=False)
+        gradients[name] = {path: torch.zeros_like(v) if g is None else g for (path, v), g in own}
         inside[name] = by_layer(given, [g if g is not None and g.any() else None for g in found[len(variables) :]])
     return gradients, layers or {}, inside if layers else {}

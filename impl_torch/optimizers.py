@@ -10,7 +10,7 @@ import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
 
-Parts = list[tuple[int, int]]  # ranges of the parameters that take part in an update: [start, end)
+Gradient = Sequence[tuple[int, Array]]  # vectors, and the place of each one's first number among the parameters
 PIECE = 1 << 18  # numbers
 FUSED = True  # whether an update on the CPU is one operation
 
@@ -50,68 +50,68 @@ class Optimizer:
 
         return self.take(counted) if self.take else counted(1.0)
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+    def update(self, parameters: Array, gradient: Gradient) -> None:
         """Move the parameters one step, in place; the gradient stays as it is.
 
         Args:
-            parameters, gradient: vectors of all of the network's parameters.
-            parts: the ranges of them that take part in this update.
+            parameters: vector of all of the network's parameters.
+            gradient: gradient of those that take part in this update.
         """
         raise NotImplementedError
 
 
-def _pieces(parts: Parts, on_cuda: bool) -> Iterator[tuple[int, int]]:
-    """Yields: the parts, on the CPU in pieces that stay in its cache from one operation to the next."""
-    for start, end in parts:
-        step = max(end - start, 1) if on_cuda else PIECE
-        yield from ((i, min(i + step, end)) for i in range(start, end, step))
+def _pieces(gradient: Gradient) -> Iterator[tuple[slice, Array]]:
+    """Yields: places and their gradient, on the CPU in pieces that stay in its cache from one operation to the next."""
+    for start, vector in gradient:
+        step = max(len(vector), 1) if vector.is_cuda else PIECE
+        for i in range(0, len(vector), step):
+            g = vector[i : i + step]
+            yield slice(start + i, start + i + len(g)), g
 
 
 class Adam(Optimizer):
     """Adam in either definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
+    def update(self, parameters: Array, gradient: Gradient) -> None:
         beta1, beta2 = self.definition.beta1, self.definition.beta2
         m, v = self.moments["m"], self.moments["v"]
         size, epsilon = self.numbers(lambda rate: self.definition.step_size(self.updates, rate))
-        if _goes_in_one(size, gradient):
-            _move_in_one(parameters, gradient, m, v, parts, (beta1, beta2), size, epsilon)
+        if _goes_in_one(size, parameters):
+            _move_in_one(parameters, gradient, m, v, (beta1, beta2), size, epsilon)
             return
-        for start, end in _pieces(parts, gradient.is_cuda):
-            own_m, own_v, g = (a[start:end] for a in (m, v, gradient))
-            own_m.lerp_(g, 1.0 - beta1)
-            own_v.mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
-            _subtract(parameters[start:end], size, own_m, torch.sqrt(own_v).add_(epsilon))
+        for place, g in _pieces(gradient):
+            own_m = m[place].lerp_(g, 1.0 - beta1)
+            own_v = v[place].mul_(beta2).addcmul_(g, g, value=1.0 - beta2)
+            _subtract(parameters[place], size, own_m, torch.sqrt(own_v).add_(epsilon))
 
 
 class RMSProp(Optimizer):
     """RMSProp in every definition."""
 
-    def update(self, parameters: Array, gradient: Array, parts: Parts) -> None:
-        decay, epsilon, place = self.definition.decay, self.definition.epsilon, self.definition.epsilon_place
+    def update(self, parameters: Array, gradient: Gradient) -> None:
+        decay, epsilon = self.definition.decay, self.definition.epsilon
+        outside = self.definition.epsilon_place == "outside"
         (rate,) = self.numbers(lambda rate: (rate,))
-        if place == "outside" and _goes_in_one(rate, gradient):
+        if outside and _goes_in_one(rate, parameters):
             # Adam with beta1 = 0, whose first moment is the gradient: what is written there was read there.
-            _move_in_one(parameters, gradient, gradient, self.moments["v"], parts, (0.0, decay), rate, epsilon)
+            _move_in_one(parameters, gradient, None, self.moments["v"], (0.0, decay), rate, epsilon)
             return
-        for start, end in _pieces(parts, gradient.is_cuda):
-            v, g = self.moments["v"][start:end], gradient[start:end]
-            v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
-            root = v.add(epsilon).sqrt_() if place == "inside" else v.sqrt().add_(epsilon)
-            _subtract(parameters[start:end], rate, g, root)
+        for place, g in _pieces(gradient):
+            v = self.moments["v"][place].mul_(decay).addcmul_(g, g, value=1.0 - decay)
+            root = v.sqrt().add_(epsilon) if outside else v.add(epsilon).sqrt_()
+            _subtract(parameters[place], rate, g, root)
 
 
-def _goes_in_one(size: float | Array, gradient: Array) -> bool:
+def _goes_in_one(size: float | Array, parameters: Array) -> bool:
     """Returns: whether `_move_in_one` does an update, which takes plain numbers; on CUDA it would round otherwise."""
-    return FUSED and isinstance(size, float) and not gradient.is_cuda
+    return FUSED and isinstance(size, float) and not parameters.is_cuda
 
 
 def _move_in_one(
     parameters: Array,
-    gradient: Array,
-    m: Array,
+    gradient: Gradient,
+    m: Array | None,
     v: Array,
-    parts: Parts,
     betas: tuple[float, float],
     size: float,
     epsilon: float,
@@ -119,15 +119,17 @@ def _move_in_one(
     """m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, p <- p - size m / (sqrt(v) + epsilon).
 
     It is PyTorch's own Adam, which goes through memory once. At an infinite step it corrects no bias: that is in `size` already.
+    Without m the gradient stands for it.
     """
-    p, g, m_parts, v_parts = ([a[start:end] for start, end in parts] for a in (parameters, gradient, m, v))
+    g = [vector for _, vector in gradient]
+    places = [slice(start, start + len(vector)) for start, vector in gradient]
     torch._fused_adam_(
-        p,
+        [parameters[place] for place in places],
         g,
-        m_parts,
-        v_parts,
+        g if m is None else [m[place] for place in places],
+        [v[place] for place in places],
         [],  # no largest v: no AMSGrad
-        [torch.tensor(math.inf)] * len(parts),
+        [torch.tensor(math.inf)] * len(g),
         lr=size,
         beta1=betas[0],
         beta2=betas[1],

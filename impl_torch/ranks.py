@@ -126,13 +126,17 @@ class Ranks:
             values.append(_Replaced.apply(part * factor, value * (factor / self.size)))
         return values
 
-    def average(self, gradients: dict[str, Array]) -> dict[str, Array]:
+    def average(self, gradients: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
         """Returns: the mean over all processes of each network's gradient; all are exchanged in one call."""
-        if not gradients:
-            return {}
-        mean = self.group.total(torch.cat(list(gradients.values()))) / self.size
-        parts = torch.split(mean, [g.numel() for g in gradients.values()])
-        return dict(zip(gradients, parts, strict=True))
+        arrays = [a for gradient in gradients.values() for a in gradient.values()]
+        if not arrays:
+            return gradients
+        mean = self.group.total(torch.cat([a.reshape(-1) for a in arrays])) / self.size
+        parts = iter(torch.split(mean, [a.numel() for a in arrays]))
+        return {
+            name: {path: next(parts).view(a.shape) for path, a in gradient.items()}
+            for name, gradient in gradients.items()
+        }
 
     def first(self, value: Array) -> Array:
         """Returns: the value that the first process has."""

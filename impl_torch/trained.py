@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from ganspec.impl_torch.arrays import Array, ArrayContext
-from ganspec.impl_torch.optimizers import KINDS, Parts
+from ganspec.impl_torch.optimizers import KINDS, Gradient
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.streams import Position
+
+OWN = 1 << 14  # numbers of an array that is no longer worth copying beside its neighbours
 
 
 class TrainedNetwork:
@@ -55,10 +57,26 @@ class TrainedNetwork:
         """Returns: for each moment of the optimiser, its part for each parameter, in its shape."""
         return {name: self.views(vector) for name, vector in self.optimizer.moments.items()} if self.optimizer else {}
 
-    def as_vector(self, arrays: list[Array]) -> Array:
-        """Returns: one flat vector of an array for each parameter; the reverse of `views`."""
-        lying = [a.permute(0, 2, 3, 1) if self._is_channels_last(a.shape) else a for a in arrays]
-        return torch.cat([a.reshape(-1) for a in lying])
+    def _vectors(self, gradient: Mapping[str, Array], evaluated: Collection[str]) -> Gradient:
+        """Returns: a gradient as `Optimizer.update` takes it: large arrays as they are, small neighbours joined."""
+        runs: list[tuple[int, list[Any]]] = []
+        start, joins_at = 0, -1
+        for path, shape in self.shapes.items():
+            size = math.prod(shape)
+            if path in evaluated:
+                flat = self._flat(gradient[path])
+                small = self.context.on_cuda or size < OWN
+                if small and joins_at == start:
+                    runs[-1][1].append(flat)
+                else:
+                    runs.append((start, [flat]))
+                joins_at = start + size if small else -1
+            start += size
+        return [(start, run[0] if len(run) == 1 else torch.cat(run)) for start, run in runs]
+
+    def _flat(self, array: Array) -> Array:
+        lying = array.permute(0, 2, 3, 1) if self._is_channels_last(array.shape) else array
+        return lying.reshape(-1).contiguous()
 
     def _shaped(self, part: Array, shape: tuple[int, ...]) -> Array:
         if not self._is_channels_last(shape):
@@ -70,32 +88,24 @@ class TrainedNetwork:
         # Weights that lie channels-last make PyTorch's convolutions give channels-last too, which is faster on the CPU.
         return len(shape) == 4 and self.context.channels_last
 
-    def parts(self, architecture: Architecture) -> Parts:
-        """Returns: where the parameters that an architecture evaluates lie in the flat vector."""
-        evaluated = {f"{layer.name}/{p.name}" for layer in architecture.layers for p in layer.parameters}
-        parts: Parts = []
-        start = 0
-        for path, shape in self.shapes.items():
-            end = start + math.prod(shape)
-            if path in evaluated and parts and parts[-1][1] == start:
-                parts[-1] = (parts[-1][0], end)
-            elif path in evaluated:
-                parts.append((start, end))
-            start = end
-        return parts
-
     def clip(self, definition: Clip | None, when: str) -> None:
         """Move every parameter into the bounds, if this is when that is done."""
         if definition and definition.when == when:
             self.vector.clamp_(-definition.bound, definition.bound)
 
     def update(
-        self, gradient: Array, parts: Parts, factor: Callable[[Position], float], inputs: Inputs[Array], at: Position
+        self,
+        gradient: Mapping[str, Array],
+        evaluated: Collection[str],
+        factor: Callable[[Position], float],
+        inputs: Inputs[Array],
+        at: Position,
     ) -> None:
         """Move the parameters one step of the optimiser.
 
         Args:
-            gradient, parts: what `Optimizer.update` takes.
+            gradient: gradient by path.
+            evaluated: paths of the parameters that take part: those that the network has in this stage.
             factor: function of a position that gives by what the learning rate is multiplied there.
             inputs: what hands out numbers of the host.
             at: position of the update.
@@ -109,7 +119,7 @@ class TrainedNetwork:
                 at, lambda at: numbers(factor(at)), context.array, context.split
             )
         try:
-            optimizer.update(self.vector, gradient, parts)
+            optimizer.update(self.vector, self._vectors(gradient, evaluated))
         finally:
             optimizer.learning_rate, optimizer.take = rate, None
 

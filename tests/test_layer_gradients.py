@@ -83,7 +83,9 @@ def test_they_change_no_other_number_and_are_equal_in_both_backends(both_backend
         assert plain.layer_gradients == {}
         assert result.gradients.keys() == plain.gradients.keys() == result.layer_gradients.keys()
         for network, gradient in result.gradients.items():
-            assert np.array_equal(to_numpy(gradient), to_numpy(plain.gradients[network]))
+            assert gradient.keys() == plain.gradients[network].keys()
+            for path, array in gradient.items():
+                assert np.array_equal(to_numpy(array), to_numpy(plain.gradients[network][path]))
         for one, other in zip(result.values, plain.values, strict=True):
             if not isinstance(one, dict):
                 assert np.array_equal(to_numpy(one), to_numpy(other))

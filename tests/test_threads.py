@@ -161,7 +161,7 @@ def test_an_optimiser_moves_every_number_as_one_thread_does(threads, monkeypatch
         monkeypatch.setattr("ganspec.impl_chainer.threads.PIECE", piece)
         vector = Array(start.copy())
         optimizer = optimizers.KINDS["adam"](definition, 40, ArrayContext("cpu", "float64"))
-        optimizer.update(vector, Array(gradient), [(0, 20), (23, 40)])
+        optimizer.update(vector, [(0, Array(gradient[:20])), (23, Array(gradient[23:]))])
         moved.append(vector.array)
     np.testing.assert_array_equal(moved[0], moved[1])
     assert (moved[0] != start).sum() == 37

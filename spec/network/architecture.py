@@ -86,6 +86,10 @@ class Architecture:
         """Returns: each parameter by its path inside the network, such as "dc1/W", in layer order."""
         return {f"{layer.name}/{p.name}": p for layer in self.holds for p in layer.parameters}
 
+    def evaluated_parameters(self) -> frozenset[str]:
+        """Returns: the paths of the parameters that are read here; a growing network has others in other stages."""
+        return frozenset(f"{layer.name}/{p.name}" for layer in self.layers for p in layer.parameters)
+
     def statistic_paths(self) -> dict[str, Statistic]:
         """Returns: each running statistic by its path, such as "bn1/mean", in layer order."""
         return {f"{layer.name}/{s.name}": s for layer in self.holds for s in layer.statistics}

@@ -171,7 +171,7 @@ class Trainer:
 
         Args:
             result: what the repeat computed; it stays as it is.
-            gradients: gradient of each updated network's loss, by network and path, as a backend's `gradients_by_path` gives it.
+            gradients: gradient of each updated network's loss, by network and path, as a backend's `StepResult` has it.
 
         Returns: the recorded numbers.
         """

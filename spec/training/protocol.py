@@ -100,9 +100,6 @@ class Trainer(Executor, Protocol):
     def learning_rates(self) -> dict[str, float]:
         """The learning rate of each trained network, now, before `System.rate_factor` multiplies it."""
 
-    def gradients_by_path(self, result: StepResult) -> Mapping[str, Mapping[str, Any]]:
-        """Returns: each updated network's gradient as arrays of the backend, by network and path of the parameter ("l1/W")."""
-
     def update(self, result: StepResult) -> Mapping[str, Any]:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
 
@@ -137,7 +134,7 @@ class Backend(Protocol):
 
 
 EXECUTES = ("repeats", "compute", "update", "end_iteration", "generate", "state", "load")  # methods of every `Trainer`
-TRAINS = ("gradients_by_path", "iterate", "scale_learning_rates")  # further methods of one that trains
+TRAINS = ("iterate", "scale_learning_rates")  # further methods of one that trains
 
 
 def other_backends() -> dict[str, list[EntryPoint]]:

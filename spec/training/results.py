@@ -9,7 +9,7 @@ from typing import Any
 from ganspec.spec.plan.plan import StepPlan
 
 Layers = dict[int, dict[str, Any]]  # for each network node of a plan, an array for each layer
-Gradients = tuple[dict[str, Any], Layers, dict[str, Layers]]  # the last three fields of a `StepResult`
+Gradients = tuple[dict[str, dict[str, Any]], Layers, dict[str, Layers]]  # the last three fields of a `StepResult`
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class StepResult:
         step, repeat: number of the step in the schedule and of its repeat, from 0.
         plan: the step's plan, whose `named` finds definitions ("x_hat") among the values.
         values: value of each node of the plan; of a network with several outputs a dictionary.
-        gradients: gradient of each updated network's loss, one vector; `Trainer.gradients_by_path` gives it names.
+        gradients: gradient of each updated network's loss, by network and path of the parameter ("l1/W").
         layers: what each layer gave, by network node and layer name; empty unless it was asked for.
         layer_gradients: gradient of each updated network's loss with respect to what a layer gave, by updated network, network
             node and layer name: how the loss moves when a number is added to the layer's output. Only those are there through
@@ -32,7 +32,7 @@ class StepResult:
     repeat: int
     plan: StepPlan
     values: list[Any]
-    gradients: dict[str, Any]
+    gradients: dict[str, dict[str, Any]]
     layers: Layers
     layer_gradients: dict[str, Layers] = field(default_factory=dict)
 

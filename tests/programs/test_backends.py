@@ -64,7 +64,7 @@ def test_the_reference_keeps_the_protocol_but_takes_its_gradients_from_elsewhere
     for name in set(protocol.EXECUTES) - {"update"}:
         keeps(Reference, protocol.Executor, name)
     assert list(inspect.signature(Reference.update).parameters) == ["self", "result", "gradients"]
-    assert not any(hasattr(Reference, name) for name in ("gradients_by_path", "iterate"))
+    assert not hasattr(Reference, "iterate")
 
 
 def test_the_reference_is_a_backend_by_its_name():
@@ -143,7 +143,7 @@ def test_what_cannot_train_says_so(packages, capsys):
         UserError, match="the reference computes no gradients, so it cannot train alone; expected one of"
     ):
         backends.load("reference", to_train=True)
-    lacks = r"'mine' cannot train: it lacks Trainer\.gradients_by_path, Trainer\.iterate; docs"
+    lacks = r"'mine' cannot train: it lacks Trainer\.iterate; docs"
     with pytest.raises(UserError, match=lacks):
         backends.load("mine", to_train=True)
     assert here("train", "gan_mlp_mnist", "--backend", "mine") == 2

@@ -9,7 +9,7 @@ Source: Reddi, Kale and Kumar 2018, arXiv:1904.09237, algorithm 2.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -49,11 +49,12 @@ class Implementation:
         self.definition, self.updates, self.learning_rate = definition, 0, definition.learning_rate
         self.moments = {name: context.filled(count, moment.start) for name, moment in definition.moments().items()}
 
-    def update(self, parameters: Any, gradient: Any, parts: list[tuple[int, int]]) -> None:
+    def update(self, parameters: Any, gradient: Sequence[tuple[int, Any]]) -> None:
         own, self.updates = self.definition, self.updates + 1
-        for start, end in parts:
-            p, g, direction, square, largest = (
-                getattr(a, "array", a)[start:end] for a in (parameters, gradient, *self.moments.values())
+        for start, vector in gradient:
+            g = getattr(vector, "array", vector)
+            p, direction, square, largest = (
+                getattr(a, "array", a)[start : start + len(g)] for a in (parameters, *self.moments.values())
             )
             direction *= own.beta1
             direction += (1.0 - own.beta1) * g

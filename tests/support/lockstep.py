@@ -49,8 +49,10 @@ def assert_lockstep(system: System, names: list[str], seed: int, iterations: int
                 assert_same_values(result, expected, convert[name], f"{name}, {where}")
                 assert_same_state(trainer.state().arrays, moved.arrays, f"{name}, {where}")
                 # Backwards: each gradient's product with the direction.
-                found = trainer.gradients_by_path(result)
-                gradients = {n: {path: convert[name](g) for path, g in own.items()} for n, own in found.items()}
+                gradients = {
+                    network: {path: convert[name](g) for path, g in own.items()}
+                    for network, own in result.gradients.items()
+                }
                 assert gradients.keys() == slopes.keys()
                 for network, own in gradients.items():
                     product = sum((g * directions[network][f"parameters/{network}/{p}"]).sum() for p, g in own.items())

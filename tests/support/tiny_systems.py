@@ -107,12 +107,11 @@ def compute(backend: str, system: System, **states: float) -> Computed:
     to_numpy = backends.load(backend).to_numpy
     result = trainer.compute(0, 0, random_feed(system, SEED))
     plan = result.plan
-    gradients = trainer.gradients_by_path(result)
     return Computed(
         state.of("parameters"),
         drawn_values(backend, result),
         {name: float(to_numpy(result.values[i])) for name, i in plan.losses.items()},
-        {f"{name}/{path}": to_numpy(g) for name, own in gradients.items() for path, g in own.items()},
+        {f"{name}/{path}": to_numpy(g) for name, own in result.gradients.items() for path, g in own.items()},
         {name: float(to_numpy(result.values[i])) for name, i in plan.reports.items()},
         state,
     )
@@ -128,9 +127,9 @@ def drawn_values(backend: str, result: Any) -> dict[str, np.ndarray]:
 def move_along(trainer: Any, gradient: float) -> None:
     """Move every network that the first step updates along a gradient that is the same number everywhere."""
     result = trainer.compute(0, 0, random_feed(trainer.system, 0))
-    counts = {
-        name: sum(p.count for p in trainer.system.networks[name].parameter_paths().values())
-        for name in result.gradients
+    array = trainer.context.array
+    gradients = {
+        network: {path: array(np.full(tuple(g.shape), gradient)) for path, g in own.items()}
+        for network, own in result.gradients.items()
     }
-    gradients = {name: trainer.context.array(np.full(count, gradient)) for name, count in counts.items()}
     trainer.update(replace(result, gradients=gradients))

@@ -80,7 +80,7 @@ def assert_backend_matches(backend: str, system: System, witnessed: list[Witness
         result = trainer.compute(number, 0, lambda batch=expected.batch: batch)
         values = {n: float(to_numpy(result.values[i])) for n, i in result.plan.losses.items()}
         assert values == {n: pytest.approx(loss, rel=1e-12, abs=1e-13) for n, loss in expected.losses.items()}
-        for network, gradients in trainer.gradients_by_path(result).items():
+        for network, gradients in result.gradients.items():
             direction = expected.directions[network]
             parts = [(to_numpy(g) * direction[f"parameters/{network}/{p}"]).sum() for p, g in gradients.items()]
             assert sum(parts) == pytest.approx(expected.slopes[network], rel=1e-10, abs=1e-13)

@@ -94,7 +94,7 @@ class Trained:
 
     def compute(self, place: Place, next_batch: NextBatch) -> list[Quantity]:
         result = self._result = self.trainer.compute(place.step, place.repeat, next_batch, keep_layers=True)
-        self.gradients = self._numpy(self.trainer.gradients_by_path(result))
+        self.gradients = self._numpy(result.gradients)
         moved = self.trainer.state()
         named, slopes = Names(self.system, place), {}
         for network, gradients in self.gradients.items():

@@ -174,7 +174,7 @@ class _Run:
         if self.rounding is not None:
             self.rounding.restart()
         result = self.trainer.compute(place.step, place.repeat, self.next_batch, keep_layers=True)
-        gradients = self._numpy(self.trainer.gradients_by_path(result))
+        gradients = self._numpy(result.gradients)
         named = Names(self.system, place)
         layers = self._numpy(result.layers)
         forward = [*named.forward(self._numpy(dict(enumerate(result.values))), layers)]

@@ -113,7 +113,7 @@ def _trained(
         for step, repeat in trainer.repeats():
             result = trainer.compute(step, repeat, next_batch)
             if (iteration, step, repeat) == (place.iteration, place.step, place.repeat):
-                found = trainer.gradients_by_path(result)[network]
+                found = result.gradients[network]
                 value = backend.to_numpy(result.values[result.plan.losses[network]])
                 return {path: backend.to_numpy(g) for path, g in found.items()}, float(value)
             trainer.update(result)

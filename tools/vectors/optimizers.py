@@ -73,7 +73,7 @@ def compute(backend: str, case: Case, given: Mapping[str, np.ndarray]) -> Arrays
     for update in range(UPDATES):
         network.clip(definition.clip, "before")
         gradient = context.array(_vector(given, f"gradients/{update}"))
-        network.optimizer.update(network.vector, gradient, network.parts(architecture))
+        network.optimizer.update(network.vector, [(0, gradient)])
         network.clip(definition.clip, "after")
         vectors = {"parameters": network.vector}
         vectors |= {f"moments/{name}": vector for name, vector in network.optimizer.moments.items()}

@@ -215,7 +215,7 @@ def _observed(
         for role, nodes in (("losses", plan.losses), ("reports", plan.reports)):
             found.update({f"{place}/{role}/{name}": to_numpy(result.values[i]) for name, i in nodes.items()})
         if every_gradient or trainer.iteration == 0:
-            for network, gradients in trainer.gradients_by_path(result).items():
+            for network, gradients in result.gradients.items():
                 found.update({f"{place}/gradients/{network}/{path}": to_numpy(g) for path, g in gradients.items()})
         if trainer.iteration:
             return

@@ -78,18 +78,19 @@ def count_for_each_parameter(patch: Patch, backend: str) -> None:
     # Keyed by the optimiser itself: the id of one that is gone may be that of another.
     right, counts = adam.update, weakref.WeakKeyDictionary()
 
-    def update(self: Any, parameters: Any, gradient: Any, parts: Any) -> None:
+    def update(self: Any, parameters: Any, gradient: Any) -> None:
         patch.reach()
         count = counts.setdefault(self, np.zeros(parameters.shape[0], int))
-        taking_part = np.zeros(parameters.shape[0], bool)
-        for start, end in parts:
-            taking_part[start:end] = True
         updates = self.updates
-        for t in np.unique(count[taking_part]):
-            edges = np.flatnonzero(np.diff(np.r_[0, taking_part & (count == t), 0]))
-            self.updates = int(t)
-            right(self, parameters, gradient, [(int(a), int(b)) for a, b in edges.reshape(-1, 2)])
-        count[taking_part] += 1
+        for start, vector in gradient:
+            own = count[start : start + len(vector)]
+            for t in np.unique(own):
+                edges = np.flatnonzero(np.diff(np.r_[0, own == t, 0])).tolist()
+                self.updates = int(t)
+                right(
+                    self, parameters, [(start + a, vector[a:b]) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+                )
+            own += 1
         self.updates = updates + 1
 
     patch.setattr(adam, "update", update)

@@ -160,10 +160,6 @@ class Trainer:
             self._put(f"averages/{network}", optimizers.average(self._of(f"averages/{network}"), values, decay))
         self.iteration += 1
 
-    def gradients_by_path(self, result: StepResult) -> dict[str, dict[str, jax.Array]]:
-        """Returns: each updated network's gradient as named arrays."""
-        return result.gradients
-
     def generate(self, *inputs: np.ndarray) -> np.ndarray:
         """Evaluate the network G, or its moving average where one is kept, in inference mode."""
         architecture = self._stage.networks["G"]
