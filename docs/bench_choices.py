@@ -7,6 +7,7 @@ CHOICE is one of
     vectors      vectors that would be joined are multiplied one by one          against  joined
     products     convolutions of few pixels as products of matrices              against  PyTorch's own
     updates      an update as one operation                                      against  one after the other, piece by piece
+    gradients    large gradients go into an update as they lie                   against  all copied into one vector
     penalties    our rules for gradients that are differentiated again           against  PyTorch's own
     memory       freed memory stays with the process                             against  it goes back to the system
     draws        random numbers are drawn on the host                            against  on the device
@@ -102,6 +103,11 @@ def updates(request: Request) -> Sides:
     return _without(request, import_module("ganspec.impl_torch.optimizers"), "FUSED", False)
 
 
+def gradients(request: Request) -> Sides:
+    """Gradients of large arrays by themselves in updates, and all in one vector."""
+    return _without(request, import_module(f"ganspec.impl_{request.backend}.trained"), "OWN", sys.maxsize)
+
+
 def draws(request: Request) -> Sides:
     """Random numbers of the host, and of the device."""
     return trained(replace(request, draws="host")), trained(replace(request, draws="device"))
@@ -113,6 +119,7 @@ CHOICES = {
     "vectors": vectors,
     "products": products,
     "updates": updates,
+    "gradients": gradients,
     "penalties": penalties,
     "draws": draws,
 }

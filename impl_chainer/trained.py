@@ -16,7 +16,7 @@ from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
 from ganspec.spec.training.streams import Position
 
-OWN = 1 << 14  # numbers of an array that is no longer worth copying beside its neighbours
+OWN = 1 << 18  # numbers of an array that is no longer worth copying beside its neighbours
 
 
 class TrainedNetwork:
