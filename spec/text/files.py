@@ -259,7 +259,7 @@ def read_toml(text: str, label: str) -> dict[str, Any]:
     return data
 
 
-@lru_cache(maxsize=64)  # a network of blocks reads the same file for each block
+@lru_cache(maxsize=256)  # a network of blocks reads the same file for each block, many systems the same networks
 def _parsed(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 

@@ -44,7 +44,7 @@ def lines_of(text: str, data: Mapping[str, Any]) -> Mapping[KeyPath, int]:
     return found if found.keys() == set(_paths(data)) else {}
 
 
-@lru_cache(maxsize=64)  # a network of blocks reads the same file for each block
+@lru_cache(maxsize=256)  # a network of blocks reads the same file for each block, many systems the same networks
 def _scanned(text: str) -> Mapping[KeyPath, int]:
     scanner = _Scanner(text)
     try:

@@ -19,6 +19,7 @@ def log(run):
     return (run / "log.csv").read_bytes()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_from_the_cache_is_the_run_from_memory_and_goes_on_without_it(images, tmp_path, capsys):
     pytest.importorskip("torch")  # one backend is enough: both get the same batches
     asked = [SYSTEM, *SMALL, "--set", "data.flip=true", "--data", images]

@@ -42,6 +42,7 @@ WRONG_CHECKPOINT = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("key", WRONG_CHECKPOINT)
 def test_every_field_of_a_checkpoint_is_checked_like_an_option(key, run, capsys):
     path = run / "checkpoints" / "00000008.safetensors"

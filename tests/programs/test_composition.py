@@ -52,6 +52,7 @@ def sets(**chosen):
     return [f"--set={key}={value}" for key, value in chosen.items()]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("loss", ["lsgan", "dragan", "wgan_gp"])
 def test_what_is_composed_trains(loss, backend, colours, tmp_path):
     out = tmp_path / "run"

@@ -58,6 +58,7 @@ def train(out, *more, iterations=2):
     return here("train", "wgan_gp_mlp_mnist", *SMALL, "--out", out, "--iterations", iterations, *more)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_data_set_is_fetched_once_trained_on_and_found_again_by_resuming(site, tmp_path, capsys):
     _, asked = site
     assert train(tmp_path / "a", "--download") == 0
@@ -79,6 +80,7 @@ def test_folder_to_download_to_is_made_and_means_download(site, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_download_that_was_cut_short_is_gone_on_with(site, tmp_path):
     folder, _ = site
     whole = (folder / IMAGES).read_bytes()

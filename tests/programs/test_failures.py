@@ -153,6 +153,7 @@ def memory_error(backend, kind):
     return MemoryError()
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("kind", ["allocator", "device", "python"])
 def test_memory_that_runs_out_gives_one_message_and_the_run_goes_on_from_its_checkpoint(
     kind, images, tmp_path, monkeypatch, capsys

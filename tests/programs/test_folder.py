@@ -123,6 +123,7 @@ def test_a_log_that_is_not_what_the_run_wrote_is_refused(line, content, text, ru
     assert refused(run, capsys, text, "put back the log as the run wrote it, or start a new run")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_rows_after_the_checkpoint_are_dropped_whatever_they_are(run, capsys):
     whole = (run / "log.csv").read_bytes()
     (run / "log.csv").write_bytes(whole + b"9,0,nothing\nnothing,0\n10,0,1.")

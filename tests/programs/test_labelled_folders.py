@@ -27,6 +27,7 @@ def flowers(tmp_path):
     return tmp_path / "flowers"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_folders_are_classes_of_a_conditional_system_and_their_names_are_kept(backend, flowers, tmp_path):
     out = tmp_path / "run"
     asked = ["cgan_mnist", *SETTINGS, "--backend", backend, "--data", flowers, "--set", "data.crop=centre"]

@@ -38,6 +38,7 @@ def test_train_leaves_a_whole_run_folder(backend, images, tmp_path):
     assert len(list((out / "checkpoints").iterdir())) == 3
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_both_backends_write_the_same_log_to_rounding(images, tmp_path):
     tables = []
     for backend in ("torch", "chainer"):

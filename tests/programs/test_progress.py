@@ -30,6 +30,7 @@ def test_end_says_what_it_counts():
     assert str(End(float("inf"), 3)) == "3 epochs"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_gated_run_of_epochs_counts_batches_and_ends_with_the_epoch(digits, tmp_path, capsys):
     out = tmp_path / "run"
     assert here("train", "cgan_mnist", *SMALL_CGAN, "--data", digits, "--out", out, "--epochs", 3) == 0
@@ -42,6 +43,7 @@ def test_gated_run_of_epochs_counts_batches_and_ends_with_the_epoch(digits, tmp_
     assert rows[-1].split(",")[1] == "2"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_run_goes_on_to_the_end_of_its_system_and_no_further(images, digits, tmp_path, capsys):
     out, settings = tmp_path / "run", ["--set=run.epochs=2", "--data", images]
     assert here("train", "wgan_gp_mlp_mnist", *SMALL, *settings, "--out", out, "--iterations", 5) == 0

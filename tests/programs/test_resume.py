@@ -127,6 +127,7 @@ def run(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_remembers_each_time_that_it_was_resumed_and_goes_on_as_it_last_did(run, trained, images):
     assert ganspec("train", "--resume", run, "--backend", "chainer", "--iterations", 9).returncode == 0
     assert ganspec("train", "--resume", run, "--data", images, "--iterations", 11).returncode == 0
@@ -177,6 +178,7 @@ def test_a_checkpoint_with_nan_is_refused(run):
     assert fails(ganspec("train", "--resume", run, "--iterations", 9), "not finite")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_checkpoint_of_another_system_is_refused(run, images, tmp_path):
     other = tmp_path / "began"
     assert train("began_mnist", images, other, "torch", 7).returncode == 0

@@ -35,6 +35,7 @@ def train(images: Path, out: Path, *more: str) -> list[Figure]:
     return read_figures(out / "metrics.jsonl")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_resumed_run_has_the_figures_of_an_unbroken_one(images: Path, tmp_path: Path, backend: str) -> None:
     unbroken = train(images, tmp_path / "a", "--backend", backend, "--iterations", "7")
     assert [f.iteration for f in unbroken if f.metric == "diversity" and "look" in f.protocol] == [2, 4, 6]
@@ -49,6 +50,7 @@ def test_a_resumed_run_has_the_figures_of_an_unbroken_one(images: Path, tmp_path
     assert read_figures(tmp_path / "b" / "metrics.jsonl") == unbroken
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_backends_record_the_same_figures(images: Path, tmp_path: Path, both_backends: None) -> None:
     of = {b: train(images, tmp_path / b, "--backend", b, "--iterations", "3") for b in ("torch", "chainer")}
     for one, other in zip(of["torch"], of["chainer"], strict=True):
@@ -56,6 +58,7 @@ def test_backends_record_the_same_figures(images: Path, tmp_path: Path, both_bac
         assert one.value == pytest.approx(other.value, rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_says_when_it_has_collapsed_and_keeps_it(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

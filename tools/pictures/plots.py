@@ -25,8 +25,13 @@ def plot_columns(columns: Sequence[str], table: np.ndarray, window: int) -> byte
     from matplotlib.figure import Figure
 
     names = [name for name in columns if name not in ("iteration", "epoch")]
-    figure = Figure(figsize=(8, 1.8 * len(names)), layout="constrained")
+    width, height = 8.0, 1.8 * len(names)
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
+    # Margins of our own: to let matplotlib fit them draws everything twice.
+    figure.subplots_adjust(
+        left=1 / width, right=1 - 0.2 / width, bottom=0.5 / height, top=1 - 0.3 / height, hspace=0.25
+    )
     axes: Any = figure.subplots(len(names), 1, sharex=True, squeeze=False)
     iterations = table[:, 0]
     rows = _spread(len(table))
@@ -39,6 +44,10 @@ def plot_columns(columns: Sequence[str], table: np.ndarray, window: int) -> byte
         axis.plot(iterations[dots], values[dots], color="0.75", linewidth=0.7)
         axis.plot(iterations[rows][some], means[some], color="C0", linewidth=1.2)
         axis.set_ylabel(name)
+        axis.yaxis.set_label_coords(-0.8 / width, 0.5)
+        axis.ticklabel_format(
+            axis="y", style="sci", scilimits=(-2, 4)
+        )  # so that numbers are short enough for the margin
         axis.grid(alpha=0.3)
     axes[-1, 0].set_xlabel(f"iteration (dark: mean of the last {window:,})")
     content = io.BytesIO()
