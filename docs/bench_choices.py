@@ -177,6 +177,9 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--backend", choices=NAMES, nargs="+", help="backends (default: all that it is about)")
     parser.add_argument("--device", type=device, default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     parser.add_argument("--batch", metavar="N", type=positive, nargs="+", help="batch sizes (default: the system's)")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of the systems; may be repeated"
+    )
     parser.add_argument("--rounds", metavar="N", type=positive, default=5, help="timed rounds (default: 5)")
     parser.add_argument(
         "--iterations", metavar="N", type=positive, default=1, help="of each side in a round (default: 1)"
@@ -200,7 +203,7 @@ def main(given: list[str] | None = None) -> None:
     arguments = arguments_of(given)
     batches = [(f"run.batch={n}",) for n in arguments.batch] if arguments.batch else [()]
     requests = [
-        Request(system, backend, arguments.device, settings=settings)
+        Request(system, backend, arguments.device, settings=(*arguments.set, *settings))
         for system, settings, backend in product(arguments.systems, batches, arguments.backend)
     ]
     systems = [request.load() for request in requests]  # says what is wrong before the first minute

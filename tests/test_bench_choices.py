@@ -18,7 +18,7 @@ def script():
     return runpy.run_path(str(SCRIPT))
 
 
-@pytest.mark.parametrize("choice", ["sharing", "passes", "vectors", "draws"])
+@pytest.mark.parametrize("choice", ["sharing", "passes", "vectors", "gradients", "draws"])
 def test_both_sides_train_alike(script, backend, choice):
     ours, other = script["CHOICES"][choice](
         Request("cwgan_gp_mlp_mnist", backend, settings=("run.batch=9",), reduced=True)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from ganspec.spec.parts.optimizers import KINDS
 from ganspec.spec.training.checkpoint import read_checkpoint
 from ganspec.spec.training.state import array_shapes
 from ganspec.tools import backends
-from ganspec.tools.agreement import crosscheck_system
+from ganspec.tools.agreement import crosscheck_system, random_feed
 from support import amsgrad
 from support.agreement import assert_witnesses_agree
 from support.optimizer_rules import DEFINITIONS
@@ -125,3 +126,18 @@ def test_one_operation_updates_as_many_do(name, monkeypatch):
         np.testing.assert_allclose(one, many, rtol=1e-14, atol=0)
         assert (one[9:11] == many[9:11]).all()
     assert ((found[0][0].numpy() == start) == [9 <= i < 11 for i in range(23)]).all()
+
+
+@pytest.mark.parametrize("name", ["progressive_cifar10", "wgan_cifar10"])  # some parameters take no part; clipping
+def test_gradients_by_themselves_update_as_joined_ones_do(name, backend, monkeypatch):
+    system = load_system(name, [] if name.startswith("pro") else ["schedule.warmup_critic_steps=2"], reduced=True)
+    found = []
+    for own in (1, 200, sys.maxsize):  # each array by itself, the larger ones, none
+        monkeypatch.setattr(f"ganspec.impl_{backend}.trained.OWN", own)
+        trainer, feed = backends.make_trainer(backend, system, 0, dtype="float64"), random_feed(system, 0)
+        for _ in range(2):
+            trainer.iterate(feed)
+        found.append(trainer.state().arrays)
+    for each in found[:2]:
+        for path, array in found[2].items():
+            np.testing.assert_allclose(each[path], array, rtol=1e-12, atol=1e-14, err_msg=path)
