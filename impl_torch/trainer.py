@@ -24,7 +24,7 @@ from ganspec.spec.training.batches import NextBatch, check_inputs, in_native_ord
 from ganspec.spec.training.capturing import Capture
 from ganspec.spec.training.draws import DrawSource
 from ganspec.spec.training.ranks import Group, check_share
-from ganspec.spec.training.results import Layers, StepResult
+from ganspec.spec.training.results import Layers, StepResult, check_gradients
 from ganspec.spec.training.state import (
     TrainingState,
     array_shapes,
@@ -177,7 +177,12 @@ class Trainer:
         return StepResult(step, repeat, planned, values, gradients, *others)
 
     def update(self, result: StepResult) -> dict[str, Array]:
-        """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers."""
+        """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers.
+
+        Raises:
+            ValueError: a network's gradient lacks a parameter, or has one of another type or shape; then nothing has moved.
+        """
+        check_gradients(result.gradients, self.networks, Array)
         recorded = {name: self.context.constant(result.values[i]) for name, i in result.plan.reports.items()}
         self.reports |= recorded
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}

@@ -122,6 +122,32 @@ def test_a_wrong_batch_is_refused(case, backend):
     trainer.iterate(batch_of)  # the right one is taken
 
 
+@pytest.mark.parametrize("name", ["wgan_gp_mlp_mnist", "wgan_gp_cifar10"])
+def test_an_update_moves_along_the_gradients_that_it_is_given(name, backend):
+    """Adam's first step has the size of the learning rate for any gradient but 0."""
+    trainer = trainer_of(backend, name)
+    result = trainer.compute(0, 0, random_feed(trainer.system, 0))
+    before = trainer.state().arrays
+    path, right = next(iter(result.gradients["D"].items()))
+    gradients = {"D": {p: g * (p == path) for p, g in result.gradients["D"].items()}}
+    for wrong, said in (
+        ({"D": {p: g for p, g in gradients["D"].items() if p != path}}, "there is none"),
+        ({"D": gradients["D"] | {path: right[:1]}}, "found a "),
+        ({"D": gradients["D"] | {path: np.zeros(right.shape)}}, "found a ndarray"),
+        ({"E": gradients["D"]}, "expected one of"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            trainer.update(replace(result, gradients=wrong))
+    after = trainer.state().arrays
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    trainer.update(replace(result, gradients=gradients))
+    after = trainer.state().arrays
+    moved = {
+        name for name in before if name.startswith("parameters/") and not np.array_equal(before[name], after[name])
+    }
+    assert moved == {f"parameters/D/{path}"}
+
+
 @pytest.mark.parametrize("name", ["wgan_gp_mlp_mnist", "gan_mlp_mnist", "wgan_cifar10"])
 def test_an_update_leaves_the_gradients_that_a_caller_holds(name, backend):
     trainer = trainer_of(backend, name)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ganspec.spec.plan.plan import StepPlan
+from ganspec.spec.text.errors import expected_one_of
 
 Layers = dict[int, dict[str, Any]]  # for each network node of a plan, an array for each layer
 Gradients = tuple[dict[str, dict[str, Any]], Layers, dict[str, Layers]]  # the last three fields of a `StepResult`
@@ -20,7 +21,8 @@ class StepResult:
         step, repeat: number of the step in the schedule and of its repeat, from 0.
         plan: the step's plan, whose `named` finds definitions ("x_hat") among the values.
         values: value of each node of the plan; of a network with several outputs a dictionary.
-        gradients: gradient of each updated network's loss, by network and path of the parameter ("l1/W").
+        gradients: gradient of each updated network's loss, by network and path of the parameter ("l1/W"). To move along others,
+            such as clipped ones, give the trainer's `update` what `dataclasses.replace(result, gradients=...)` makes.
         layers: what each layer gave, by network node and layer name; empty unless it was asked for.
         layer_gradients: gradient of each updated network's loss with respect to what a layer gave, by updated network, network
             node and layer name: how the loss moves when a number is added to the layer's output. Only those are there through
@@ -49,3 +51,27 @@ def by_layer(given: list[tuple[int, str, Any]], found: Sequence[Any]) -> Layers:
         if gradient is not None:
             gradients.setdefault(node, {})[layer] = gradient
     return gradients
+
+
+def check_gradients(gradients: Mapping[str, Mapping[str, Any]], networks: Mapping[str, Any], kind: type) -> None:
+    """Check gradients that somebody may have changed, before anything moves along them.
+
+    Args:
+        gradients: gradients by network and path of the parameter.
+        networks: the backend's networks by name, with the shape of each parameter in `shapes`.
+        kind: the backend's type of arrays.
+
+    Raises:
+        ValueError: there is no such network, or none of a parameter, or one of another type or shape.
+    """
+    for network, gradient in gradients.items():
+        if network not in networks:
+            raise ValueError(f"gradients of '{network}': {expected_one_of(networks)}")
+        for path, shape in networks[network].shapes.items():
+            found = gradient.get(path)
+            has = getattr(found, "shape", None)
+            if not isinstance(found, kind) or has is None or tuple(has) != shape:
+                shown = "without a shape" if has is None else f"of shape {tuple(has)}"
+                what = "there is none" if found is None else f"found a {type(found).__name__} {shown}"
+                wanted = f"expected a {kind.__name__} of shape {shape}"
+                raise ValueError(f"gradient of '{path}' in '{network}': {wanted}, {what}")
