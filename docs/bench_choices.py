@@ -15,6 +15,7 @@ CHOICE is one of
 Both sides train the same system from the same state, in one process, and take turns: a round times some iterations of each, so
 that whatever else the machine does falls on both. (Of `memory`, each round of each side has a process of its own.) The table has
 the medians of milliseconds per iteration, and other / ours with its quartiles, which is above 1 where our choice is faster.
+Where a system has nothing to choose, such as no penalty, both sides are equal, and the ratio shows what chance does.
 """
 
 from __future__ import annotations

@@ -180,9 +180,9 @@ class Trainer:
         """Move the parameters and carried numbers as a result says, which stays as it is. Returns: its recorded numbers.
 
         Raises:
-            ValueError: a network's gradient lacks a parameter, or has one of another type or shape; then nothing has moved.
+            ValueError: its gradients are not those of the networks and parameters that the step updates; nothing has moved.
         """
-        check_gradients(result.gradients, self.networks, Array)
+        check_gradients(result, self.networks, Array)
         recorded = {name: self.context.constant(result.values[i]) for name, i in result.plan.reports.items()}
         self.reports |= recorded
         self.carried |= {name: self.context.constant(result.values[i]) for name, i in result.plan.carried.items()}

@@ -129,12 +129,15 @@ def test_an_update_moves_along_the_gradients_that_it_is_given(name, backend):
     result = trainer.compute(0, 0, random_feed(trainer.system, 0))
     before = trainer.state().arrays
     path, right = next(iter(result.gradients["D"].items()))
-    gradients = {"D": {p: g * (p == path) for p, g in result.gradients["D"].items()}}
+    gradients = {n: {p: g * (n == "D" and p == path) for p, g in own.items()} for n, own in result.gradients.items()}
+    without = {p: g for p, g in gradients["D"].items() if p != path}
     for wrong, said in (
-        ({"D": {p: g for p, g in gradients["D"].items() if p != path}}, "there is none"),
-        ({"D": gradients["D"] | {path: right[:1]}}, "found a "),
-        ({"D": gradients["D"] | {path: np.zeros(right.shape)}}, "found a ndarray"),
-        ({"E": gradients["D"]}, "expected one of"),
+        (gradients | {"D": without}, "there is none"),
+        (gradients | {"D": gradients["D"] | {path: right[:1]}}, "found a "),
+        (gradients | {"D": gradients["D"] | {path: np.zeros(right.shape)}}, "found a ndarray"),
+        (gradients | {"D": gradients["D"] | {"l9/W": right}}, "'l9/W' in 'D': there is no such parameter"),
+        (gradients | {"E": gradients["D"]}, "which this step updates, found 'D'.*'E'"),
+        ({}, "found none"),
     ):
         with pytest.raises(ValueError, match=said):
             trainer.update(replace(result, gradients=wrong))

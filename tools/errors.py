@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shlex
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -109,6 +110,15 @@ def say(message: str) -> None:
 def command(*words: str | Path) -> str:
     """Returns: a command as it is typed into a shell, quoted where need be."""
     return shlex.join(str(word) for word in words)
+
+
+def program() -> str:
+    """Returns: what to type to start ganspec: its name, or its path where the shell does not know the name."""
+    started = Path(sys.argv[0])
+    if started.name != "ganspec" or shutil.which("ganspec") or not started.is_file():
+        return "ganspec"
+    here = Path.cwd()
+    return str(started.relative_to(here) if started.is_relative_to(here) else started)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

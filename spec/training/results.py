@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganspec.spec.plan.plan import StepPlan
-from ganspec.spec.text.errors import expected_one_of
 
 Layers = dict[int, dict[str, Any]]  # for each network node of a plan, an array for each layer
 Gradients = tuple[dict[str, dict[str, Any]], Layers, dict[str, Layers]]  # the last three fields of a `StepResult`
@@ -53,25 +52,32 @@ def by_layer(given: list[tuple[int, str, Any]], found: Sequence[Any]) -> Layers:
     return gradients
 
 
-def check_gradients(gradients: Mapping[str, Mapping[str, Any]], networks: Mapping[str, Any], kind: type) -> None:
-    """Check gradients that somebody may have changed, before anything moves along them.
+def check_gradients(result: StepResult, networks: Mapping[str, Any], kind: type) -> None:
+    """Check a result's gradients, which somebody may have changed, before anything moves along them.
 
     Args:
-        gradients: gradients by network and path of the parameter.
+        result: the result.
         networks: the backend's networks by name, with the shape of each parameter in `shapes`.
         kind: the backend's type of arrays.
 
     Raises:
-        ValueError: there is no such network, or none of a parameter, or one of another type or shape.
+        ValueError: they are not of the networks that the step updates, or not of their parameters, types and shapes.
     """
-    for network, gradient in gradients.items():
-        if network not in networks:
-            raise ValueError(f"gradients of '{network}': {expected_one_of(networks)}")
-        for path, shape in networks[network].shapes.items():
-            found = gradient.get(path)
-            has = getattr(found, "shape", None)
-            if not isinstance(found, kind) or has is None or tuple(has) != shape:
+    losses = result.plan.losses
+    if result.gradients.keys() != losses.keys():
+        found = ", ".join(map(repr, result.gradients)) or "none"
+        raise ValueError(
+            f"gradients: expected those of {', '.join(map(repr, losses))}, which this step updates, found {found}"
+        )
+    for network, gradient in result.gradients.items():
+        shapes = networks[network].shapes
+        if unknown := gradient.keys() - shapes:
+            raise ValueError(f"gradient of '{min(unknown)}' in '{network}': there is no such parameter")
+        for path, shape in shapes.items():
+            array = gradient.get(path)
+            has = getattr(array, "shape", None)
+            if not isinstance(array, kind) or has is None or tuple(has) != shape:
                 shown = "without a shape" if has is None else f"of shape {tuple(has)}"
-                what = "there is none" if found is None else f"found a {type(found).__name__} {shown}"
+                what = "there is none" if array is None else f"found a {type(array).__name__} {shown}"
                 wanted = f"expected a {kind.__name__} of shape {shape}"
                 raise ValueError(f"gradient of '{path}' in '{network}': {wanted}, {what}")

@@ -95,7 +95,7 @@ def test_interrupt_saves_and_says_how_to_resume(images, tmp_path):
     log, running = out / "log.csv", process(*arguments)
     errors = killed(running, lambda: log.exists() and log.read_text().count("\n") >= 5, signal.SIGINT)
     assert running.returncode == 130
-    assert f"ganspec train --resume {out}" in errors
+    assert f"ganspec train --resume {out} --iterations=1000000" in errors
     assert "Traceback" not in errors
     rows = len((out / "log.csv").read_text().splitlines()) - 1
     assert final(out, rows)[0].iteration == rows

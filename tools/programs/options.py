@@ -224,3 +224,15 @@ def numbers(text: str) -> list[int]:
     if len(parts) > MAX_NUMBERS:
         raise argparse.ArgumentTypeError(f"expected at most {MAX_NUMBERS} numbers")
     return [_whole(part, 0, MAX_COUNT) for part in parts]
+
+
+def length(arguments: argparse.Namespace) -> list[str]:
+    """Returns: the options that say how long to train, as they were given."""
+    asked = {"--iterations": arguments.iterations, "--epochs": arguments.epochs}
+    return [f"{option}={number}" for option, number in asked.items() if number]
+
+
+def absolute(name: str) -> str:
+    """Returns: a system's name; the name of a file such that it can be found from anywhere."""
+    base, dot, variant = name.rpartition(".toml")
+    return str(Path(base + dot).resolve()) + variant if dot and variant[:1] in ("", "/") else name

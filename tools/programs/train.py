@@ -152,6 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(map(printable, (f"{system.name}: {system.title}", data.source, f"run folder: {folder.path}"))))
         told = [*initial.lines(options, transfer), *(best_lines(system.run, folder.path) if ranks.leads else ())]
         print("".join(printable(line) + "\n" for line in told), end="")
+        folder.length = shared.length(arguments)
         ranks.resume_command = ranks.from_first(folder.resume_command())
         album = Album(system, folder, trainer, options["seed"]) if ranks.leads else Silent()
         training = Training(system, folder, trainer, feed, album, options, data.fingerprint, record, ranks, watch)
@@ -231,7 +232,7 @@ def _record(
     arguments: argparse.Namespace, system: System, options: dict[str, Any], path: Path | None, data: Dataset
 ) -> dict[str, Any]:
     return {
-        "system": _absolute(arguments.system),
+        "system": shared.absolute(arguments.system),
         "settings": arguments.set,
         **options,
         "data": str(path) if path else "",
@@ -240,12 +241,6 @@ def _record(
         "versions": environment(options["backend"]),
         "resolved": describe(system),
     }
-
-
-def _absolute(name: str) -> str:
-    """Returns: a system's name; the name of a file such that it can be found from anywhere."""
-    base, dot, variant = name.rpartition(".toml")
-    return str(Path(base + dot).resolve()) + variant if dot and variant[:1] in ("", "/") else name
 
 
 def _end(arguments: argparse.Namespace, system: System) -> End:

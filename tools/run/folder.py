@@ -27,7 +27,7 @@ from ganspec.spec.parts.keep import Keep
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.record import RunError, read_record, write_record
 from ganspec.spec.training.runs import checkpoints, numbered
-from ganspec.tools.errors import UserError, cannot_write, command, say
+from ganspec.tools.errors import UserError, cannot_write, command, program, say
 from ganspec.tools.quality.figures import NAME as METRICS
 from ganspec.tools.quality.figures import read_figures
 from ganspec.tools.run import lock
@@ -42,6 +42,8 @@ MOST_RESUMED = 1_000  # parts of a run that its record lists; earlier ones are d
 class RunFolder:
     """A run's folder. Use `create` or `open_existing`; as a context manager it closes itself.
 
+    `length` are the options that said how long to train; without any the system says it.
+
     Args:
         path: path of the folder.
         record: content of `run.json`.
@@ -51,6 +53,7 @@ class RunFolder:
     def __init__(self, path: Path, record: dict[str, Any], held: lock.Lock | None) -> None:
         self.path, self.record = path, record
         self.log = RunLog(path / "log.csv")
+        self.length: list[str] = []
         self._held = held
 
     @classmethod
@@ -215,7 +218,7 @@ class RunFolder:
 
     def resume_command(self) -> str:
         """Returns: what to type to go on with this run."""
-        return command("ganspec", "train", "--resume", self.path)
+        return command(program(), "train", "--resume", self.path, *self.length)
 
 
 def new_folder(name: str) -> Path:
@@ -245,7 +248,7 @@ def _refuse_full(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir() or any(entry.name != lock.NAME for entry in path.iterdir()):
-        resume = command("ganspec", "train", "--resume", path)
+        resume = command(program(), "train", "--resume", path)
         raise UserError(f"{path}: exists already; choose another --out DIR, or go on with that run: {resume}")
 
 
