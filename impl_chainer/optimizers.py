@@ -49,7 +49,7 @@ class Optimizer:
         return self.take(counted) if self.take else counted(1.0)
 
     def update(self, parameters: Array, gradient: Gradient) -> None:
-        """Move the parameters one step, in place; the gradient stays as it is.
+        """Move the parameters one step, in place; the gradient stays as it is, where it is finite.
 
         Args:
             parameters: vector of all of the network's parameters.

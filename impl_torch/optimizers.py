@@ -51,7 +51,7 @@ class Optimizer:
         return self.take(counted) if self.take else counted(1.0)
 
     def update(self, parameters: Array, gradient: Gradient) -> None:
-        """Move the parameters one step, in place; the gradient stays as it is.
+        """Move the parameters one step, in place; the gradient stays as it is, where it is finite.
 
         Args:
             parameters: vector of all of the network's parameters.
@@ -93,7 +93,8 @@ class RMSProp(Optimizer):
         outside = self.definition.epsilon_place == "outside"
         (rate,) = self.numbers(lambda rate: (rate,))
         if outside and _goes_in_one(rate, parameters):
-            # Adam with beta1 = 0, whose first moment is the gradient: what is written there was read there.
+            # Adam with beta1 = 0, whose first moment is the gradient. What is written there was read there, but that an infinite
+            # number becomes NaN, as its parameter does; to copy the gradient would take as long as the update.
             _move_in_one(parameters, gradient, None, self.moments["v"], (0.0, decay), rate, epsilon)
             return
         for place, g in _pieces(gradient):

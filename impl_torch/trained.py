@@ -76,7 +76,7 @@ class TrainedNetwork:
 
     def _flat(self, array: Array) -> Array:
         lying = array.permute(0, 2, 3, 1) if self._is_channels_last(array.shape) else array
-        return lying.reshape(-1).contiguous()
+        return lying.detach().reshape(-1).contiguous()
 
     def _shaped(self, part: Array, shape: tuple[int, ...]) -> Array:
         if not self._is_channels_last(shape):

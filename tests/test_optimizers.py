@@ -141,3 +141,17 @@ def test_gradients_by_themselves_update_as_joined_ones_do(name, backend, monkeyp
     for each in found[:2]:
         for path, array in found[2].items():
             np.testing.assert_allclose(each[path], array, rtol=1e-12, atol=1e-14, err_msg=path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_update_leaves_a_gradient_as_it_is(backend, kind):
+    context = importlib.import_module(f"ganspec.impl_{backend}.arrays").ArrayContext("cpu", "float64")
+    make = importlib.import_module(f"ganspec.impl_{backend}.optimizers").KINDS[kind]
+    system = load_system({"adam": "dcgan_cifar10", "rmsprop": "wgan_cifar10"}[kind], reduced=True)
+    optimizer, values = make(system.optimizers["D"], 40, context), np.random.default_rng(0).normal(size=40)
+    values[3], to_numpy = 0.0, backends.load(backend).to_numpy
+    parameters, gradient = context.filled(40, 1.0), context.array(values)
+    for _ in range(3):
+        optimizer.update(parameters, [(0, gradient)])
+    assert np.array_equal(to_numpy(gradient), values)
+    assert (to_numpy(parameters) != 1.0).sum() == 39

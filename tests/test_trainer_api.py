@@ -122,6 +122,11 @@ def test_a_wrong_batch_is_refused(case, backend):
     trainer.iterate(batch_of)  # the right one is taken
 
 
+def other_dtype(array):
+    """Returns: an array of either backend in float32."""
+    return array.float() if hasattr(array, "float") else type(array)(array.array.astype(np.float32))
+
+
 @pytest.mark.parametrize("name", ["wgan_gp_mlp_mnist", "wgan_gp_cifar10"])
 def test_an_update_moves_along_the_gradients_that_it_is_given(name, backend):
     """Adam's first step has the size of the learning rate for any gradient but 0."""
@@ -135,6 +140,7 @@ def test_an_update_moves_along_the_gradients_that_it_is_given(name, backend):
         (gradients | {"D": without}, "there is none"),
         (gradients | {"D": gradients["D"] | {path: right[:1]}}, "found a "),
         (gradients | {"D": gradients["D"] | {path: np.zeros(right.shape)}}, "found a ndarray"),
+        (gradients | {"D": gradients["D"] | {path: other_dtype(right)}}, "and dtype .*float64, found a .*float32"),
         (gradients | {"D": gradients["D"] | {"l9/W": right}}, "'l9/W' in 'D': there is no such parameter"),
         (gradients | {"E": gradients["D"]}, "which this step updates, found 'D'.*'E'"),
         ({}, "found none"),

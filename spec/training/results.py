@@ -57,11 +57,11 @@ def check_gradients(result: StepResult, networks: Mapping[str, Any], kind: type)
 
     Args:
         result: the result.
-        networks: the backend's networks by name, with the shape of each parameter in `shapes`.
+        networks: the backend's networks by name, with the shape of each parameter in `shapes`, and all of them in `vector`.
         kind: the backend's type of arrays.
 
     Raises:
-        ValueError: they are not of the networks that the step updates, or not of their parameters, types and shapes.
+        ValueError: they are not of the networks that the step updates, or not of their parameters, shapes and dtype.
     """
     losses = result.plan.losses
     if result.gradients.keys() != losses.keys():
@@ -70,14 +70,14 @@ def check_gradients(result: StepResult, networks: Mapping[str, Any], kind: type)
             f"gradients: expected those of {', '.join(map(repr, losses))}, which this step updates, found {found}"
         )
     for network, gradient in result.gradients.items():
-        shapes = networks[network].shapes
+        shapes, dtype = networks[network].shapes, networks[network].vector.dtype
         if unknown := gradient.keys() - shapes:
             raise ValueError(f"gradient of '{min(unknown)}' in '{network}': there is no such parameter")
         for path, shape in shapes.items():
             array = gradient.get(path)
-            has = getattr(array, "shape", None)
-            if not isinstance(array, kind) or has is None or tuple(has) != shape:
-                shown = "without a shape" if has is None else f"of shape {tuple(has)}"
-                what = "there is none" if array is None else f"found a {type(array).__name__} {shown}"
-                wanted = f"expected a {kind.__name__} of shape {shape}"
+            has = tuple(getattr(array, "shape", ())), getattr(array, "dtype", None)
+            if not isinstance(array, kind) or has != (shape, dtype):
+                shown = f" of shape {has[0]} and dtype {has[1]}" if has[1] else ""
+                what = "there is none" if array is None else f"found a {type(array).__name__}{shown}"
+                wanted = f"expected a {kind.__name__} of shape {shape} and dtype {dtype}"
                 raise ValueError(f"gradient of '{path}' in '{network}': {wanted}, {what}")

@@ -25,12 +25,12 @@ def plot_columns(columns: Sequence[str], table: np.ndarray, window: int) -> byte
     from matplotlib.figure import Figure
 
     names = [name for name in columns if name not in ("iteration", "epoch")]
-    width, height = 8.0, 1.8 * len(names)
+    width, height, left, right = 8.0, 1.8 * len(names), 1.2, 0.2  # inches
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     # Margins of our own: to let matplotlib fit them draws everything twice.
     figure.subplots_adjust(
-        left=1 / width, right=1 - 0.2 / width, bottom=0.5 / height, top=1 - 0.3 / height, hspace=0.25
+        left=left / width, right=1 - right / width, bottom=0.5 / height, top=1 - 0.3 / height, hspace=0.25
     )
     axes: Any = figure.subplots(len(names), 1, sharex=True, squeeze=False)
     iterations = table[:, 0]
@@ -44,10 +44,9 @@ def plot_columns(columns: Sequence[str], table: np.ndarray, window: int) -> byte
         axis.plot(iterations[dots], values[dots], color="0.75", linewidth=0.7)
         axis.plot(iterations[rows][some], means[some], color="C0", linewidth=1.2)
         axis.set_ylabel(name)
-        axis.yaxis.set_label_coords(-0.8 / width, 0.5)
-        axis.ticklabel_format(
-            axis="y", style="sci", scilimits=(-2, 4)
-        )  # so that numbers are short enough for the margin
+        axis.yaxis.set_label_coords(-1.0 / (width - left - right), 0.5)
+        # So that numbers are short enough for the margin.
+        axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 4))
         axis.grid(alpha=0.3)
     axes[-1, 0].set_xlabel(f"iteration (dark: mean of the last {window:,})")
     content = io.BytesIO()
