@@ -53,7 +53,7 @@ def test_run_goes_on_to_the_end_of_its_system_and_no_further(images, digits, tmp
     assert "done: 12 iterations, 2 epochs" in printed.out
     assert "12/12" in printed.err
     assert here("train", "--resume", out) == 0
-    assert "done: 12 iterations" in capsys.readouterr().out
+    assert "done: 12 iterations, 2 epochs; it had them already" in capsys.readouterr().out
     gated = tmp_path / "gated"
     settings = ["--set=run.iterations=4", "--data", digits, "--out", gated]
     assert here("train", "cgan_mnist", *SMALL_CGAN, *settings) == 0

@@ -137,7 +137,8 @@ class Training:
         if interrupted:
             say(f"interrupted and saved; go on with: {self.folder.resume_command()}")
             return INTERRUPTED
-        print(f"done: {self.trainer.iteration} iterations, {self.feed.epoch} epochs")
+        already = "; it had them already" if self.trainer.iteration == start else ""
+        print(f"done: {self.trainer.iteration} iterations, {self.feed.epoch} epochs{already}")
         return 0
 
     def _ends(self, interrupted: list[int]) -> bool:
