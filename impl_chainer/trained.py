@@ -14,6 +14,7 @@ from ganspec.impl_chainer.spectral_norm import KERNELS, shaped
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
+from ganspec.spec.training.results import neighbours
 from ganspec.spec.training.streams import Position
 
 OWN = 1 << 18  # numbers of an array that is no longer worth copying beside its neighbours
@@ -63,22 +64,12 @@ class TrainedNetwork:
 
     def _vectors(self, gradient: Mapping[str, Array], evaluated: Collection[str]) -> Gradient:
         """Returns: a gradient as `Optimizer.update` takes it: large arrays as they are, small neighbours joined."""
-        runs: list[tuple[int, list[Any]]] = []
-        start, joins_at, xp, on_cuda = 0, -1, self.vector.xp, self.context.on_cuda
-        for path, shape in self.shapes.items():
-            size = math.prod(shape)
-            if path in evaluated:
-                flat = self._flat(gradient[path])
-                small = on_cuda or size < OWN
-                if small and joins_at == start:
-                    runs[-1][1].append(flat)
-                else:
-                    runs.append((start, [flat]))
-                joins_at = start + size if small else -1
-            start += size
-        return [
-            (start, Array(run[0] if len(run) == 1 else xp.concatenate(run), requires_grad=False)) for start, run in runs
-        ]
+        vectors = []
+        for start, paths in neighbours(self.shapes, evaluated, math.inf if self.context.on_cuda else OWN):
+            parts = [self._flat(gradient[path]) for path in paths]
+            joined = parts[0] if len(parts) == 1 else self.vector.xp.concatenate(parts)
+            vectors.append((start, Array(joined, requires_grad=False)))
+        return vectors
 
     def _flat(self, array: Array) -> Any:
         lying = array.array.transpose(0, 2, 3, 1) if array.ndim == KERNELS and array.xp is np else array.array

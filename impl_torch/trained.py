@@ -14,6 +14,7 @@ from ganspec.impl_torch.optimizers import KINDS, Gradient
 from ganspec.spec.network.architecture import Architecture
 from ganspec.spec.parts.optimizers import Clip
 from ganspec.spec.training.inputs import Inputs
+from ganspec.spec.training.results import neighbours
 from ganspec.spec.training.streams import Position
 
 OWN = 1 << 18  # numbers of an array that is no longer worth copying beside its neighbours
@@ -59,20 +60,11 @@ class TrainedNetwork:
 
     def _vectors(self, gradient: Mapping[str, Array], evaluated: Collection[str]) -> Gradient:
         """Returns: a gradient as `Optimizer.update` takes it: large arrays as they are, small neighbours joined."""
-        runs: list[tuple[int, list[Any]]] = []
-        start, joins_at = 0, -1
-        for path, shape in self.shapes.items():
-            size = math.prod(shape)
-            if path in evaluated:
-                flat = self._flat(gradient[path])
-                small = self.context.on_cuda or size < OWN
-                if small and joins_at == start:
-                    runs[-1][1].append(flat)
-                else:
-                    runs.append((start, [flat]))
-                joins_at = start + size if small else -1
-            start += size
-        return [(start, run[0] if len(run) == 1 else torch.cat(run)) for start, run in runs]
+        vectors = []
+        for start, paths in neighbours(self.shapes, evaluated, math.inf if self.context.on_cuda else OWN):
+            parts = [self._flat(gradient[path]) for path in paths]
+            vectors.append((start, parts[0] if len(parts) == 1 else torch.cat(parts)))
+        return vectors
 
     def _flat(self, array: Array) -> Array:
         lying = array.permute(0, 2, 3, 1) if self._is_channels_last(array.shape) else array

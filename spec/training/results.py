@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,33 @@ def by_layer(given: list[tuple[int, str, Any]], found: Sequence[Any]) -> Layers:
         if gradient is not None:
             gradients.setdefault(node, {})[layer] = gradient
     return gradients
+
+
+def neighbours(
+    shapes: Mapping[str, tuple[int, ...]], wanted: Collection[str], least: float
+) -> list[tuple[int, list[str]]]:
+    """Group parameters that lie next to one another in the vector of all.
+
+    Args:
+        shapes: shape of each parameter by path, in the order of the vector.
+        wanted: paths of those to group.
+        least: number of numbers from which on a parameter stays by itself.
+
+    Returns: for each group the place of its first number in the vector, and its paths.
+    """
+    groups: list[tuple[int, list[str]]] = []
+    start, joins_at = 0, -1
+    for path, shape in shapes.items():
+        size = math.prod(shape)
+        if path in wanted:
+            small = size < least
+            if small and joins_at == start:
+                groups[-1][1].append(path)
+            else:
+                groups.append((start, [path]))
+            joins_at = start + size if small else -1
+        start += size
+    return groups
 
 
 def check_gradients(result: StepResult, networks: Mapping[str, Any], kind: type) -> None:
