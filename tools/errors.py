@@ -108,16 +108,15 @@ def say(message: str) -> None:
 
 
 def command(*words: str | Path) -> str:
-    """Returns: a command as it is typed into a shell, quoted where need be."""
-    return shlex.join(str(word) for word in words)
+    """Returns: a command as it is typed into a shell, quoted where need be; ganspec's path where its name is not known there."""
+    first = _program() if words[0] == "ganspec" else str(words[0])
+    return shlex.join([first, *map(str, words[1:])])
 
 
-def program() -> str:
-    """Returns: what to type to start ganspec: its name, or its path where the shell does not know the name."""
-    started = Path(sys.argv[0])
+def _program() -> str:
+    started, here = Path(sys.argv[0]), Path.cwd()
     if started.name != "ganspec" or shutil.which("ganspec") or not started.is_file():
         return "ganspec"
-    here = Path.cwd()
     return str(started.relative_to(here) if started.is_relative_to(here) else started)
 
 

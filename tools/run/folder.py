@@ -27,7 +27,7 @@ from ganspec.spec.parts.keep import Keep
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.record import RunError, read_record, write_record
 from ganspec.spec.training.runs import checkpoints, numbered
-from ganspec.tools.errors import UserError, cannot_write, command, program, say
+from ganspec.tools.errors import UserError, cannot_write, command, say
 from ganspec.tools.quality.figures import NAME as METRICS
 from ganspec.tools.quality.figures import read_figures
 from ganspec.tools.run import lock
@@ -218,7 +218,7 @@ class RunFolder:
 
     def resume_command(self) -> str:
         """Returns: what to type to go on with this run."""
-        return command(program(), "train", "--resume", self.path, *self.length)
+        return command("ganspec", "train", "--resume", self.path, *self.length)
 
 
 def new_folder(name: str) -> Path:
@@ -248,7 +248,7 @@ def _refuse_full(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir() or any(entry.name != lock.NAME for entry in path.iterdir()):
-        resume = command(program(), "train", "--resume", path)
+        resume = command("ganspec", "train", "--resume", path)
         raise UserError(f"{path}: exists already; choose another --out DIR, or go on with that run: {resume}")
 
 

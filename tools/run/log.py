@@ -14,7 +14,7 @@ from ganspec.spec.system import System
 from ganspec.spec.text.errors import printable
 from ganspec.spec.training.checkpoint import write_atomically
 from ganspec.spec.training.record import read_regular_file
-from ganspec.tools.errors import UserError, cannot_write, command, program, reason
+from ganspec.tools.errors import UserError, cannot_write, command, reason
 
 _MAX_BYTES = 8 * 2**30  # of a log: a hundred million rows
 _MAX_DIGITS = 15  # of an iteration's number
@@ -160,7 +160,7 @@ class RunLog:
         return [",".join(row.get(name, "") for name in columns) for row in cells]
 
     def _cannot_write(self, error: OSError) -> UserError:
-        resume = command(program(), "train", "--resume", self.path.parent)
+        resume = command("ganspec", "train", "--resume", self.path.parent)
         return cannot_write(self.path, error, then=f"go on with: {resume}")
 
 
